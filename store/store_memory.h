@@ -1,0 +1,6 @@
+/* Blobs in memory: for tests, and for the Directory messages of snapshots. */
+#pragma once
+
+#include "store/store.h"
+
+struct store *store_memory_new(void);

@@ -1,0 +1,28 @@
+/* Where a daemon is found: one per user and view of the file system (device and inode of `/`, mount namespace). Uses only
+ * base/ and libc. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum { ENDPOINT_PATH_BYTES = 256 };
+
+struct endpoint {
+	uint64_t root_dev, root_ino, mount_ns;
+	char directory[ENDPOINT_PATH_BYTES]; /* the runtime directory */
+	char socket[ENDPOINT_PATH_BYTES];    /* <directory>/<16 hex digits of the view>.sock; fits sockaddr_un or endpoint_init fails */
+	char lock[ENDPOINT_PATH_BYTES];      /* …lock: held by the daemon with flock */
+	char heartbeat[ENDPOINT_PATH_BYTES]; /* …beat: 8 bytes, CLOCK_MONOTONIC milliseconds of the loop's last turn, native order */
+};
+
+/* Fill all of it from `runtime_dir` (LLAMA_RUNTIME_DIR), or with NULL from $XDG_RUNTIME_DIR/llama, else /tmp/llama-UID. Creates
+ * nothing. -1: the socket path is too long, or `/` can't be examined. */
+int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct error *err);
+
+/* The runtime directory must be a real directory, owned by this user, mode 0700; made so if absent. -1 says what is wrong. */
+int endpoint_make_directory(const struct endpoint *endpoint, struct error *err);
+
+/* A connected socket (close-on-exec, blocking), or -1: `err->code` is ENOENT or ECONNREFUSED when no daemon listens. The peer's uid is
+ * checked (SO_PEERCRED): a socket of another user is refused. A full backlog is waited for, up to `timeout_ms`. */
+int endpoint_connect(const struct endpoint *endpoint, int timeout_ms, struct error *err);
