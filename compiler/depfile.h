@@ -1,0 +1,26 @@
+/* Make's dependency files: parse what -M wrote, and render a stored one for another target.
+ *
+ * The format is gcc's (libcpp/mkdeps.cc) and clang's (DependencyFile.cpp): quoting of space, tab, #, $, \ differs between
+ * them and is kept as found: rendering replaces only the target text and re-wraps lines as the compiler would (gcc wraps at 75 columns). */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+
+struct depfile {
+	const char **inputs; /* unquoted file names in order, phony rules left out */
+	size_t n_inputs;
+};
+
+/* Parse rules as make would read them; everything in `arena`. -1: not a dependency file. */
+int depfile_parse(struct slice text, struct arena *arena, struct depfile *ret, struct error *err);
+
+/* `stored` was written by the compiler for `old_targets`; write the file it would have written for `new_targets` (equal in every other respect). 0, or
+ * DEPFILE_UNSURE when the text is not of the expected form: then compile. The caller proves it on fresh files: rendering with the
+ * same targets must reproduce the text. */
+enum depfile_outcome { DEPFILE_UNSURE = 1 };
+int depfile_retarget(struct slice stored, const char *const *old_targets, size_t n_old, const char *const *new_targets,
+	size_t n_new, struct buf *ret);
