@@ -1,0 +1,17 @@
+/* A descriptor or another process, watched from the loop. */
+#pragma once
+
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/error.h"
+
+struct watch;
+typedef void watch_fn(void *ctx);
+
+/* Call `fn` once, from the loop, when the process `pid` has ended (it need not be our child). `pidfd` is taken if ≥ 0 (closed at
+ * the end), else one is opened. NULL: no such process any more (ESRCH), or no descriptor. */
+struct watch *watch_process(uv_loop_t *loop, pid_t pid, int pidfd, watch_fn *fn, void *ctx, struct error *err);
+
+/* Stop watching and free; `fn` will not run. Also how a watch that has fired is freed. NULL is allowed. */
+void watch_free(struct watch *watch);
