@@ -6,6 +6,7 @@
  * Uses only base/ and libc: the static client links it. No I/O here. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -55,7 +56,8 @@ struct frame_request {
 };
 
 struct frame_rename {
-	const char *temporary, *target; /* both absolute */
+	const char *temporary; /* absolute; "" when `target` is only to be removed, as a failing compiler does */
+	const char *target;    /* absolute */
 };
 
 struct frame_done {
@@ -105,7 +107,6 @@ int frame_get_local(struct slice payload, struct arena *arena, struct frame_loca
 int frame_get_control(struct slice payload, struct arena *arena, struct frame_control *ret, struct error *err);
 int frame_get_control_reply(struct slice payload, struct arena *arena, struct frame_control_reply *ret, struct error *err);
 
-/* Whether the daemon wants to know this "NAME=value" (by prefix: LANG LC_ LANGUAGE PWD PATH CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH
- * SOURCE_DATE_EPOCH GCC_ CLANG_ CCC_ LD_ COMPILER_PATH LIBRARY_PATH GCC_EXEC_PREFIX DEPENDENCIES_OUTPUT SUNPRO_DEPENDENCIES TZ TMPDIR
- * TERM COLUMNS NO_COLOR CLICOLOR LLAMACC_ ASAN_OPTIONS-like are not). */
+/* Whether the daemon wants to know this "NAME=value": the variables from which a compiler, its locale or its terminal
+ * messages take something, and LLAMACC_*. The list is in frame.c. */
 bool frame_env_matters(const char *assignment);
