@@ -1,34 +1,51 @@
-/* Counters of what happened, as the documented keys of `llama stats --json`: one set since the daemon's state began, one per build
- * (LLAMACC_BUILD_ID) for the summary of `llama build`. */
+/* Counters of what happened, as the documented keys of `llama stats --json`: one set since the state directory began, and one per
+ * recent build (LLAMACC_BUILD_ID), for the summary of `llama build`. */
 #pragma once
 
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "compiler/reason.h"
 
-struct stats;
-
-/* X(field, json key) — plain counters, dotted keys are nested objects */
-#define STATS_TABLE(X)                                    \
-	X(requests, "requests")                           \
-	X(hits_local, "hits.local")                       \
-	X(executed_sandbox, "executed.sandbox")           \
-	X(executed_inplace, "executed.inplace")           \
-	X(local_total, "local.total")                     \
-	X(scan_miss, "scan_miss")                         \
-	X(verify_checked, "verify.checked")               \
-	X(verify_differed, "verify.differed")             \
-	X(compile_errors, "compile_errors")               \
-	X(cancelled, "cancelled")                         \
-	X(engine_wall_us, "engine.wall_us")               \
-	X(engine_cpu_us, "engine.cpu_us")                 \
-	X(engine_max_rss_kb, "engine.max_rss_kb")         \
-	X(input_bytes_synced, "engine.synced_bytes")      \
-	X(local_wall_us, "local.wall_us")
+/* X(field, json key) — plain counters; dotted keys are nested objects. */
+#define STATS_TABLE(X)                                                                                                \
+	X(requests, "requests")                       /* compiler commands that asked */                              \
+	X(hits_local, "hits.local")                   /* answered from the local cache */                             \
+	X(executed_sandbox, "executed.sandbox")       /* results of the sandbox engine */                             \
+	X(executed_inplace, "executed.inplace")       /* results of the engine in place */                            \
+	X(local_total, "local.total")                 /* handed back to the client; local.reasons says why */         \
+	X(scan_miss, "scan_miss")                     /* jobs repeated because an input had not been predicted */     \
+	X(verify_checked, "verify.checked")           /* results compared with a second compilation */                \
+	X(verify_differed, "verify.differed")         /* … that were not equal */                                     \
+	X(compile_errors, "compile_errors")           /* commands that failed on the engine */                        \
+	X(cancelled, "cancelled")                     /* clients that went away before their answer */                \
+	X(engine_wall_us, "engine.wall_us")           /* of commands on the engine, summed */                         \
+	X(engine_cpu_us, "engine.cpu_us")                                                                             \
+	X(engine_max_rss_kb, "engine.max_rss_kb")     /* largest single command */                                    \
+	X(engine_synced_bytes, "engine.synced_bytes") /* file content copied into sandbox roots */                    \
+	X(local_wall_us, "local.wall_us")             /* of metered local commands, summed */
 
 struct stats_counters {
 #define X(field, key) uint64_t field;
 	STATS_TABLE(X)
 #undef X
 };
+
+struct stats;
+
+/* Load what `path` holds (absent: zeros; damaged: zeros too, the file is replaced at the next save). */
+struct stats *stats_new(const char *path);
+void stats_free(struct stats *stats);
+int stats_save(struct stats *stats, struct error *err);
+void stats_reset(struct stats *stats);
+
+/* Count one event for everything and for the build `build_id` (NULL or "": none). */
+#define stats_add(stats, build_id, field, n) stats_add_at((stats), (build_id), offsetof(struct stats_counters, field), (n))
+void stats_add_at(struct stats *stats, const char *build_id, size_t offset, uint64_t n);
+void stats_max_rss(struct stats *stats, const char *build_id, uint64_t rss_kb);
+/* Count a command handed back, and its reason. */
+void stats_add_local(struct stats *stats, const char *build_id, const struct reason *reason);
+
+/* The documented JSON object, indented; `build_id` NULL: everything, with the daemon's own CPU time and memory; an unknown build has zeros. */
+void stats_print(const struct stats *stats, const char *build_id, struct buf *to);

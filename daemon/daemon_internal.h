@@ -1,0 +1,57 @@
+/* What the parts of the daemon share. For daemon/ only. */
+#pragma once
+
+#include <stdio.h>
+
+#include "cache/cache.h"
+#include "daemon/config.h"
+#include "daemon/daemon.h"
+#include "daemon/slots.h"
+#include "daemon/stats.h"
+#include "daemon/texts.h"
+#include "exec/executor.h"
+#include "files/snapshot.h"
+#include "files/view.h"
+#include "store/store.h"
+
+struct toolchains;
+struct server;
+
+struct daemon {
+	const struct daemon_options *options;
+	const struct config *config;
+	uv_loop_t loop;
+	char *cache_dir; /* owned; real path */
+	int lock_fd;     /* the endpoint's lock */
+	int state_lock_fd; /* the cache directory's lock: one daemon per state directory */
+
+	struct view *view;
+	struct store *content;     /* store_disk: outputs and messages */
+	struct store *directories; /* store_memory: Directory messages of the snapshot */
+	struct store *files;       /* home store: input files by digest */
+	struct cache *cache;
+	struct snapshot *snapshot;
+	struct texts *texts;
+	struct toolchains *toolchains;
+	struct stats *stats;
+	struct slots slots;
+
+	struct executor *home;    /* in place: scans, observations, and jobs where there is no sandbox */
+	struct executor *sandbox; /* NULL: none, `sandbox_why` says why */
+	char sandbox_why[512];
+
+	struct server *server;
+	unsigned n_requests;      /* not yet ended */
+	uint64_t n_results;       /* for verify = N */
+	uint64_t n_temporaries;   /* for their names */
+	bool leaving;             /* no new work; ends when the last request has ended */
+	int64_t started_ms, last_active_ms;
+	volatile int64_t *heartbeat; /* mapped: CLOCK_MONOTONIC in ms of the loop's last turn */
+	FILE *log;                /* NULL: none */
+	uv_timer_t tick;          /* once a second: heartbeat, idle, statistics */
+};
+
+/* Leave when nothing is under way any more. */
+void daemon_leave(struct daemon *daemon);
+/* A request has ended: look whether that was the last one. */
+void daemon_request_ended(struct daemon *daemon);
