@@ -1,0 +1,64 @@
+"""Measuring: what commands cost, run one by one, and what a tree of running processes has used."""
+
+import os
+import statistics
+import subprocess
+import time
+
+TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+
+
+class Cost:
+    """Medians over the runs of a command."""
+
+    def __init__(self, rows):
+        self.wall_ms = statistics.median(row[0] for row in rows) / 1e6
+        self.cpu_ms = statistics.median(row[1] for row in rows) / 1e3
+        self.rss_mb = statistics.median(row[2] for row in rows) / 1024
+        self.runs = len(rows)
+
+
+class Failure(Exception):
+    """A measurement that could not be made; its text says why."""
+
+
+def run(meter, runs, command, cwd=None, environment=None, timeout=300):
+    """The median cost of `command` over `runs` runs, all of which must succeed."""
+    done = subprocess.run([meter, str(runs), *command], cwd=cwd, env={**os.environ, **(environment or {})},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    rows = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    if done.returncode or len(rows) != runs or any(row[3] for row in rows):
+        raise Failure(f"{' '.join(command)[:60]}: exit status {rows[-1][3] if rows else done.returncode} "
+                      f"{done.stderr.strip()}")
+    return Cost(rows)
+
+
+def own_cpu_ms(pid):
+    """CPU that the process itself (all threads, also ended ones) has used until now: its CPU clock, exact."""
+    return time.clock_gettime((~pid << 3) | 2) * 1e3
+
+
+def tree_cpu_ms(pid):
+    """CPU of a process, of all below it that run, and of all those waited for. In ticks: for sums over many jobs."""
+    parents, cpu = {}, {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
+                    fields = file.read().rpartition(")")[2].split()
+            except OSError:
+                continue                                # it ended meanwhile
+            parents[int(name)] = int(fields[1])
+            cpu[int(name)] = sum(map(int, fields[11:15])) * TICK_MS
+    total = 0
+    for process in parents:
+        ancestor = process
+        while ancestor not in (pid, 0, 1) and ancestor in parents:
+            ancestor = parents[ancestor]
+        total += cpu[process] if ancestor == pid else 0
+    return total
+
+
+def rss_mb(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
