@@ -1,0 +1,295 @@
+#include "daemon/plan.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "cache/key.h"
+#include "daemon/daemon_internal.h"
+#include "daemon/toolchains.h"
+
+static int local(struct reason *reason, enum reason_code code, const char *detail)
+{
+	*reason = (struct reason){ code, detail };
+	return PLAN_LOCAL;
+}
+
+/* Other caching and distributing wrappers, which stand on PATH under a compiler's name as links to themselves. */
+static bool is_known_wrapper(const char *name)
+{
+	static const char *const names[] = { "ccache", "sccache", "distcc", "icecc", NULL };
+	for (const char *const *p = names; *p; p++)
+		if (strcmp(name, *p) == 0)
+			return true;
+	return false;
+}
+
+/* The compiler behind a link to a known wrapper: the next of that name on PATH, after the link's own directory, that is none. */
+static const char *see_through(const char *link, const char *path_variable, struct arena *arena)
+{
+	const char *name = path_basename(link);
+	const char *directory = path_dirname(arena, link);
+	bool after = false;
+	for (const char *p = path_variable ? path_variable : ""; *p;) {
+		size_t n = strcspn(p, ":");
+		const char *entry = arena_strndup(arena, p, n);
+		p += n + (p[n] == ':');
+		const char *candidate = arena_printf(arena, "%s/%s", entry, name);
+		if (entry[0] != '/' || access(candidate, X_OK) < 0)
+			continue;
+		if (strcmp(entry, directory) == 0) {
+			after = true;
+			continue;
+		}
+		_cleanup_free_ char *real = after ? realpath(candidate, NULL) : NULL;
+		if (real && !is_known_wrapper(path_basename(real)) && strcmp(path_basename(real), "llamacc") != 0)
+			return candidate;
+	}
+	return NULL;
+}
+
+static int resolve_compiler(struct plan *plan, struct arena *arena, struct reason *reason)
+{
+	plan->compiler = plan->frame->compiler;
+	if (plan->compiler[0] != '/')
+		return local(reason, REASON_UNKNOWN_COMPILER, NULL);
+	_cleanup_free_ char *real = realpath(plan->compiler, NULL);
+	if (real && is_known_wrapper(path_basename(real))) {
+		plan->compiler = see_through(plan->compiler, plan->environment.path, arena);
+		if (!plan->compiler)
+			return local(reason, REASON_WRAPPER, NULL);
+		free(real);
+		real = realpath(plan->compiler, NULL);
+	}
+	if (!real)
+		return local(reason, REASON_UNKNOWN_COMPILER, NULL);
+	const char *names[] = { path_basename(plan->compiler), path_basename(real) };
+	for (size_t i = 0; i < 2 && plan->family == FAMILY_UNKNOWN; i++)
+		plan->family = command_family_of_name(names[i]);
+	plan->cxx_driver = command_is_cxx_name(names[0]) || command_is_cxx_name(names[1]);
+	if (plan->family == FAMILY_UNKNOWN) {
+		enum toolchain_program program = toolchain_program_kind(plan->compiler);
+		return local(reason, program == TOOLCHAIN_ELF ? REASON_UNKNOWN_COMPILER : REASON_WRAPPER, NULL);
+	}
+	return 0;
+}
+
+struct response_files {
+	const char *cwd;
+};
+
+static int read_response_file(void *ctx, const char *name, struct arena *arena, struct slice *ret)
+{
+	const struct response_files *files = ctx;
+	_cleanup_buf_ struct buf text = { 0 };
+	const char *path = path_absolute(arena, files->cwd, name);
+	struct stat st;
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || file_read(path, 16 << 20, &text, NULL) < 0)
+		return -1;
+	*ret = slice_of(arena_strndup(arena, buf_str(&text), text.len), text.len);
+	return 0;
+}
+
+/* An output may be replaced by unlink and rename only if that is what the compiler's own open would amount to: absent, or a plain
+ * file with one name that the user may write, in a directory where names can be made. */
+static bool is_plain_output(const char *path, struct arena *arena)
+{
+	struct stat st;
+	if (lstat(path, &st) == 0) {
+		if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+			return false;
+	} else if (errno != ENOENT) {
+		return false;
+	}
+	const char *directory = path_dirname(arena, path);
+	return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 && strlen(path_basename(path)) < 200;
+}
+
+static int examine_files(struct daemon *daemon, struct plan *plan, struct arena *arena, struct reason *reason)
+{
+	const struct command *command = &plan->command;
+	const char *cwd = plan->frame->cwd;
+	plan->source = path_squeeze(arena, path_absolute(arena, cwd, command->input));
+	struct error err;
+	int outcome = view_digest(daemon->view, plan->since, plan->source, &plan->source_digest, NULL, &err);
+	if (outcome != 0)
+		return local(reason, REASON_SPECIAL_FILE, NULL);
+
+	plan->n_outputs = command->n_outputs;
+	plan->outputs = arena_array(arena, struct exec_output, plan->n_outputs + 1);
+	for (size_t i = 0; i < plan->n_outputs; i++) {
+		const char *path = path_squeeze(arena, path_absolute(arena, cwd, command->outputs[i].path));
+		if (!is_plain_output(path, arena))
+			return local(reason, REASON_OUTPUT_SPECIAL, NULL);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(plan->outputs[j].path, path) == 0)
+				return local(reason, REASON_OUTPUT_SPECIAL, NULL);
+		if (strcmp(path, plan->source) == 0)
+			return local(reason, REASON_OUTPUT_SPECIAL, NULL);
+		plan->outputs[i].path = path;
+	}
+	return 0;
+}
+
+/* gcc and clang name the working directory by PWD when that leads to `.`. */
+static const char *working_directory(struct daemon *daemon, const struct plan *plan)
+{
+	const struct frame_request *frame = plan->frame;
+	const char *pwd = environment_get(frame->env.v, frame->env.n, "PWD");
+	if (!pwd || pwd[0] != '/' || strcmp(pwd, frame->cwd) == 0)
+		return frame->cwd;
+	struct view_info a = view_stat(daemon->view, plan->since, pwd, true);
+	struct view_info b = view_stat(daemon->view, plan->since, frame->cwd, true);
+	bool same = a.kind == VIEW_DIRECTORY && b.kind == VIEW_DIRECTORY && a.identity.dev == b.identity.dev &&
+		a.identity.ino == b.identity.ino;
+	return same ? pwd : frame->cwd;
+}
+
+/* The masquerade directories of `llama build` are below our runtime directory and change with every build: out of PATH, or no two
+ * builds would share a toolchain. They hold nothing a compiler looks for. */
+static const char *path_without_ours(const struct daemon *daemon, const char *value, struct arena *arena)
+{
+	const char *ours = daemon->options->endpoint.directory;
+	char *out = arena_alloc(arena, strlen(value) + 1), *end = out;
+	for (const char *p = value;;) {
+		size_t n = strcspn(p, ":");
+		if (!path_is_below(arena_strndup(arena, p, n), ours)) {
+			if (end != out)
+				*end++ = ':';
+			memcpy(end, p, n);
+			end += n;
+		}
+		if (!p[n])
+			break;
+		p += n + 1;
+	}
+	*end = '\0';
+	return out;
+}
+
+static void make_engine_env(struct daemon *daemon, struct plan *plan, struct arena *arena)
+{
+	const struct environment *environment = &plan->environment;
+	const char **env = arena_array(arena, const char *, environment->n_key + environment->n_color + 2);
+	size_t n = 0;
+	for (size_t i = 0; i < environment->n_key; i++) {
+		const char *assignment = environment->key[i];
+		if (strncmp(assignment, "PWD=", 4) == 0)
+			continue;
+		if (strncmp(assignment, "PATH=", 5) == 0) {
+			plan->environment.path = path_without_ours(daemon, assignment + 5, arena);
+			assignment = arena_printf(arena, "PATH=%s", plan->environment.path);
+		}
+		env[n++] = assignment;
+	}
+	for (size_t i = 0; i < environment->n_color; i++)
+		env[n++] = environment->color[i];
+	env[n++] = arena_printf(arena, "PWD=%s", plan->directory);
+	plan->engine_env = env;
+}
+
+/* What the look of messages depends on, and nothing else: so that a result without messages serves everybody. */
+static struct digest messages_kind(const struct plan *plan)
+{
+	const struct frame_request *frame = plan->frame;
+	bool tty = frame->stdio & FRAME_STDERR_TTY;
+	struct key *key = key_new("messages 1");
+	key_add_number(key, "tty", tty);
+	key_add_number(key, "columns", tty ? frame->columns : 0);
+	for (size_t i = 0; i < plan->environment.n_color; i++)
+		key_add_str(key, "env", plan->environment.color[i]);
+	for (size_t i = 1; i < plan->command.argc; i++)
+		if (strstr(plan->command.argv[i], "color"))
+			key_add_str(key, "option", plan->command.argv[i]);
+	return key_end(key);
+}
+
+int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t since, struct arena *arena, struct plan *ret,
+	struct reason *reason)
+{
+	struct plan *plan = ret;
+	*plan = (struct plan){ .frame = frame, .since = since };
+	plan->build_id = environment_get(frame->env.v, frame->env.n, "LLAMACC_BUILD_ID");
+	*reason = (struct reason){ 0 };
+
+	if (frame->stdio & FRAME_NESTED)
+		return local(reason, REASON_NESTED, NULL);
+	if (frame->stdio & (FRAME_STDIN_CLOSED | FRAME_STDOUT_CLOSED | FRAME_STDERR_CLOSED))
+		return local(reason, REASON_CLOSED_STDIO, NULL);
+	int outcome = environment_parse(frame->env.v, frame->env.n, arena, &plan->environment, reason);
+	if (outcome != 0)
+		return PLAN_LOCAL;
+	outcome = resolve_compiler(plan, arena, reason);
+	if (outcome != 0)
+		return outcome;
+
+	const char **argv = arena_array(arena, const char *, frame->argv.n + 1);
+	memcpy(argv, frame->argv.v, frame->argv.n * sizeof(*argv));
+	if (frame->argv.n > 0)
+		argv[0] = plan->compiler;
+	struct response_files files = { frame->cwd };
+	struct command_request request = {
+		.argv = argv,
+		.argc = frame->argv.n,
+		.cwd = frame->cwd,
+		.cxx_driver = plan->cxx_driver,
+		.family = plan->family,
+		.remote_assemble = plan->environment.remote_assemble,
+		.read_file = read_response_file,
+		.ctx = &files,
+	};
+	if (command_parse(&request, arena, &plan->command, reason) != 0)
+		return PLAN_LOCAL;
+	if (plan->environment.requested_local)
+		return local(reason, REASON_REQUESTED, NULL);
+	if (daemon->config->engine == CONFIG_ENGINE_LOCAL)
+		return local(reason, REASON_ENGINE_OFF, NULL);
+	outcome = examine_files(daemon, plan, arena, reason);
+	if (outcome != 0)
+		return outcome;
+	plan->directory = working_directory(daemon, plan);
+	make_engine_env(daemon, plan, arena);
+	plan->messages_kind = messages_kind(plan);
+	return 0;
+}
+
+struct digest plan_key(const struct plan *plan, const struct toolchain *toolchain)
+{
+	const struct command *command = &plan->command;
+	struct key *key = key_new("compile 1");
+	key_add_str(key, "compiler", plan->compiler);
+	key_add_digest(key, "toolchain", &toolchain->identity);
+	for (size_t i = 0; i < command->n_key_args; i++)
+		key_add_str(key, "argument", command->key_args[i]);
+	key_add_str(key, "source", command->input);
+	key_add_digest(key, "content", &plan->source_digest);
+	key_add_str(key, "directory", plan->directory);
+	key_add_str(key, "cwd", plan->frame->cwd);
+	/* PATH counts by what is found along it, which the toolchain's identity and the look-ups say. */
+	for (size_t i = 0; i < plan->environment.n_key; i++)
+		if (strncmp(plan->environment.key[i], "PATH=", 5) != 0 && strncmp(plan->environment.key[i], "PWD=", 4) != 0)
+			key_add_str(key, "environment", plan->environment.key[i]);
+	for (size_t i = 0; i < command->n_outputs; i++)
+		key_add_number(key, "output", (uint64_t)command->outputs[i].kind);
+	return key_end(key);
+}
+
+void plan_name_temporaries(struct daemon *daemon, struct plan *plan, struct arena *arena)
+{
+	for (size_t i = 0; i < plan->n_outputs; i++) {
+		const char *path = plan->outputs[i].path;
+		int directory = (int)(path_basename(path) - path);
+		plan->outputs[i].temporary = arena_printf(arena, "%.*s.%s.llama-%x-%llx", directory, path, path_basename(path),
+			(unsigned)getpid(), (unsigned long long)++daemon->n_temporaries);
+	}
+}
+
+void plan_remove_temporaries(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_outputs; i++)
+		if (plan->outputs[i].temporary)
+			unlink(plan->outputs[i].temporary); /* most were renamed or never made */
+}
