@@ -1,0 +1,30 @@
+/* The inputs of a job: predicted before it runs, verified by its look-up log afterwards. */
+#pragma once
+
+#include "daemon/plan.h"
+#include "daemon/toolchains.h"
+#include "worker/lookup_log.h"
+
+struct daemon;
+
+/* Everything that a toolchain was seen to look up enters the snapshot, and what libc reads inside itself (loader cache, locales). 0 or -1. */
+int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct error *err);
+
+enum inputs_outcome { INPUTS_LOCAL = 1, INPUTS_REPEAT };
+
+/* Bring the snapshot up to date for a job: its toolchain, its source, what the scan looked up (NULL for assembler), what its texts
+ * embed, what its options name, the directories it works in; and give the root. INPUTS_LOCAL with `reason`. */
+int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct lookup_log *scan,
+	struct arena *arena, struct digest *root, struct reason *reason, struct error *err);
+
+/* Whether the texts among `lookups` that are no part of the toolchain use the clock. */
+bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups);
+
+/* After a run in the sandbox: fill the digests of the log's look-ups by what the snapshot held when the job started (`generation`), and hold them against
+ * home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed; the snapshot has been mended as far as
+ * it can be, `missed` says whether it was a path that home has and the snapshot had not. */
+int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct arena *arena,
+	struct error *err);
+
+/* The look-ups that are not the toolchain's own: what a manifest needs. In `arena`. */
+struct lookups inputs_own(const struct lookups *lookups, const struct toolchain *toolchain, struct arena *arena);
