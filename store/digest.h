@@ -26,7 +26,7 @@ int digest_fd(int fd, struct digest *ret, struct error *err);
 
 /* Lower-case hex of the hash, with a NUL: 65 bytes. */
 void digest_hex(const struct digest *digest, char *ret);
-/* The reverse of 64 hex characters; -1 when they are not. `size_bytes` is left alone. */
+/* The reverse of exactly 64 lower-case hex characters; -1 when they are not. `size_bytes` is left alone. */
 int digest_parse_hex(struct slice hex, struct digest *ret);
 
 /* Hashing in pieces; `digest_hash_end` frees the state, also when ret is NULL. */

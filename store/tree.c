@@ -1,0 +1,464 @@
+#include "store/tree.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "wire/reapi.pb-c.h"
+
+enum { NS_PER_S = 1000000000 };
+
+struct node {
+	struct tree_entry entry; /* name and target are owned; digest of a directory is valid while it is not dirty */
+	struct node *parent;     /* NULL for the root */
+	struct node **children;  /* of a directory: owned, sorted by name */
+	size_t n_children, capacity;
+	bool dirty; /* a directory whose encoding may have changed since the last commit; then so are those above it */
+};
+
+struct tree {
+	struct node *root;
+	int64_t size_bytes;
+	/* The directory that was used last and its path: consecutive paths mostly share it. */
+	struct node *recent;
+	struct buf recent_path;
+};
+
+static struct node *node_new(struct node *parent, const char *name, size_t length, enum tree_kind kind)
+{
+	struct node *node = calloc(1, sizeof(*node));
+	char *copy = strndup(name, length);
+	if (!node || !copy)
+		abort();
+	node->entry.kind = kind;
+	node->entry.name = copy;
+	node->parent = parent;
+	node->dirty = kind == TREE_DIRECTORY;
+	return node;
+}
+
+static void node_free(struct tree *tree, struct node *node)
+{
+	for (size_t i = 0; i < node->n_children; i++)
+		node_free(tree, node->children[i]);
+	if (node->entry.kind == TREE_FILE)
+		tree->size_bytes -= node->entry.digest.size_bytes;
+	free(node->children);
+	free((char *)node->entry.name);
+	free((char *)node->entry.target);
+	free(node);
+}
+
+struct tree *tree_new(void)
+{
+	struct tree *tree = calloc(1, sizeof(*tree));
+	if (!tree)
+		abort();
+	tree->root = node_new(NULL, "", 0, TREE_DIRECTORY);
+	return tree;
+}
+
+void tree_free(struct tree *tree)
+{
+	if (!tree)
+		return;
+	node_free(tree, tree->root);
+	buf_deinit(&tree->recent_path);
+	free(tree);
+}
+
+static void mark_dirty(struct node *node)
+{
+	for (; node && !node->dirty; node = node->parent)
+		node->dirty = true;
+}
+
+/* strcmp of `name`, which is not terminated, with a node's name. */
+static int compare_name(const char *name, size_t length, const struct node *node)
+{
+	int order = strncmp(name, node->entry.name, length);
+	return order != 0 ? order : -(node->entry.name[length] != '\0');
+}
+
+/* The child's place in `children`, or where it would be inserted. */
+static size_t child_index(const struct node *directory, const char *name, size_t length, bool *found)
+{
+	size_t low = 0, high = directory->n_children;
+	*found = false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = compare_name(name, length, directory->children[middle]);
+		if (order == 0) {
+			*found = true;
+			return middle;
+		}
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static void remove_child(struct tree *tree, struct node *directory, size_t at)
+{
+	if (directory->children[at]->entry.kind == TREE_DIRECTORY)
+		tree->recent = NULL; /* it may be in there */
+	node_free(tree, directory->children[at]);
+	memmove(directory->children + at, directory->children + at + 1,
+		(--directory->n_children - at) * sizeof(*directory->children));
+	mark_dirty(directory);
+}
+
+static struct node *insert_child(struct node *directory, size_t at, const char *name, size_t length, enum tree_kind kind)
+{
+	if (directory->n_children == directory->capacity) {
+		directory->capacity = directory->capacity ? directory->capacity * 2 : 8;
+		directory->children =
+			reallocarray(directory->children, directory->capacity, sizeof(*directory->children));
+		if (!directory->children)
+			abort();
+	}
+	memmove(directory->children + at + 1, directory->children + at,
+		(directory->n_children++ - at) * sizeof(*directory->children));
+	directory->children[at] = node_new(directory, name, length, kind);
+	mark_dirty(directory);
+	return directory->children[at];
+}
+
+/* The child of that kind; one of another kind is replaced, an absent one is made. */
+static struct node *make_child(struct tree *tree, struct node *directory, const char *name, size_t length,
+	enum tree_kind kind)
+{
+	assert(length > 0 && !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'))));
+	bool found;
+	size_t at = child_index(directory, name, length, &found);
+	if (found && directory->children[at]->entry.kind == kind)
+		return directory->children[at];
+	if (found)
+		remove_child(tree, directory, at);
+	return insert_child(directory, at, name, length, kind);
+}
+
+/* The directory that holds the last component of `path`, and that component. Directories on the way are made if `make`, else
+ * NULL is returned when one is missing. */
+static struct node *find_parent(struct tree *tree, const char *path, bool make, const char **name_ret)
+{
+	const char *slash = strrchr(path, '/');
+	*name_ret = slash ? slash + 1 : path;
+	if (!slash)
+		return tree->root;
+	struct slice parent = slice_of(path, (size_t)(slash - path));
+	if (tree->recent && slice_equal(buf_slice(&tree->recent_path), parent))
+		return tree->recent;
+	struct node *node = tree->root;
+	for (const char *name = path; name < slash;) {
+		size_t length = strcspn(name, "/");
+		if (make) {
+			node = make_child(tree, node, name, length, TREE_DIRECTORY);
+		} else {
+			bool found;
+			size_t at = child_index(node, name, length, &found);
+			if (!found || node->children[at]->entry.kind != TREE_DIRECTORY)
+				return NULL;
+			node = node->children[at];
+		}
+		name += length + 1;
+	}
+	tree->recent = node;
+	buf_reset(&tree->recent_path);
+	buf_append_slice(&tree->recent_path, parent);
+	return node;
+}
+
+static struct node *make_node(struct tree *tree, const char *path, enum tree_kind kind)
+{
+	const char *name;
+	struct node *parent = find_parent(tree, path, true, &name);
+	return make_child(tree, parent, name, strlen(name), kind);
+}
+
+void tree_set_file(struct tree *tree, const char *path, const struct digest *digest, bool executable, int64_t mtime_ns)
+{
+	struct node *node = make_node(tree, path, TREE_FILE);
+	struct tree_entry *entry = &node->entry;
+	if (digest_equal(&entry->digest, digest) && entry->executable == executable && entry->mtime_ns == mtime_ns)
+		return;
+	tree->size_bytes += digest->size_bytes - entry->digest.size_bytes;
+	entry->digest = *digest;
+	entry->executable = executable;
+	entry->mtime_ns = mtime_ns;
+	mark_dirty(node->parent);
+}
+
+void tree_set_symlink(struct tree *tree, const char *path, const char *target)
+{
+	struct node *node = make_node(tree, path, TREE_SYMLINK);
+	if (node->entry.target && strcmp(node->entry.target, target) == 0)
+		return;
+	free((char *)node->entry.target);
+	node->entry.target = strdup(target);
+	mark_dirty(node->parent);
+}
+
+void tree_set_directory(struct tree *tree, const char *path)
+{
+	if (*path)
+		make_node(tree, path, TREE_DIRECTORY);
+}
+
+void tree_remove(struct tree *tree, const char *path)
+{
+	const char *name;
+	bool found;
+	struct node *parent = find_parent(tree, path, false, &name);
+	if (!parent)
+		return;
+	size_t at = child_index(parent, name, strlen(name), &found);
+	if (found)
+		remove_child(tree, parent, at);
+}
+
+const struct tree_entry *tree_lookup(const struct tree *tree, const char *path)
+{
+	const char *name;
+	bool found;
+	/* Only the memory of the last directory changes. */
+	struct node *parent = find_parent((struct tree *)tree, path, false, &name);
+	if (!parent)
+		return NULL;
+	if (!*name)
+		return parent == tree->root ? &tree->root->entry : NULL;
+	size_t at = child_index(parent, name, strlen(name), &found);
+	return found ? &parent->children[at]->entry : NULL;
+}
+
+static void walk(const struct node *directory, struct buf *path,
+	void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx)
+{
+	size_t length = path->len;
+	for (size_t i = 0; i < directory->n_children; i++) {
+		const struct node *child = directory->children[i];
+		if (length)
+			buf_append_char(path, '/');
+		buf_append_str(path, child->entry.name);
+		fn(ctx, path->ptr, &child->entry);
+		if (child->entry.kind == TREE_DIRECTORY)
+			walk(child, path, fn, ctx);
+		path->len = length;
+	}
+}
+
+void tree_walk(const struct tree *tree, void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx)
+{
+	_cleanup_buf_ struct buf path = { 0 };
+	walk(tree->root, &path, fn, ctx);
+}
+
+int64_t tree_size_bytes(const struct tree *tree)
+{
+	return tree->size_bytes;
+}
+
+/* Messages */
+
+static Reapi__Digest *digest_message(struct arena *arena, const struct digest *digest)
+{
+	Reapi__Digest *message = arena_alloc(arena, sizeof(*message));
+	reapi__digest__init(message);
+	message->hash = arena_alloc(arena, DIGEST_HEX_CHARS + 1);
+	digest_hex(digest, message->hash);
+	message->size_bytes = digest->size_bytes;
+	return message;
+}
+
+static Reapi__NodeProperties *mtime_message(struct arena *arena, int64_t mtime_ns)
+{
+	if (mtime_ns == 0)
+		return NULL;
+	Reapi__NodeProperties *message = arena_alloc(arena, sizeof(*message));
+	reapi__node_properties__init(message);
+	message->mtime = arena_alloc(arena, sizeof(*message->mtime));
+	reapi__timestamp__init(message->mtime);
+	/* Nanoseconds count forward, also before 1970. */
+	message->mtime->seconds = mtime_ns / NS_PER_S - (mtime_ns % NS_PER_S < 0);
+	message->mtime->nanos = (int32_t)(mtime_ns - message->mtime->seconds * NS_PER_S);
+	return message;
+}
+
+static void encode_directory(const struct node *directory, struct buf *ret)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	size_t n = directory->n_children;
+	Reapi__Directory message = REAPI__DIRECTORY__INIT;
+	message.files = arena_array(&arena, Reapi__FileNode *, n);
+	message.directories = arena_array(&arena, Reapi__DirectoryNode *, n);
+	message.symlinks = arena_array(&arena, Reapi__SymlinkNode *, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct tree_entry *entry = &directory->children[i]->entry;
+		switch (entry->kind) {
+		case TREE_FILE: {
+			Reapi__FileNode *node = arena_alloc(&arena, sizeof(*node));
+			reapi__file_node__init(node);
+			node->name = (char *)entry->name;
+			node->digest = digest_message(&arena, &entry->digest);
+			node->is_executable = entry->executable;
+			node->node_properties = mtime_message(&arena, entry->mtime_ns);
+			message.files[message.n_files++] = node;
+			break;
+		}
+		case TREE_DIRECTORY: {
+			Reapi__DirectoryNode *node = arena_alloc(&arena, sizeof(*node));
+			reapi__directory_node__init(node);
+			node->name = (char *)entry->name;
+			node->digest = digest_message(&arena, &entry->digest);
+			message.directories[message.n_directories++] = node;
+			break;
+		}
+		case TREE_SYMLINK: {
+			Reapi__SymlinkNode *node = arena_alloc(&arena, sizeof(*node));
+			reapi__symlink_node__init(node);
+			node->name = (char *)entry->name;
+			node->target = (char *)entry->target;
+			message.symlinks[message.n_symlinks++] = node;
+			break;
+		}
+		}
+	}
+	size_t size = reapi__directory__get_packed_size(&message);
+	ret->len += reapi__directory__pack(&message, (uint8_t *)buf_reserve(ret, size));
+}
+
+static int commit(struct node *directory, struct store *store, struct error *err)
+{
+	if (!directory->dirty)
+		return 0;
+	for (size_t i = 0; i < directory->n_children; i++)
+		if (directory->children[i]->entry.kind == TREE_DIRECTORY && commit(directory->children[i], store, err) < 0)
+			return -1;
+	_cleanup_buf_ struct buf message = { 0 };
+	encode_directory(directory, &message);
+	struct digest digest = digest_of(buf_slice(&message));
+	if (store_put(store, &digest, buf_slice(&message), err) < 0)
+		return error_wrap(err, "cannot keep directory %s", directory->entry.name);
+	directory->entry.digest = digest;
+	directory->dirty = false;
+	return 0;
+}
+
+int tree_commit(struct tree *tree, struct store *store, struct digest *root, struct error *err)
+{
+	if (commit(tree->root, store, err) < 0)
+		return -1;
+	*root = tree->root->entry.digest;
+	return 0;
+}
+
+static void *allocate(void *arena, size_t size)
+{
+	return arena_alloc(arena, size);
+}
+
+static void release(void *arena, void *memory)
+{
+	(void)arena;
+	(void)memory;
+}
+
+static int parse_digest(const Reapi__Digest *message, struct digest *ret)
+{
+	if (!message || message->size_bytes < 0 || digest_parse_hex(slice_str(message->hash), ret) < 0)
+		return -1;
+	ret->size_bytes = message->size_bytes;
+	return 0;
+}
+
+static int parse_mtime(const Reapi__NodeProperties *properties, int64_t *ret)
+{
+	const Reapi__Timestamp *mtime = properties ? properties->mtime : NULL;
+	*ret = 0;
+	if (!mtime)
+		return 0;
+	if (mtime->nanos < 0 || mtime->nanos >= NS_PER_S || mtime->seconds < -INT64_MAX / NS_PER_S + 1 ||
+	    mtime->seconds > INT64_MAX / NS_PER_S - 1)
+		return -1;
+	*ret = mtime->seconds * NS_PER_S + mtime->nanos;
+	return 0;
+}
+
+static bool name_is_safe(const char *name)
+{
+	return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* Names of one kind rise strictly, so each occurs once. */
+static bool names_are_good(const struct tree_entry *entries, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!name_is_safe(entries[i].name) || (i > 0 && strcmp(entries[i - 1].name, entries[i].name) >= 0))
+			return false;
+	return true;
+}
+
+/* Whether two lists with good names have one in common. */
+static bool share_a_name(const struct tree_entry *a, size_t n_a, const struct tree_entry *b, size_t n_b)
+{
+	for (size_t i = 0, j = 0; i < n_a && j < n_b;) {
+		int order = strcmp(a[i].name, b[j].name);
+		if (order == 0)
+			return true;
+		if (order < 0)
+			i++;
+		else
+			j++;
+	}
+	return false;
+}
+
+int tree_parse_directory(struct slice message, struct arena *arena, struct tree_entry **ret, size_t *n_ret, struct error *err)
+{
+	ProtobufCAllocator allocator = { .alloc = allocate, .free = release, .allocator_data = arena };
+	const Reapi__Directory *directory = reapi__directory__unpack(&allocator, message.len, (const uint8_t *)message.ptr);
+	if (!directory)
+		return error_set(err, 0, "malformed Directory message");
+	/* A NUL inside a name or target would cut it short, and then the message would encode to fewer bytes. This also
+	 * finds encodings that are not canonical. */
+	if (reapi__directory__get_packed_size(directory) != message.len)
+		return error_set(err, 0, "Directory message is not in canonical form");
+
+	size_t n_files = directory->n_files, n_directories = directory->n_directories, n_symlinks = directory->n_symlinks;
+	size_t n = n_files + n_directories + n_symlinks;
+	struct tree_entry *entries = arena_array(arena, struct tree_entry, n), *entry = entries;
+	for (size_t i = 0; i < n_files; i++, entry++) {
+		const Reapi__FileNode *node = directory->files[i];
+		entry->kind = TREE_FILE;
+		entry->name = node->name;
+		entry->executable = node->is_executable;
+		if (parse_digest(node->digest, &entry->digest) < 0 || parse_mtime(node->node_properties, &entry->mtime_ns) < 0)
+			return error_set(err, 0, "malformed file %s in Directory message", node->name);
+	}
+	for (size_t i = 0; i < n_directories; i++, entry++) {
+		const Reapi__DirectoryNode *node = directory->directories[i];
+		entry->kind = TREE_DIRECTORY;
+		entry->name = node->name;
+		if (parse_digest(node->digest, &entry->digest) < 0)
+			return error_set(err, 0, "malformed directory %s in Directory message", node->name);
+	}
+	for (size_t i = 0; i < n_symlinks; i++, entry++) {
+		const Reapi__SymlinkNode *node = directory->symlinks[i];
+		entry->kind = TREE_SYMLINK;
+		entry->name = node->name;
+		entry->target = node->target;
+		if (!*node->target)
+			return error_set(err, 0, "symlink %s without target in Directory message", node->name);
+	}
+
+	const struct tree_entry *files = entries, *directories = files + n_files, *symlinks = directories + n_directories;
+	if (!names_are_good(files, n_files) || !names_are_good(directories, n_directories) ||
+	    !names_are_good(symlinks, n_symlinks) || share_a_name(files, n_files, directories, n_directories) ||
+	    share_a_name(files, n_files, symlinks, n_symlinks) || share_a_name(directories, n_directories, symlinks, n_symlinks))
+		return error_set(err, 0, "names in Directory message are unsafe, unsorted or double");
+	*ret = entries;
+	*n_ret = n;
+	return 0;
+}
