@@ -29,7 +29,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 {
 	const size_t align = alignof(max_align_t);
 	assert(size < SIZE_MAX / 2);
-	size = (size + align - 1) & ~(align - 1);
+	size = size ? (size + align - 1) & ~(align - 1) : align; /* never NULL, also for nothing */
 	if (size > arena->left) {
 		size_t capacity = size > BLOCK_BYTES / 4 ? size : BLOCK_BYTES;
 		struct arena_block *block = malloc(sizeof(*block) + capacity);
