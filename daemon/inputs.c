@@ -1,0 +1,223 @@
+#include "daemon/inputs.h"
+
+#include <string.h>
+
+#include "base/map.h"
+#include "base/path.h"
+#include "daemon/daemon_internal.h"
+#include "daemon/locale.h"
+#include "files/snapshot_answer.h"
+
+static int local(struct reason *reason, enum reason_code code, const char *detail)
+{
+	*reason = (struct reason){ code, detail };
+	return INPUTS_LOCAL;
+}
+
+/* What an outcome of the snapshot means for the job. */
+static int entered(int outcome, struct reason *reason)
+{
+	switch (outcome) {
+	case SNAPSHOT_SPECIAL:
+		return local(reason, REASON_PATH_NOT_MIRRORED, NULL);
+	case SNAPSHOT_HARD_LINKED:
+		return local(reason, REASON_HARD_LINKED, NULL);
+	}
+	return outcome;
+}
+
+int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct error *err)
+{
+	/* Read by the loader before any of our code runs. Programs find their libraries without it, in the default directories; with it
+	 * they find them as at home. It is no part of the identity: every installed library changes it. */
+	if (snapshot_add_toolchain(daemon->snapshot, since, "/etc/ld.so.cache", err) < 0)
+		return -1;
+	for (size_t i = 0; i < toolchain->lookups.n; i++) {
+		const struct lookup *lookup = &toolchain->lookups.v[i];
+		int outcome = lookup->kind == LOOKUP_LISTING ?
+			snapshot_add_listing(daemon->snapshot, since, lookup->path, err) :
+			snapshot_add_toolchain(daemon->snapshot, since, lookup->path, err);
+		if (outcome > 0)
+			return error_set(err, 0, "%s can't be mirrored", lookup->path);
+		if (outcome < 0)
+			return error_wrap(err, "cannot mirror %s", lookup->path);
+	}
+	return 0;
+}
+
+/* One look-up of a scan or of a job's log. Absences need only their directories, and most share those. */
+static int add_lookup(struct daemon *daemon, uint64_t since, const struct lookup *lookup, struct arena *arena, struct map *directories,
+	struct reason *reason, struct error *err)
+{
+	switch (lookup->kind) {
+	case LOOKUP_ABSENT: {
+		const char *directory = path_dirname(arena, lookup->path);
+		/* What the tree has there by mistake must go; what it hasn't needs only its directory once. */
+		if (map_get(directories, slice_str(directory)) && !snapshot_may_have(daemon->snapshot, lookup->path))
+			return 0;
+		map_put(directories, slice_str(directory), (void *)directory);
+		return entered(snapshot_add(daemon->snapshot, since, lookup->path, err), reason);
+	}
+	case LOOKUP_LISTING:
+		return entered(snapshot_add_listing(daemon->snapshot, since, lookup->path, err), reason);
+	case LOOKUP_SPECIAL:
+		return local(reason, REASON_PATH_NOT_MIRRORED, NULL);
+	case LOOKUP_FILE:
+	case LOOKUP_DIRECTORY:
+	case LOOKUP_LINK:
+		break;
+	}
+	return entered(snapshot_add(daemon->snapshot, since, lookup->path, err), reason);
+}
+
+/* A name that a text embeds is looked for as the assembler and #embed do: from the working directory, from the text's own, and along the
+ * directories that options name. All candidates enter, present or not. */
+static int add_embedded(struct daemon *daemon, const struct plan *plan, const char *text_path, const char *name, struct arena *arena,
+	struct reason *reason, struct error *err)
+{
+	const struct command *command = &plan->command;
+	const char *cwd = plan->frame->cwd;
+	int outcome = 0;
+	for (size_t i = 0; i < command->n_named_dirs + 2 && outcome == 0; i++) {
+		const char *directory = i == 0 ? cwd : i == 1 ? path_dirname(arena, text_path) : command->named_dirs[i - 2];
+		const char *path = path_absolute(arena, path_absolute(arena, cwd, directory), name);
+		outcome = entered(snapshot_add(daemon->snapshot, plan->since, path_squeeze(arena, path), err), reason);
+	}
+	return outcome;
+}
+
+static int look_at_text(struct daemon *daemon, const struct plan *plan, const char *path, struct arena *arena, struct reason *reason,
+	struct error *err)
+{
+	struct digest digest;
+	int outcome = view_digest(daemon->view, plan->since, path, &digest, NULL, err);
+	if (outcome != 0)
+		return outcome < 0 ? -1 : 0;
+	const struct textscan *scan = texts_get(daemon->texts, path, &digest, err);
+	if (!scan)
+		return -1;
+	if (scan->timestamp || (scan->date_time && !plan->environment.source_date_epoch))
+		return local(reason, REASON_DATE_TIME, NULL);
+	for (size_t i = 0; i < scan->n_embedded && outcome == 0; i++)
+		outcome = add_embedded(daemon, plan, path, scan->embedded[i], arena, reason, err);
+	return outcome;
+}
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+	return slice_has_suffix(slice_str(path), suffix);
+}
+
+struct lookups inputs_own(const struct lookups *lookups, const struct toolchain *toolchain, struct arena *arena)
+{
+	struct lookups own = { arena_array(arena, struct lookup, lookups->n + 1), 0 };
+	size_t t = 0;
+	for (size_t i = 0; i < lookups->n; i++) {
+		int order = 1;
+		while (t < toolchain->lookups.n && (order = lookup_compare(&toolchain->lookups.v[t], &lookups->v[i])) < 0)
+			t++;
+		if (t == toolchain->lookups.n || order != 0)
+			own.v[own.n++] = lookups->v[i];
+	}
+	return own;
+}
+
+bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups)
+{
+	for (size_t i = 0; i < lookups->n; i++) {
+		const struct lookup *lookup = &lookups->v[i];
+		if (lookup->kind != LOOKUP_FILE)
+			continue;
+		const struct textscan *scan = texts_get(daemon->texts, lookup->path, &lookup->digest, NULL);
+		if (!scan || scan->timestamp || (scan->date_time && !plan->environment.source_date_epoch))
+			return true;
+	}
+	return false;
+}
+
+static int add_named(struct daemon *daemon, const struct plan *plan, struct arena *arena, struct reason *reason, struct error *err)
+{
+	const struct command *command = &plan->command;
+	const char *cwd = plan->frame->cwd;
+	const char **paths = arena_array(arena, const char *, 3 + plan->n_outputs + command->n_named_files + command->n_named_dirs);
+	size_t n = 0;
+	paths[n++] = cwd;
+	paths[n++] = plan->directory;
+	paths[n++] = plan->source;
+	for (size_t i = 0; i < plan->n_outputs; i++)
+		paths[n++] = path_dirname(arena, plan->outputs[i].path);
+	for (size_t i = 0; i < command->n_named_files; i++)
+		paths[n++] = path_absolute(arena, cwd, command->named_files[i]);
+	for (size_t i = 0; i < command->n_named_dirs; i++)
+		paths[n++] = path_absolute(arena, cwd, command->named_dirs[i]);
+	int outcome = 0;
+	for (size_t i = 0; i < n && outcome == 0; i++)
+		outcome = entered(snapshot_add(daemon->snapshot, plan->since, path_squeeze(arena, paths[i]), err), reason);
+	return outcome;
+}
+
+int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct lookup_log *scan,
+	struct arena *arena, struct digest *root, struct reason *reason, struct error *err)
+{
+	if (inputs_add_toolchain(daemon, plan->since, toolchain, err) < 0)
+		return -1;
+	const char *const *locale = locale_files(plan->engine_env, arena);
+	if (!locale)
+		return local(reason, REASON_ENVIRONMENT, "LANG");
+	int outcome = 0;
+	for (size_t i = 0; locale[i] && outcome == 0; i++)
+		outcome = entered(snapshot_add_toolchain(daemon->snapshot, plan->since, locale[i], err), reason);
+	if (outcome == 0)
+		outcome = add_named(daemon, plan, arena, reason, err);
+	if (outcome == 0)
+		outcome = look_at_text(daemon, plan, plan->source, arena, reason, err);
+	if (scan && outcome == 0) {
+		_cleanup_map_ struct map directories = { 0 };
+		struct lookups own = inputs_own(&scan->lookups, toolchain, arena);
+		for (size_t i = 0; i < own.n && outcome == 0; i++) {
+			const struct lookup *lookup = &own.v[i];
+			if (lookup->kind == LOOKUP_FILE && (has_suffix(lookup->path, ".gch") || has_suffix(lookup->path, ".pch")))
+				return local(reason, REASON_PCH, NULL);
+			outcome = add_lookup(daemon, plan->since, lookup, arena, &directories, reason, err);
+			if (lookup->kind == LOOKUP_FILE && outcome == 0)
+				outcome = look_at_text(daemon, plan, lookup->path, arena, reason, err);
+		}
+	}
+	if (outcome != 0)
+		return outcome;
+	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
+}
+
+int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct arena *arena,
+	struct error *err)
+{
+	*missed = false;
+	bool changed = false;
+	for (size_t i = 0; i < log->lookups.n; i++) {
+		struct lookup *lookup = &log->lookups.v[i];
+		if (lookup->kind == LOOKUP_SPECIAL)
+			return INPUTS_LOCAL;
+		/* An absence is what the job saw; home will say whether it is one there too. */
+		if (lookup->kind != LOOKUP_ABSENT)
+			changed |= snapshot_answer(daemon->snapshot, generation, lookup) != 0;
+	}
+	size_t at;
+	if (!changed && view_check(daemon->view, since, &log->lookups, &at) == 0)
+		return 0;
+
+	/* Mend everything that differs, not only the first. */
+	_cleanup_map_ struct map directories = { 0 };
+	for (size_t i = 0; i < log->lookups.n; i++) {
+		struct lookup now = log->lookups.v[i];
+		if (view_observe(daemon->view, since, &now, err) < 0)
+			return INPUTS_LOCAL;
+		if (now.kind == log->lookups.v[i].kind && digest_equal(&now.digest, &log->lookups.v[i].digest))
+			continue;
+		if (log->lookups.v[i].kind == LOOKUP_ABSENT)
+			*missed = true;
+		struct reason ignored;
+		if (add_lookup(daemon, since, &now, arena, &directories, &ignored, err) != 0)
+			return INPUTS_LOCAL;
+	}
+	return INPUTS_REPEAT;
+}
