@@ -13,8 +13,6 @@ LAYERS = ["base", "event", "wire", "store", "files", "compiler", "cache", "worke
           "runtime", "cli"]
 # What a folder may use when that is less than everything before it; whole folders end in a slash.
 ONLY = {"client": ("client/", "base/", "wire/frame.h", "wire/endpoint.h")}
-# Nothing includes these from outside: each is a program.
-PROGRAMS = {"client", "runtime", "cli"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 
 
@@ -46,8 +44,6 @@ def judge(folder, target):
         return f"{folder}/ may use only {', '.join(ONLY[folder])}"
     if LAYERS.index(there) > LAYERS.index(folder):
         return f"{there}/ is above {folder}/"
-    if there in PROGRAMS:
-        return f"{there}/ is a program, not a library"
     if target.endswith("_internal.h"):
         return f"this header is for {there}/ alone"
     return None
