@@ -145,6 +145,7 @@ static void endpoint__a_connection_never_takes_a_standard_descriptor(void **stat
 	struct scratch *s = *state;
 	assert_int_equal(endpoint_make_directory(&s->endpoint, NULL), 0);
 	_cleanup_close_ int listener = listen_at(&s->endpoint, 4);
+	assert_true(listener >= 0);
 	int saved = fcntl(0, F_DUPFD_CLOEXEC, 100);
 	close(0);
 	_cleanup_close_ int fd = endpoint_connect(&s->endpoint, 100, NULL);
@@ -163,6 +164,7 @@ static void endpoint__a_full_backlog_is_waited_for_so_long(void **state)
 	struct scratch *s = *state;
 	assert_int_equal(endpoint_make_directory(&s->endpoint, NULL), 0);
 	_cleanup_close_ int listener = listen_at(&s->endpoint, 0);
+	assert_true(listener >= 0);
 	_cleanup_close_ int first = endpoint_connect(&s->endpoint, 100, NULL);
 	assert_true(first >= 0);
 	struct error err;
