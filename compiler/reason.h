@@ -38,6 +38,7 @@
 	X(REMEMBERED, "remembered", "this unit failed on the engine before and succeeded locally")                    \
 	X(ENGINE_FAILED, "engine_failed", "the engine could not run the job")                                         \
 	X(ENGINE_OFF, "engine_off", "engine = local")                                                                 \
+	X(UNFORESEEN_OUTPUT, "unforeseen_output", "the compiler wrote a file that the option table does not foresee")        \
 	X(ROOT_LEAK, "root_leak", "an output names the worker's private root")                                        \
 	X(REQUESTED, "requested", "LLAMACC_LOCAL")                                                                    \
 	X(NESTED, "nested", "started by a compiler that already holds a slot")                                        \

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/map.h"
 #include "base/path.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/locale.h"
@@ -45,23 +44,15 @@ int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct too
 	return 0;
 }
 
-/* One look-up of a scan or of a job's log. Absences need only their directories, and most share those. */
-static int add_lookup(struct daemon *daemon, uint64_t since, const struct lookup *lookup, struct arena *arena, struct map *directories,
-	struct reason *reason, struct error *err)
+/* One look-up of a scan or of a job's log. */
+static int add_lookup(struct daemon *daemon, uint64_t since, const struct lookup *lookup, struct reason *reason, struct error *err)
 {
 	switch (lookup->kind) {
-	case LOOKUP_ABSENT: {
-		const char *directory = path_dirname(arena, lookup->path);
-		/* What the tree has there by mistake must go; what it hasn't needs only its directory once. */
-		if (map_get(directories, slice_str(directory)) && !snapshot_may_have(daemon->snapshot, lookup->path))
-			return 0;
-		map_put(directories, slice_str(directory), (void *)directory);
-		return entered(snapshot_add(daemon->snapshot, since, lookup->path, err), reason);
-	}
 	case LOOKUP_LISTING:
 		return entered(snapshot_add_listing(daemon->snapshot, since, lookup->path, err), reason);
 	case LOOKUP_SPECIAL:
 		return local(reason, REASON_PATH_NOT_MIRRORED, NULL);
+	case LOOKUP_ABSENT:
 	case LOOKUP_FILE:
 	case LOOKUP_DIRECTORY:
 	case LOOKUP_LINK:
@@ -172,13 +163,12 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 	if (outcome == 0)
 		outcome = look_at_text(daemon, plan, plan->source, arena, reason, err);
 	if (scan && outcome == 0) {
-		_cleanup_map_ struct map directories = { 0 };
 		struct lookups own = inputs_own(&scan->lookups, toolchain, arena);
 		for (size_t i = 0; i < own.n && outcome == 0; i++) {
 			const struct lookup *lookup = &own.v[i];
 			if (lookup->kind == LOOKUP_FILE && (has_suffix(lookup->path, ".gch") || has_suffix(lookup->path, ".pch")))
 				return local(reason, REASON_PCH, NULL);
-			outcome = add_lookup(daemon, plan->since, lookup, arena, &directories, reason, err);
+			outcome = add_lookup(daemon, plan->since, lookup, reason, err);
 			if (lookup->kind == LOOKUP_FILE && outcome == 0)
 				outcome = look_at_text(daemon, plan, lookup->path, arena, reason, err);
 		}
@@ -188,8 +178,7 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
 }
 
-int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct arena *arena,
-	struct error *err)
+int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct error *err)
 {
 	*missed = false;
 	bool changed = false;
@@ -206,7 +195,6 @@ int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log,
 		return 0;
 
 	/* Mend everything that differs, not only the first. */
-	_cleanup_map_ struct map directories = { 0 };
 	for (size_t i = 0; i < log->lookups.n; i++) {
 		struct lookup now = log->lookups.v[i];
 		if (view_observe(daemon->view, since, &now, err) < 0)
@@ -216,7 +204,7 @@ int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log,
 		if (log->lookups.v[i].kind == LOOKUP_ABSENT)
 			*missed = true;
 		struct reason ignored;
-		if (add_lookup(daemon, since, &now, arena, &directories, &ignored, err) != 0)
+		if (add_lookup(daemon, since, &now, &ignored, err) != 0)
 			return INPUTS_LOCAL;
 	}
 	return INPUTS_REPEAT;

@@ -21,10 +21,9 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups);
 
 /* After a run in the sandbox: fill the digests of the log's look-ups by what the snapshot held when the job started (`generation`), and hold them against
- * home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed; the snapshot has been mended as far as
- * it can be, `missed` says whether it was a path that home has and the snapshot had not. */
-int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct arena *arena,
-	struct error *err);
+ * home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed; the snapshot has been mended, `missed` says whether it was a
+ * path that home has and the snapshot had not; INPUTS_LOCAL: it can't be mended. */
+int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct error *err);
 
 /* The look-ups that are not the toolchain's own: what a manifest needs. In `arena`. */
 struct lookups inputs_own(const struct lookups *lookups, const struct toolchain *toolchain, struct arena *arena);

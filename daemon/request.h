@@ -1,0 +1,29 @@
+/* The life of a request.
+ *
+ *	ARRIVED    the plan is made: local at once, or on to
+ *	TOOLCHAIN  waits for the compiler to be observed (the first time, or after an upgrade)
+ *	NATIVE     asks the compiler what -march=native means here (once per toolchain and flags)
+ *	           the cache is asked; a hit is prepared and answered
+ *	SLOT       waits for a core
+ *	SCAN       the compiler's own -M runs at home, observed              (sandbox only)
+ *	RUN        the command runs on the engine                           (again after INPUTS_REPEAT, once)
+ *	CHECK      the same command runs at home, for verify = N
+ *	ANSWERED   DONE was sent: the client commits, or hangs up
+ *	LOCAL_SLOT waits for a core to hand to the client
+ *	LOCAL      LOCAL was sent: the client has become the compiler; its process is watched
+ *
+ * A request outlives its connection: it ends when nothing of it runs any more. A hang-up before DONE cuts short what runs. */
+#pragma once
+
+#include "base/error.h"
+#include "base/slice.h"
+
+struct daemon;
+struct connection;
+struct request;
+
+/* Take up the request in this frame payload. -1: malformed. */
+int request_start(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err);
+
+void request_hung_up(struct request *request);
+void request_committed(struct request *request);
