@@ -7,8 +7,8 @@
  * power failure the disk may hold an older mixture.
  *
  * Going from tree to tree walks the two Directory messages of each directory side by side and enters only those whose digests
- * differ; equal roots cost one comparison. Before anything is touched a first pass finds what the stores lack, so that a
- * missing blob leaves the target as it was.
+ * differ; equal roots cost one comparison. What the stores lack is left out, reported, and remembered as a hole; the next sync
+ * fills the holes that its tree still wants, so that a repaired or changed blob never costs a tree.
  *
  * Everything goes by descriptor and single name with O_NOFOLLOW: no symlink is ever followed, the tree may contain any. Things
  * are removed before their successors are created, files are made with O_EXCL and never hard-linked: compilers compare
@@ -24,13 +24,22 @@
 #include "store/digest.h"
 #include "store/store.h"
 
+enum sync_state {
+	SYNC_DIRTY, /* anything may be there: the next sync begins with an empty root */
+	SYNC_CLEAN, /* exactly the tree `have`; the record says so */
+	SYNC_HOLED, /* the tree `have` without the paths in `holes`; the record says dirty */
+};
+
 struct sync_target {
 	char *root;                   /* owned: path of the root directory */
 	int root_fd;                  /* the same, open */
 	int state_fd;                 /* the record; locked, so that a slot has one user */
+	char boot_id[40];             /* "" when it can't be known; then no record is believed */
 	const char *const *protected; /* borrowed, NULL-terminated: names in the root that are never looked at (mount points) */
-	struct digest have;           /* what the root holds unless dirty */
-	bool dirty;                   /* what the record says */
+	enum sync_state state;
+	struct digest have;
+	char **holes; /* owned: paths relative to the root at which nothing is, but should be */
+	size_t n_holes;
 };
 
 enum { SYNC_MISSING_LIMIT = 64 };
@@ -51,19 +60,19 @@ enum sync_outcome { SYNC_MISSING = 1, SYNC_DIFFERS };
 int sync_target_open(struct sync_target *target, const char *slot, const char *const *protected, struct error *err);
 void sync_target_close(struct sync_target *target); /* a target whose opening failed is allowed */
 
-/* Around a job, which changes the tree: dirty before it starts; clean when what it changed has been restored. */
+/* Around a job, which changes the tree: dirty before it starts; clean when what it changed has been restored. A target is only
+ * marked clean that was clean before. */
 int sync_mark_dirty(struct sync_target *target, struct error *err);
 int sync_mark_clean(struct sync_target *target, struct error *err);
 
-/* Make the root equal to the tree `want`; Directory messages come from `directories`, file contents from `blobs`. A dirty
- * target is emptied first. SYNC_MISSING: `report` names blobs that the stores don't have; nothing was changed (or, when a blob
- * vanished at the last moment, the target is dirty). -1: the target is dirty. `report` is set in every case. */
+/* Make the root equal to the tree `want`; Directory messages come from `directories`, file contents from `blobs`. A dirty target
+ * is emptied first. SYNC_MISSING: `report` names blobs that the stores don't have (all that were found, up to the limit); the rest
+ * of the tree is in place, call again when they are there. -1: the target is dirty; if that repeats, close it and open it anew. `report` is set in every case. */
 int sync_tree(struct sync_target *target, struct store *directories, struct store *blobs, const struct digest *want,
 	struct sync_report *report, struct error *err);
 
-/* After a job, while marked dirty: make each of `paths` (relative to the root, no "." or "..") again what the tree `have` says:
- * absent, or the right file, symlink or directory with all that is in it. Outcomes as sync_tree; the mark stays dirty, the caller
- * sets it. */
+/* After a job, while marked dirty: make each of `paths` (relative to the root, no "", "." or "..") again what the tree `have` says: absent,
+ * or the right file, symlink or directory with all that is in it. 0: the caller may mark it clean. SYNC_MISSING as sync_tree. */
 int sync_restore_job(struct sync_target *target, struct store *directories, struct store *blobs, const char *const *paths,
 	size_t n_paths, struct sync_report *report, struct error *err);
 
