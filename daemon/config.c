@@ -32,37 +32,84 @@ static const char *const engine_words[] = {
 #define FIELD(field) offsetof(struct config, field)
 
 const struct config_option config_options[CONFIG_OPTIONS] = {
-	{ .name = "jobs", .type = CONFIG_COUNT, .offset = FIELD(jobs), .environment = "LLAMA_JOBS",
-	  .minimum = 1, .maximum = 4096, .fallback_text = "the number of usable processors",
-	  .help = "How many compilers and linkers run on this machine at once, in the sandbox and beside it together." },
-	{ .name = "cache", .type = CONFIG_CHOICE, .offset = FIELD(cache), .environment = "LLAMA_CACHE",
-	  .fallback = "readwrite", .words = cache_words,
-	  .help = "Whether results are looked up and kept, only looked up, or neither." },
-	{ .name = "cache_size", .type = CONFIG_SIZE, .offset = FIELD(cache_size_bytes), .environment = "LLAMA_CACHE_SIZE",
-	  .fallback = "10G", .minimum = 1 << 20, .maximum = UINT64_C(1) << 50,
-	  .help = "How large the stored results may grow. The least recently used ones leave first." },
-	{ .name = "cache_dir", .type = CONFIG_PATH, .offset = FIELD(cache_dir), .environment = "LLAMA_CACHE_DIR",
-	  .fallback_text = "$XDG_CACHE_HOME/llama, else ~/.cache/llama",
-	  .help = "Where results, the index and the sandbox's trees are kept. Not on a network file system." },
-	{ .name = "sandbox", .type = CONFIG_CHOICE, .offset = FIELD(sandbox), .environment = "LLAMA_SANDBOX",
-	  .alias = "LLAMACC_SANDBOX", .fallback = "auto", .words = sandbox_words,
-	  .help = "Whether the sandbox engine runs compilers in namespaces with a private root, or in place. "
-		  "With auto it tries namespaces at its start and runs in place where they are forbidden." },
-	{ .name = "engine", .type = CONFIG_CHOICE, .offset = FIELD(engine), .environment = "LLAMA_ENGINE",
-	  .fallback = "sandbox", .words = engine_words,
-	  .help = "Where compilations run: on the embedded sandbox engine, or all as plain local commands." },
-	{ .name = "verify", .type = CONFIG_COUNT, .offset = FIELD(verify), .environment = "LLAMA_VERIFY",
-	  .fallback = "0", .minimum = 0, .maximum = 1000000,
-	  .help = "One in so many results, executed or found, is also compiled locally and compared; 0 checks none. A difference is "
-		  "counted, the local object delivered and the result dropped." },
-	{ .name = "idle_timeout", .type = CONFIG_DURATION, .offset = FIELD(idle_timeout_ms),
-	  .environment = "LLAMA_IDLE_TIMEOUT", .fallback = "30m", .minimum = 0, .maximum = UINT64_C(366) * 86400 * 1000,
-	  .help = "The daemon leaves when nothing was asked of it for so long; 0 keeps it." },
-	{ .name = "log", .type = CONFIG_PATH, .offset = FIELD(log), .environment = "LLAMA_LOG", .fallback_text = "no log",
-	  .help = "A file that gets a line per request: the decision, the reason, the times." },
-	{ .name = "runtime_dir", .type = CONFIG_PATH, .offset = FIELD(runtime_dir), .environment = "LLAMA_RUNTIME_DIR",
-	  .environment_only = true, .fallback_text = "$XDG_RUNTIME_DIR/llama, else /tmp/llama-UID",
-	  .help = "Where the daemon's socket is. Only from the environment: llamacc looks there too, and reads no file." },
+	{ .name = "jobs",
+		.type = CONFIG_COUNT,
+		.offset = FIELD(jobs),
+		.environment = "LLAMA_JOBS",
+		.minimum = 1,
+		.maximum = 4096,
+		.fallback_text = "the number of usable processors",
+		.help = "How many compilers and linkers run on this machine at once, in the sandbox and beside it "
+			"together." },
+	{ .name = "cache",
+		.type = CONFIG_CHOICE,
+		.offset = FIELD(cache),
+		.environment = "LLAMA_CACHE",
+		.fallback = "readwrite",
+		.words = cache_words,
+		.help = "Whether results are looked up and kept, only looked up, or neither." },
+	{ .name = "cache_size",
+		.type = CONFIG_SIZE,
+		.offset = FIELD(cache_size_bytes),
+		.environment = "LLAMA_CACHE_SIZE",
+		.fallback = "10G",
+		.minimum = 1 << 20,
+		.maximum = UINT64_C(1) << 50,
+		.help = "How large the stored results may grow. The least recently used ones leave first." },
+	{ .name = "cache_dir",
+		.type = CONFIG_PATH,
+		.offset = FIELD(cache_dir),
+		.environment = "LLAMA_CACHE_DIR",
+		.fallback_text = "$XDG_CACHE_HOME/llama, else ~/.cache/llama",
+		.help = "Where results, the index and the sandbox's trees are kept. Not on a network file system." },
+	{ .name = "sandbox",
+		.type = CONFIG_CHOICE,
+		.offset = FIELD(sandbox),
+		.environment = "LLAMA_SANDBOX",
+		.alias = "LLAMACC_SANDBOX",
+		.fallback = "auto",
+		.words = sandbox_words,
+		.help = "Whether the sandbox engine runs compilers in namespaces with a private root, or in place. "
+			"With auto it tries namespaces at its start and runs in place where they are forbidden." },
+	{ .name = "engine",
+		.type = CONFIG_CHOICE,
+		.offset = FIELD(engine),
+		.environment = "LLAMA_ENGINE",
+		.fallback = "sandbox",
+		.words = engine_words,
+		.help = "Where compilations run: on the embedded sandbox engine, or all as plain local commands." },
+	{ .name = "verify",
+		.type = CONFIG_COUNT,
+		.offset = FIELD(verify),
+		.environment = "LLAMA_VERIFY",
+		.fallback = "0",
+		.minimum = 0,
+		.maximum = 1000000,
+		.help = "One in so many results, executed or found, is also compiled locally and compared; 0 checks "
+			"none. A difference is "
+			"counted, the local object delivered and the result dropped." },
+	{ .name = "idle_timeout",
+		.type = CONFIG_DURATION,
+		.offset = FIELD(idle_timeout_ms),
+		.environment = "LLAMA_IDLE_TIMEOUT",
+		.fallback = "30m",
+		.minimum = 0,
+		.maximum = UINT64_C(366) * 86400 * 1000,
+		.help = "The daemon leaves when nothing was asked of it for so long; 0 keeps it." },
+	{ .name = "log",
+		.type = CONFIG_PATH,
+		.offset = FIELD(log),
+		.environment = "LLAMA_LOG",
+		.fallback_text = "no log",
+		.help = "A file that gets a line per request: the decision, the reason, the times." },
+	{ .name = "runtime_dir",
+		.type = CONFIG_PATH,
+		.offset = FIELD(runtime_dir),
+		.environment = "LLAMA_RUNTIME_DIR",
+		.environment_only = true,
+		.fallback_text = "$XDG_RUNTIME_DIR/llama, else /tmp/llama-UID",
+		.help = "Where the daemon's socket is. Only from the environment: llamacc looks there too, and reads "
+			"no file." },
 };
 
 static int find_option(const char *name)
@@ -96,8 +143,8 @@ struct unit {
 	uint64_t factor;
 };
 
-static const struct unit size_units[] = { { "T", UINT64_C(1) << 40 }, { "G", 1 << 30 }, { "M", 1 << 20 }, { "K", 1 << 10 },
-	{ "", 1 }, { NULL, 0 } };
+static const struct unit size_units[] = { { "T", UINT64_C(1) << 40 }, { "G", 1 << 30 }, { "M", 1 << 20 },
+	{ "K", 1 << 10 }, { "", 1 }, { NULL, 0 } };
 static const struct unit duration_units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 },
 	{ "ms", 1 }, { NULL, 0 } };
 static const struct unit count_units[] = { { "", 1 }, { NULL, 0 } };
@@ -148,7 +195,8 @@ static bool set_value(struct config *config, int i, const char *text, const char
 	case CONFIG_COUNT:
 	case CONFIG_SIZE:
 	case CONFIG_DURATION:
-		if (!parse_number(text, units_of(option->type), &number) || number < option->minimum || number > option->maximum)
+		if (!parse_number(text, units_of(option->type), &number) || number < option->minimum ||
+			number > option->maximum)
 			return false;
 		if (option->type == CONFIG_COUNT)
 			*(unsigned *)field = (unsigned)number;
@@ -243,7 +291,8 @@ static int bad_value(int i, const char *where, const char *text, struct error *e
 {
 	_cleanup_buf_ struct buf allowed = { 0 };
 	config_format_allowed((size_t)i, &allowed);
-	return error_set(err, 0, "%s: %s = %s is not valid; it takes %s", where, config_options[i].name, text, allowed.ptr);
+	return error_set(
+		err, 0, "%s: %s = %s is not valid; it takes %s", where, config_options[i].name, text, allowed.ptr);
 }
 
 /* ---- defaults, file, environment ---- */
@@ -286,8 +335,8 @@ struct file_reader {
 	struct error *err;
 };
 
-/* inih as distributions build it tells no line numbers, so the lines are counted as it asks for them. Indentation goes: inih
- * would take an indented line for a continuation of the value before. */
+/* inih as distributions build it tells no line numbers, so the lines are counted as it asks for them. Indentation goes:
+ * inih would take an indented line for a continuation of the value before. */
 static char *read_line(char *text, int size, void *user)
 {
 	struct file_reader *reader = user;
@@ -322,7 +371,8 @@ static int handle_value(void *user, const char *section, const char *name, const
 	_cleanup_buf_ struct buf where = { 0 };
 	buf_printf(&where, "%s:%u", config->file, reader->line);
 	if (config_options[i].environment_only) {
-		error_set(reader->err, 0, "%s: %s can't be set in a file, because llamacc reads none; set %s in the environment",
+		error_set(reader->err, 0,
+			"%s: %s can't be set in a file, because llamacc reads none; set %s in the environment",
 			where.ptr, name, config_options[i].environment);
 		reader->failed = true;
 	} else if (!set_value(config, i, value, reader->home)) {
@@ -417,8 +467,8 @@ void config_format_manual(struct buf *to)
 		buf_printf(to, ".It Cm %s\n%s\n", option->name, option->help);
 		buf_append_str(to, "It takes ");
 		config_format_allowed(i, to);
-		buf_printf(to, ".\nDefault: %s.\nEnvironment:\n.Ev %s", option->fallback ? option->fallback : option->fallback_text,
-			option->environment);
+		buf_printf(to, ".\nDefault: %s.\nEnvironment:\n.Ev %s",
+			option->fallback ? option->fallback : option->fallback_text, option->environment);
 		if (option->alias)
 			buf_printf(to, " ,\n.Ev %s", option->alias);
 		buf_append_str(to, " .\n");

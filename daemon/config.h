@@ -1,8 +1,8 @@
-/* The configuration. One table of options (config_options) parses the file and the environment, prints `llama config`, and
- * writes the list in the manual page llama-config(5): an option exists everywhere or nowhere.
+/* The configuration. One table of options (config_options) parses the file and the environment, prints `llama config`,
+ * and writes the list in the manual page llama-config(5): an option exists everywhere or nowhere.
  *
- * Precedence: an environment variable, then the file, then the default. An unknown key in the file is no error, so that one file
- * serves several versions: it is kept for `llama config` to report. A bad value is an error everywhere. */
+ * Precedence: an environment variable, then the file, then the default. An unknown key in the file is no error, so that
+ * one file serves several versions: it is kept for `llama config` to report. A bad value is an error everywhere. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,25 +17,25 @@ enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_NAMESPACES, CONFIG_SAN
 enum config_engine { CONFIG_ENGINE_SANDBOX, CONFIG_ENGINE_LOCAL };
 
 enum config_type {
-	CONFIG_COUNT,    /* unsigned */
-	CONFIG_SIZE,     /* uint64_t bytes: 10G */
+	CONFIG_COUNT,	 /* unsigned */
+	CONFIG_SIZE,	 /* uint64_t bytes: 10G */
 	CONFIG_DURATION, /* int64_t milliseconds: 15m */
-	CONFIG_CHOICE,   /* int, an index of `words` */
-	CONFIG_PATH,     /* const char *: absolute, or ~/…; NULL = unset */
+	CONFIG_CHOICE,	 /* int, an index of `words` */
+	CONFIG_PATH,	 /* const char *: absolute, or ~/…; NULL = unset */
 };
 
 struct config_option {
 	const char *name;
 	enum config_type type;
-	size_t offset;            /* of the field in struct config */
-	const char *fallback;     /* the default as one would write it, or NULL: computed (see fallback_text) */
+	size_t offset;		  /* of the field in struct config */
+	const char *fallback;	  /* the default as one would write it, or NULL: computed (see fallback_text) */
 	const char *environment;  /* LLAMA_<NAME> */
-	const char *alias;        /* a second environment variable, or NULL; `environment` wins */
+	const char *alias;	  /* a second environment variable, or NULL; `environment` wins */
 	const char *const *words; /* CONFIG_CHOICE: NULL-terminated, in the order of the enum */
 	uint64_t minimum, maximum;
-	bool environment_only;    /* llamacc needs it too, and reads no file */
+	bool environment_only;	   /* llamacc needs it too, and reads no file */
 	const char *fallback_text; /* what the manual says when `fallback` is NULL */
-	const char *help;         /* whole sentences for the manual */
+	const char *help;	   /* whole sentences for the manual */
 };
 
 enum { CONFIG_OPTIONS = 10 };
@@ -44,7 +44,7 @@ extern const struct config_option config_options[CONFIG_OPTIONS];
 /* Where a value comes from. */
 struct config_origin {
 	const char *variable; /* name of the environment variable, or NULL */
-	unsigned line;        /* in the file, or 0: with `variable` NULL too, it is the default */
+	unsigned line;	      /* in the file, or 0: with `variable` NULL too, it is the default */
 };
 
 struct config_unknown {
@@ -60,22 +60,22 @@ struct config {
 	enum config_cache cache;
 	enum config_sandbox sandbox;
 	enum config_engine engine;
-	unsigned verify;         /* one in so many results is checked; 0 = none */
+	unsigned verify;	 /* one in so many results is checked; 0 = none */
 	int64_t idle_timeout_ms; /* 0 = never leave */
-	const char *log;         /* NULL = no log */
+	const char *log;	 /* NULL = no log */
 	const char *cache_dir;
 	const char *runtime_dir; /* NULL = endpoint_init's own default */
 
-	const char *file;        /* the path that was looked for */
+	const char *file; /* the path that was looked for */
 	bool file_found;
 	struct config_origin origins[CONFIG_OPTIONS];
 	struct config_unknown *unknown; /* in the order of the file */
 	struct arena arena;
 };
 
-/* Read `path`, or with NULL the file that LLAMA_CONFIG, XDG_CONFIG_HOME and HOME lead to; a file that is absent means defaults.
- * `environment` is like environ. -1: a value is bad or the file unreadable; the text names file and line or the variable, the
- * value, and what is allowed. `ret` is set in either case and wants config_deinit. */
+/* Read `path`, or with NULL the file that LLAMA_CONFIG, XDG_CONFIG_HOME and HOME lead to; a file that is absent means
+ * defaults. `environment` is like environ. -1: a value is bad or the file unreadable; the text names file and line or
+ * the variable, the value, and what is allowed. `ret` is set in either case and wants config_deinit. */
 int config_load(const char *path, char *const *environment, struct config *ret, struct error *err);
 void config_deinit(struct config *config); /* NULL is allowed */
 

@@ -59,8 +59,8 @@ static void config__file_sets_values_with_and_without_section(void **state)
 {
 	_cleanup_config_ struct config config;
 	struct error err;
-	assert_int_equal(load("jobs = 3\n[llama]\n  cache = readonly\n  cache_size = 512M ; small\nlog = ~/llama.log\n", home,
-				 &config, &err),
+	assert_int_equal(load("jobs = 3\n[llama]\n  cache = readonly\n  cache_size = 512M ; small\nlog = ~/llama.log\n",
+				 home, &config, &err),
 		0);
 	assert_int_equal(config.jobs, 3);
 	assert_int_equal(config.cache, CONFIG_CACHE_READONLY);
@@ -94,7 +94,8 @@ static void config__bad_values_name_place_value_and_what_is_allowed(void **state
 		{ "\njobs = many\n", ":2: jobs = many is not valid; it takes a number from 1 to 4096" },
 		{ "jobs = 0\n", ":1: jobs = 0 is not valid" },
 		{ "jobs = 3x\n", "jobs = 3x" },
-		{ "cache_size = 10X\n", ":1: cache_size = 10X is not valid; it takes a size such as 500M or 10G, at least 1M" },
+		{ "cache_size = 10X\n",
+			":1: cache_size = 10X is not valid; it takes a size such as 500M or 10G, at least 1M" },
 		{ "cache_size = 99999999999999999999G\n", "is not valid" },
 		{ "cache_size = 30000000T\n", "is not valid" },
 		{ "idle_timeout = 15\n", "idle_timeout = 15 is not valid; it takes a time such as 90s" },
@@ -151,9 +152,10 @@ static void config__an_overlong_line_is_an_error_not_two_lines(void **state)
 
 static void config__values_are_written_as_they_would_be_read(void **state)
 {
-	static const char *const values[][2] = { { "cache_size", "512M" }, { "cache_size", "10G" }, { "idle_timeout", "90s" },
-		{ "idle_timeout", "1d" }, { "idle_timeout", "0" }, { "idle_timeout", "1500ms" }, { "sandbox", "inplace" },
-		{ "jobs", "12" }, { "log", "/x y" }, { "verify", "0" } };
+	static const char *const values[][2] = { { "cache_size", "512M" }, { "cache_size", "10G" },
+		{ "idle_timeout", "90s" }, { "idle_timeout", "1d" }, { "idle_timeout", "0" },
+		{ "idle_timeout", "1500ms" }, { "sandbox", "inplace" }, { "jobs", "12" }, { "log", "/x y" },
+		{ "verify", "0" } };
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		_cleanup_buf_ struct buf text = { 0 }, written = { 0 };
 		buf_printf(&text, "%s = %s\n", values[i][0], values[i][1]);

@@ -1,0 +1,203 @@
+#include "cli/control.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/path.h"
+
+enum { CONNECT_TIMEOUT_MS = 5000, ANSWER_TIMEOUT_MS = 30000 };
+
+int control_init(struct control *control, struct error *err)
+{
+	if (config_load(NULL, environ, &control->config, err) < 0)
+		return -1;
+	return endpoint_init(&control->endpoint, control->config.runtime_dir, err);
+}
+
+void control_deinit(struct control *control)
+{
+	config_deinit(&control->config);
+}
+
+static bool nobody_listens(const struct error *err)
+{
+	return err->code == ENOENT || err->code == ECONNREFUSED;
+}
+
+static int no_answer(int fd, const char *what, struct error *err)
+{
+	struct ucred peer = { 0 };
+	socklen_t length = sizeof(peer);
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+	return error_set(err, 0,
+		"the daemon (process %d) %s; `kill %d` ends it, and the next compilation starts another", peer.pid,
+		what, peer.pid);
+}
+
+static int read_reply(int fd, int timeout_ms, struct arena *arena, struct buf *bytes, struct frame_control_reply *ret,
+	struct error *err)
+{
+	int64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
+	for (;;) {
+		enum frame_type type;
+		struct slice payload;
+		size_t used;
+		int outcome = frame_next(buf_slice(bytes), &type, &payload, &used, err);
+		if (outcome < 0)
+			return -1;
+		if (outcome == 0) {
+			if (type != FRAME_CONTROL_REPLY)
+				return error_set(err, 0, "the daemon answered with a frame of type %d", type);
+			return frame_get_control_reply(payload, arena, ret, err);
+		}
+		int64_t left_ms = deadline_ms - clock_monotonic_ms();
+		struct pollfd readable = { .fd = fd, .events = POLLIN };
+		int ready = poll(&readable, 1, left_ms > 0 ? (int)left_ms : 0);
+		if (ready < 0 && errno != EINTR)
+			return error_set(err, errno, "cannot wait for the daemon");
+		if (ready == 0)
+			return no_answer(fd, "does not answer", err);
+		if (ready < 0)
+			continue;
+		ssize_t n = read(fd, buf_reserve(bytes, 64 * 1024), 64 * 1024);
+		if (n < 0 && errno != EINTR && errno != ECONNRESET)
+			return error_set(err, errno, "cannot read from the daemon");
+		if (n == 0 || (n < 0 && errno == ECONNRESET))
+			return no_answer(fd, "closed the connection: it is leaving, or of another version", err);
+		if (n > 0)
+			bytes->len += (size_t)n;
+	}
+}
+
+int control_ask(const struct control *control, const char *verb, const char *argument,
+	const struct frame_request *request, int timeout_ms, struct buf *ret, struct error *err)
+{
+	_cleanup_close_ int fd = endpoint_connect(&control->endpoint, CONNECT_TIMEOUT_MS, err);
+	if (fd < 0)
+		return nobody_listens(err) ? CONTROL_NO_DAEMON : -1;
+	const char *arguments[] = { argument, NULL };
+	struct frame_control question = {
+		.verb = verb, .args = { arguments, argument ? 1 : 0 }, .has_request = request != NULL
+	};
+	if (request)
+		question.request = *request;
+	_cleanup_buf_ struct buf bytes = { 0 };
+	frame_put_control(&bytes, &question);
+	for (size_t sent = 0; sent < bytes.len;) {
+		ssize_t n = send(fd, bytes.ptr + sent, bytes.len - sent, MSG_NOSIGNAL);
+		if (n < 0 && errno != EINTR)
+			return no_answer(fd, "closed the connection: it is leaving, or of another version", err);
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	buf_reset(&bytes);
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct frame_control_reply reply;
+	if (read_reply(fd, timeout_ms, &arena, &bytes, &reply, err) < 0)
+		return -1;
+	if (reply.status != 0)
+		return error_set(
+			err, 0, "%.*s", (int)reply.text.len, reply.text.ptr ? reply.text.ptr : "the daemon refused");
+	buf_append_slice(ret, reply.text);
+	return 0;
+}
+
+int control_ask_json(
+	const struct control *control, const char *verb, const char *argument, json_t **ret, struct error *err)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	int outcome = control_ask(control, verb, argument, NULL, ANSWER_TIMEOUT_MS, &text, err);
+	if (outcome != 0)
+		return outcome;
+	json_error_t problem;
+	json_t *object = json_loadb(buf_str(&text), text.len, 0, &problem);
+	if (!json_is_object(object)) {
+		json_decref(object);
+		return error_set(err, 0, "cannot read the daemon's answer to `%s`: %s", verb,
+			object ? "not an object" : problem.text);
+	}
+	*ret = object;
+	return 0;
+}
+
+int control_daemon_pid(const struct control *control, pid_t *ret, struct error *err)
+{
+	_cleanup_close_ int fd = endpoint_connect(&control->endpoint, CONNECT_TIMEOUT_MS, err);
+	if (fd < 0)
+		return nobody_listens(err) ? CONTROL_NO_DAEMON : -1;
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0)
+		return error_set(err, errno, "cannot tell the daemon's process");
+	*ret = peer.pid;
+	return 0;
+}
+
+int control_start_daemon(const struct control *control, struct error *err)
+{
+	pid_t pid;
+	int outcome = control_daemon_pid(control, &pid, err);
+	if (outcome != CONTROL_NO_DAEMON)
+		return outcome;
+	pid = fork();
+	if (pid < 0)
+		return error_set(err, errno, "cannot start the daemon");
+	if (pid == 0) {
+		/* Our stdout may be a pipe that somebody reads to its end. */
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (null >= 0)
+			dup2(null, 1);
+		execl("/proc/self/exe", "llama", "daemon", (char *)NULL);
+		_exit(127);
+	}
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return error_set(err, errno, "cannot wait for the daemon's start");
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return error_set(err, 0, "no daemon, for the reason above");
+	return 0;
+}
+
+int control_find_program(const char *name, struct arena *arena, const char **ret, struct error *err)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n < 0)
+		return error_set(err, errno, "cannot tell where this program is (/proc/self/exe)");
+	self[n] = '\0';
+	const char *directory = path_dirname(arena, self);
+	const char *beside = arena_printf(arena, "%s/%s", directory, name);
+	if (access(beside, F_OK) == 0) {
+		*ret = beside;
+		return 0;
+	}
+	const char *libexec = arena_printf(arena, "%s/libexec/llama/%s", path_dirname(arena, directory), name);
+	if (access(libexec, F_OK) == 0) {
+		*ret = libexec;
+		return 0;
+	}
+	return error_set(err, 0, "%s is neither beside %s nor %s; install llama again", name, self, libexec);
+}
+
+uint64_t control_json_number(const json_t *object, const char *key)
+{
+	char part[64];
+	for (;;) {
+		size_t n = strcspn(key, ".");
+		if (n >= sizeof(part))
+			return 0;
+		memcpy(part, key, n);
+		part[n] = '\0';
+		object = json_object_get(object, part);
+		if (key[n] == '\0')
+			return json_is_number(object) ? (uint64_t)json_number_value(object) : 0;
+		key += n + 1;
+	}
+}
