@@ -31,5 +31,6 @@ struct lookups {
 
 const char *lookup_kind_name(enum lookup_kind kind);
 int lookup_compare(const void *a, const void *b); /* for qsort: path, then kind */
-/* Sort and drop doubles. A path found as file and absent both keeps both entries: such a job changed its own inputs. */
+/* Sort and drop doubles. A path found as file and absent both keeps both entries, as does one found with two digests: such a
+ * job changed its own inputs, and no check of the list will ever succeed. */
 void lookups_sort(struct lookups *lookups);

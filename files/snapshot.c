@@ -1,0 +1,391 @@
+#include "files/snapshot.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/map.h"
+
+enum { LINKS_LIMIT = 40 }; /* the kernel's */
+
+/* A regular file in the tree. */
+struct inode {
+	struct {
+		uint64_t dev, ino;
+	} key;
+	bool shared; /* it may be in the tree under several paths */
+	char path[]; /* physical, as last added */
+};
+
+/* The physical path behind the directory part of a path that was added, "" for the root. */
+struct way {
+	char *physical;
+	char path[];
+};
+
+struct snapshot {
+	struct view *view;  /* borrowed */
+	struct store *home; /* borrowed, or NULL */
+	struct tree *tree;
+	struct map inodes; /* dev, ino → struct inode */
+	/* The ways found for the request `ways_since`, so that a request's many paths in one directory walk there once. */
+	struct map ways;
+	uint64_t ways_since;
+};
+
+struct snapshot *snapshot_new(struct view *view, struct store *home)
+{
+	struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	if (!snapshot)
+		abort();
+	snapshot->view = view;
+	snapshot->home = home;
+	snapshot->tree = tree_new();
+	return snapshot;
+}
+
+static void forget_ways(struct snapshot *snapshot)
+{
+	size_t at = 0;
+	for (const struct map_entry *e; (e = map_next(&snapshot->ways, &at));) {
+		struct way *way = e->value;
+		free(way->physical);
+		free(way);
+	}
+	map_deinit(&snapshot->ways);
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	forget_ways(snapshot);
+	size_t at = 0;
+	for (const struct map_entry *e; (e = map_next(&snapshot->inodes, &at));)
+		free(e->value);
+	map_deinit(&snapshot->inodes);
+	tree_free(snapshot->tree);
+	free(snapshot);
+}
+
+struct tree *snapshot_tree(struct snapshot *snapshot)
+{
+	return snapshot->tree;
+}
+
+/* Remove what stood at `path` (physical), and the ways that may lead through it. */
+static void remove_path(struct snapshot *snapshot, const char *path)
+{
+	if (!tree_lookup(snapshot->tree, path + 1))
+		return;
+	tree_remove(snapshot->tree, path + 1);
+	forget_ways(snapshot);
+}
+
+/* Whether `name` in the root is the kernel's, or the worker's own. */
+static bool is_never_mirrored(struct slice name)
+{
+	return slice_equal_str(name, "proc") || slice_equal_str(name, "dev") || slice_equal_str(name, "sys") ||
+	       slice_equal_str(name, ".llama");
+}
+
+/* By what right a file is in the tree. */
+enum claim {
+	CLAIM_ALONE,  /* a job may compare its inode with others */
+	CLAIM_SHARED, /* nobody will */
+	CLAIM_NAME,   /* only the name is wanted; who opens it adds it by its own path */
+};
+
+/* Enter the file into `inodes`. Whether it may be in the tree under `path`. */
+static bool claim_inode(struct snapshot *snapshot, uint64_t since, const char *path, const struct view_info *info, enum claim claim)
+{
+	if (claim == CLAIM_NAME)
+		return true;
+	bool shared = claim == CLAIM_SHARED;
+	struct inode key = { .key = { info->identity.dev, info->identity.ino } };
+	struct inode *inode = map_get(&snapshot->inodes, slice_of(&key.key, sizeof(key.key)));
+	if (inode && (shared || inode->shared)) {
+		inode->shared = true;
+		return true;
+	}
+	if (inode && strcmp(inode->path, path) == 0)
+		return true;
+	if (inode) {
+		/* The other path may be history: renamed to this one, or removed and its number given away anew. */
+		struct view_info other = view_stat(snapshot->view, since, inode->path, false);
+		if (other.kind == VIEW_FILE && other.identity.dev == key.key.dev && other.identity.ino == key.key.ino)
+			return false;
+		if (other.kind == VIEW_ABSENT)
+			remove_path(snapshot, inode->path);
+		map_remove(&snapshot->inodes, slice_of(&key.key, sizeof(key.key)));
+		free(inode);
+	}
+	size_t length = strlen(path);
+	inode = malloc(sizeof(*inode) + length + 1);
+	if (!inode)
+		abort();
+	inode->key.dev = key.key.dev;
+	inode->key.ino = key.key.ino;
+	inode->shared = shared;
+	memcpy(inode->path, path, length + 1);
+	map_put(&snapshot->inodes, slice_of(&inode->key, sizeof(inode->key)), inode);
+	return true;
+}
+
+static int add_file(struct snapshot *snapshot, uint64_t since, const char *path, enum claim claim, struct error *err)
+{
+	struct digest digest;
+	struct view_info info;
+	struct error reason = { 0 };
+	int r = view_digest(snapshot->view, since, path, &digest, &info, &reason);
+	if (r == VIEW_NOT_A_FILE || (r < 0 && (reason.code == EACCES || reason.code == EPERM)))
+		return SNAPSHOT_SPECIAL;
+	if (r < 0) {
+		if (err)
+			*err = reason;
+		return -1;
+	}
+	if (!claim_inode(snapshot, since, path, &info, claim))
+		return SNAPSHOT_HARD_LINKED;
+	tree_set_file(snapshot->tree, path + 1, &digest, (info.mode & 0111) != 0, info.identity.mtime_ns);
+	if (snapshot->home)
+		home_store_remember(snapshot->home, &digest, path);
+	return 0;
+}
+
+static int add_directory(struct snapshot *snapshot, const char *path, const struct view_info *info)
+{
+	if ((info->mode & 0555) != 0555 && faccessat(AT_FDCWD, path, R_OK | X_OK, AT_EACCESS) < 0)
+		return SNAPSHOT_SPECIAL;
+	tree_set_directory(snapshot->tree, path + 1);
+	return 0;
+}
+
+/* What the walk met at its end; positive outcomes of walk(). */
+enum { WALK_ABSENT = 16, WALK_FILE };
+
+/* Walk `path` from the directory whose physical path is in `done` ("" for the root), which is in the tree. 0: `done` is the physical
+ * directory that the path led to; or WALK_…, a snapshot_outcome or -1, and `done` is the physical path where the walk ended. */
+static int walk(struct snapshot *snapshot, uint64_t since, struct buf *done, const char *path, enum claim claim, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *rest = path;
+	int n_links = 0;
+	for (;;) {
+		rest += strspn(rest, "/");
+		struct slice name = slice_of(rest, strcspn(rest, "/"));
+		rest += name.len;
+		if (name.len == 0)
+			return 0;
+		if (slice_equal_str(name, "."))
+			continue;
+		if (slice_equal_str(name, "..")) {
+			while (done->len > 0 && done->ptr[--done->len] != '/')
+				;
+			if (done->ptr)
+				done->ptr[done->len] = '\0';
+			continue;
+		}
+		size_t parent = done->len;
+		if (parent == 0 && is_never_mirrored(name))
+			return SNAPSHOT_SPECIAL;
+		buf_append_char(done, '/');
+		buf_append_slice(done, name);
+		struct view_info info = view_stat(snapshot->view, since, done->ptr, false);
+		const char *target;
+		int r;
+		switch (info.kind) {
+		case VIEW_ABSENT:
+			remove_path(snapshot, done->ptr);
+			return WALK_ABSENT;
+		case VIEW_SPECIAL:
+			return SNAPSHOT_SPECIAL;
+		case VIEW_FILE:
+			/* Also where a directory is wanted: there too it must be ENOTDIR, not ENOENT. */
+			r = add_file(snapshot, since, done->ptr, claim, err);
+			return r == 0 ? WALK_FILE : r;
+		case VIEW_DIRECTORY:
+			r = add_directory(snapshot, done->ptr, &info);
+			if (r != 0)
+				return r;
+			break;
+		case VIEW_LINK:
+			target = view_readlink(snapshot->view, since, done->ptr);
+			if (!target || !*target || ++n_links > LINKS_LIMIT)
+				return SNAPSHOT_SPECIAL;
+			tree_set_symlink(snapshot->tree, done->ptr + 1, target);
+			rest = arena_printf(&arena, "%s/%s", target, rest);
+			done->len = *rest == '/' ? 0 : parent;
+			done->ptr[done->len] = '\0';
+			break;
+		}
+	}
+}
+
+/* Walk `path` by way of its directory part, where many paths of a request meet. Results as walk(). */
+static int walk_known_way(struct snapshot *snapshot, uint64_t since, struct buf *done, const char *path, enum claim claim, struct error *err)
+{
+	assert(path[0] == '/');
+	if (snapshot->ways_since != since) {
+		forget_ways(snapshot);
+		snapshot->ways_since = since;
+	}
+	size_t length = (size_t)(strrchr(path, '/') - path);
+	const struct way *known = map_get(&snapshot->ways, slice_of(path, length));
+	if (known) {
+		buf_append_str(done, known->physical);
+	} else {
+		_cleanup_free_ char *directory = strndup(path, length);
+		if (!directory)
+			abort();
+		int r = walk(snapshot, since, done, directory, claim, err);
+		if (r != 0)
+			return r;
+		struct way *way = malloc(sizeof(*way) + length + 1);
+		if (!way)
+			abort();
+		memcpy(way->path, directory, length + 1);
+		way->physical = strdup(buf_str(done));
+		map_put(&snapshot->ways, slice_of(way->path, length), way);
+	}
+	return walk(snapshot, since, done, path + length, claim, err);
+}
+
+static int add(struct snapshot *snapshot, uint64_t since, const char *path, enum claim claim, struct error *err)
+{
+	_cleanup_buf_ struct buf done = { 0 };
+	int r = walk_known_way(snapshot, since, &done, path, claim, err);
+	return r >= WALK_ABSENT ? 0 : r;
+}
+
+int snapshot_add(struct snapshot *snapshot, uint64_t since, const char *path, struct error *err)
+{
+	return add(snapshot, since, path, CLAIM_ALONE, err);
+}
+
+int snapshot_add_toolchain(struct snapshot *snapshot, uint64_t since, const char *path, struct error *err)
+{
+	return add(snapshot, since, path, CLAIM_SHARED, err);
+}
+
+/* Paths collected from the tree, which must not change while it is walked. */
+struct collection {
+	struct snapshot *snapshot;
+	uint64_t since;
+	const char *directory; /* physical, "" for the root */
+	struct arena arena;
+	struct map paths; /* path → the same path, in `arena` */
+};
+
+static void collect(struct collection *collection, const char *path)
+{
+	char *copy = arena_printf(&collection->arena, "/%s", path);
+	map_put(&collection->paths, slice_str(copy), copy);
+}
+
+static void collect_if_child(void *ctx, const char *path, const struct tree_entry *entry)
+{
+	struct collection *collection = ctx;
+	size_t n = strlen(collection->directory);
+	if (n == 0 ? !strchr(path, '/')
+		   : strncmp(path, collection->directory + 1, n - 1) == 0 && path[n - 1] == '/' && !strchr(path + n, '/'))
+		collect(collection, path);
+}
+
+static int add_name(struct snapshot *snapshot, uint64_t since, const char *path, enum view_name_type type, struct error *err)
+{
+	_cleanup_buf_ struct buf done = { 0 };
+	const char *target;
+	int r;
+	switch (type) {
+	case VIEW_NAME_LINK:
+		/* The link itself is a name; what it leads to is another path's business. */
+		target = view_readlink(snapshot->view, since, path);
+		if (!target || !*target)
+			return SNAPSHOT_SPECIAL;
+		tree_set_symlink(snapshot->tree, path + 1, target);
+		return 0;
+	case VIEW_NAME_FILE:
+	case VIEW_NAME_DIRECTORY:
+		r = walk(snapshot, since, &done, path, CLAIM_NAME, err);
+		return r >= WALK_ABSENT ? 0 : r;
+	case VIEW_NAME_SPECIAL:
+		break;
+	}
+	return SNAPSHOT_SPECIAL;
+}
+
+int snapshot_add_listing(struct snapshot *snapshot, uint64_t since, const char *path, struct error *err)
+{
+	_cleanup_buf_ struct buf done = { 0 };
+	int r = walk_known_way(snapshot, since, &done, path, CLAIM_ALONE, err);
+	if (r != 0)
+		return r >= WALK_ABSENT ? 0 : r;
+
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct view_name *names;
+	size_t n_names;
+	r = view_names(snapshot->view, since, done.len ? done.ptr : "/", &arena, &names, &n_names, NULL);
+	if (r != 0)
+		return SNAPSHOT_SPECIAL;
+	struct collection old = { .directory = buf_str(&done), .arena = ARENA_INIT };
+	tree_walk(snapshot->tree, collect_if_child, &old);
+	for (size_t i = 0; i < n_names && r == 0; i++) {
+		const char *child = arena_printf(&arena, "%s/%s", buf_str(&done), names[i].name);
+		map_remove(&old.paths, slice_str(child));
+		r = add_name(snapshot, since, child, names[i].type, err);
+	}
+	size_t at = 0;
+	for (const struct map_entry *e; r == 0 && (e = map_next(&old.paths, &at));)
+		remove_path(snapshot, e->value);
+	map_deinit(&old.paths);
+	arena_deinit(&old.arena);
+	return r;
+}
+
+static void collect_if_changed(void *ctx, const char *path, const struct tree_entry *entry)
+{
+	struct collection *collection = ctx;
+	struct view *view = collection->snapshot->view;
+	char absolute[4096 + 1];
+	snprintf(absolute, sizeof(absolute), "/%s", path);
+	struct view_info info = view_stat(view, collection->since, absolute, false);
+	const char *target;
+	switch (entry->kind) {
+	case TREE_FILE:
+		if (info.kind == VIEW_FILE && info.identity.mtime_ns == entry->mtime_ns &&
+		    info.identity.size == entry->digest.size_bytes)
+			return;
+		break;
+	case TREE_DIRECTORY:
+		if (info.kind == VIEW_DIRECTORY)
+			return;
+		break;
+	case TREE_SYMLINK:
+		target = view_readlink(view, collection->since, absolute);
+		if (target && strcmp(target, entry->target) == 0)
+			return;
+		break;
+	}
+	collect(collection, path);
+}
+
+int snapshot_refresh(struct snapshot *snapshot, uint64_t since, struct error *err)
+{
+	struct collection changed = { .snapshot = snapshot, .since = since, .arena = ARENA_INIT };
+	tree_walk(snapshot->tree, collect_if_changed, &changed);
+	int r = 0;
+	size_t at = 0;
+	for (const struct map_entry *e; r >= 0 && (e = map_next(&changed.paths, &at));) {
+		_cleanup_buf_ struct buf done = { 0 };
+		remove_path(snapshot, e->value);
+		r = walk(snapshot, since, &done, e->value, CLAIM_ALONE, err);
+	}
+	map_deinit(&changed.paths);
+	arena_deinit(&changed.arena);
+	return r < 0 ? -1 : 0;
+}

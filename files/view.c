@@ -1,0 +1,710 @@
+#include "files/view.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "files/listing.h"
+
+enum {
+	RACY_NS = 2000000000,
+	/* In a directory that changed just now, a request asks so many names one by one, and a quarter of its names more,
+	 * before it has the directory listed. */
+	ASKED_BEFORE_LISTING = 32,
+	/* Everything is forgotten when there are more paths or contents than this (some 100 MB): it costs each request that
+	 * comes afterwards a few hundred stats, once. */
+	ENTRIES_LIMIT = 250000,
+};
+
+/* What stood at one path. A count in `…_at` is that of the requests that had arrived when the answer was taken from the file
+ * system: it serves those, and no later one. 0 = never. */
+struct entry {
+	uint64_t followed_at, seen_at, digested_at;
+	struct view_info followed; /* through symlinks */
+	struct view_info seen;     /* itself */
+	/* The digest of the file that had `digest_identity`. */
+	bool digest_kept; /* it may be used for as long as that identity lasts, else only for requests up to digested_at */
+	struct digest digest;
+	struct view_identity digest_identity;
+	struct directory *directory; /* of its inode, once it was asked for a name */
+	char path[];
+};
+
+/* The bytes behind one identity: a file's content or a symlink's target. */
+struct content {
+	struct view_identity identity;
+	struct digest digest;
+};
+
+/* The names behind one directory inode. */
+struct directory {
+	struct {
+		uint64_t dev, ino;
+	} key;
+	struct listing listing;
+	struct view_identity identity; /* when the listing was read */
+	uint64_t read_at;              /* 0 = there is no listing */
+	bool kept;                     /* it may be used for as long as the identity lasts, else only for requests up to read_at */
+	bool hopeless;                 /* not worth listing to learn of absences: too long, unreadable, untrusted */
+	bool digested;
+	struct digest digest; /* of the listing */
+	uint64_t asked_for; /* the request that last asked for a name while there was no valid listing, */
+	size_t asked;       /* how many it asked, */
+	size_t names;       /* and how many names there were when last listed */
+};
+
+struct view {
+	uint64_t arrived;
+	struct map entries;     /* path → struct entry */
+	struct map contents;    /* struct view_identity → struct content */
+	struct map directories; /* dev, ino → struct directory */
+	struct buf target;      /* of the last symlink read */
+	int64_t (*now_ns)(void);
+	struct view_counters counters;
+};
+
+static_assert(sizeof(struct view_identity) == 5 * 8, "identities are map keys and must not have padding");
+
+struct view *view_new(void)
+{
+	struct view *view = calloc(1, sizeof(*view));
+	if (!view)
+		abort();
+	view->now_ns = clock_realtime_ns;
+	return view;
+}
+
+static void forget_everything(struct view *view)
+{
+	const struct map_entry *e;
+	for (size_t at = 0; (e = map_next(&view->entries, &at));)
+		free(e->value);
+	for (size_t at = 0; (e = map_next(&view->contents, &at));)
+		free(e->value);
+	for (size_t at = 0; (e = map_next(&view->directories, &at));) {
+		listing_deinit(&((struct directory *)e->value)->listing);
+		free(e->value);
+	}
+	map_deinit(&view->entries);
+	map_deinit(&view->contents);
+	map_deinit(&view->directories);
+}
+
+void view_free(struct view *view)
+{
+	if (!view)
+		return;
+	forget_everything(view);
+	buf_deinit(&view->target);
+	free(view);
+}
+
+void view_set_clock(struct view *view, int64_t (*now_ns)(void))
+{
+	view->now_ns = now_ns;
+}
+
+struct view_counters view_counters(const struct view *view)
+{
+	return view->counters;
+}
+
+uint64_t view_arrive(struct view *view)
+{
+	if (view->entries.n > ENTRIES_LIMIT || view->contents.n > ENTRIES_LIMIT || view->directories.n > ENTRIES_LIMIT)
+		forget_everything(view);
+	return ++view->arrived;
+}
+
+static struct entry *get_entry(struct view *view, struct slice path)
+{
+	struct entry *e = map_get(&view->entries, path);
+	if (e)
+		return e;
+	e = calloc(1, sizeof(*e) + path.len + 1);
+	if (!e)
+		abort();
+	memcpy(e->path, path.ptr, path.len);
+	map_put(&view->entries, slice_of(e->path, path.len), e);
+	return e;
+}
+
+static int64_t nanoseconds(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static struct view_info info_of(const struct stat *st)
+{
+	struct view_info info = {
+		.mode = st->st_mode,
+		.links = (uint32_t)st->st_nlink,
+		.identity = { st->st_dev, st->st_ino, st->st_size, nanoseconds(st->st_mtim), nanoseconds(st->st_ctim) },
+	};
+	switch (st->st_mode & S_IFMT) {
+	case S_IFREG:
+		info.kind = VIEW_FILE;
+		break;
+	case S_IFDIR:
+		info.kind = VIEW_DIRECTORY;
+		break;
+	case S_IFLNK:
+		info.kind = VIEW_LINK;
+		break;
+	default:
+		info.kind = VIEW_SPECIAL;
+	}
+	return info;
+}
+
+static bool identity_equal(const struct view_identity *a, const struct view_identity *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static int64_t changed_ns(const struct view_identity *identity)
+{
+	return identity->mtime_ns > identity->ctime_ns ? identity->mtime_ns : identity->ctime_ns;
+}
+
+/* Whether bytes read at `now_ns` may be followed by others with the same identity. The future is racy too. */
+static bool is_racy(const struct view_identity *identity, int64_t now_ns)
+{
+	return changed_ns(identity) > now_ns - RACY_NS;
+}
+
+static const struct view_info *examine(struct view *view, uint64_t since, struct entry *e, bool follow)
+{
+	assert(since > 0 && since <= view->arrived);
+	struct view_info *info = follow ? &e->followed : &e->seen;
+	uint64_t *at = follow ? &e->followed_at : &e->seen_at;
+	if (*at >= since)
+		return info;
+	struct stat st;
+	view->counters.stats++;
+	if (fstatat(AT_FDCWD, e->path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0)
+		*info = info_of(&st);
+	else
+		*info = (struct view_info){ .kind = errno == ENOENT || errno == ENOTDIR ? VIEW_ABSENT : VIEW_SPECIAL };
+	*at = view->arrived;
+	if (!follow && info->kind != VIEW_LINK) {
+		e->followed = e->seen;
+		e->followed_at = e->seen_at;
+	}
+	return info;
+}
+
+struct view_info view_stat(struct view *view, uint64_t since, const char *path, bool follow)
+{
+	return *examine(view, since, get_entry(view, slice_str(path)), follow);
+}
+
+/* Contents */
+
+static const struct digest *find_content(const struct view *view, const struct view_identity *identity)
+{
+	const struct content *content = map_get(&view->contents, slice_of(identity, sizeof(*identity)));
+	return content ? &content->digest : NULL;
+}
+
+static void keep_content(struct view *view, const struct view_identity *identity, const struct digest *digest)
+{
+	struct content *content = malloc(sizeof(*content));
+	if (!content)
+		abort();
+	*content = (struct content){ *identity, *digest };
+	free(map_put(&view->contents, slice_of(&content->identity, sizeof(content->identity)), content));
+}
+
+static int hash_file(struct view *view, struct entry *e, struct error *err)
+{
+	/* It was a regular file a moment ago; should it be a FIFO or a terminal now, don't wait for it nor take it over. */
+	_cleanup_close_ int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return error_set(err, errno, "cannot open %s", e->path);
+	int64_t now_ns = view->now_ns();
+	struct stat before, after;
+	struct digest digest;
+	if (fstat(fd, &before) < 0)
+		return error_set(err, errno, "cannot stat %s", e->path);
+	e->followed = info_of(&before);
+	e->followed_at = view->arrived;
+	if (e->followed.kind != VIEW_FILE)
+		return VIEW_NOT_A_FILE;
+	if (digest_fd(fd, &digest, err) < 0)
+		return error_wrap(err, "%s", e->path);
+	if (fstat(fd, &after) < 0)
+		return error_set(err, errno, "cannot stat %s", e->path);
+	view->counters.hashes++;
+	view->counters.hashed_bytes += (uint64_t)digest.size_bytes;
+	struct view_info read = info_of(&after);
+	if (!identity_equal(&e->followed.identity, &read.identity) || digest.size_bytes != read.identity.size)
+		return error_set(err, 0, "%s changed while it was read", e->path);
+	e->digest = digest;
+	e->digest_identity = e->followed.identity;
+	e->digested_at = view->arrived;
+	e->digest_kept = !is_racy(&e->digest_identity, now_ns);
+	if (e->digest_kept)
+		keep_content(view, &e->digest_identity, &digest);
+	return 0;
+}
+
+/* Brings e->digest up to date with e->followed. 0, VIEW_NOT_A_FILE or -1. */
+static int entry_digest(struct view *view, uint64_t since, struct entry *e, struct error *err)
+{
+	const struct view_info *info = examine(view, since, e, true);
+	if (info->kind != VIEW_FILE)
+		return VIEW_NOT_A_FILE;
+	if (identity_equal(&info->identity, &e->digest_identity) && (e->digest_kept || e->digested_at >= since))
+		return 0;
+	const struct digest *known = find_content(view, &info->identity);
+	if (!known)
+		return hash_file(view, e, err);
+	e->digest = *known;
+	e->digest_identity = info->identity;
+	e->digest_kept = true;
+	return 0;
+}
+
+int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret, struct error *err)
+{
+	struct entry *e = get_entry(view, slice_str(path));
+	int r = entry_digest(view, since, e, err);
+	if (r != 0)
+		return r;
+	*ret = e->digest;
+	if (info_ret)
+		*info_ret = e->followed;
+	return 0;
+}
+
+const char *view_readlink(struct view *view, uint64_t since, const char *path)
+{
+	if (examine(view, since, get_entry(view, slice_str(path)), false)->kind != VIEW_LINK)
+		return NULL;
+	for (size_t room = 256;; room *= 2) {
+		buf_reset(&view->target);
+		ssize_t n = readlink(path, buf_reserve(&view->target, room), room - 1);
+		if (n < 0)
+			return NULL;
+		view->target.ptr[n] = '\0';
+		if ((size_t)n < room - 1)
+			return view->target.ptr;
+	}
+}
+
+/* Digest of the target of the symlink `e`, which was examined. */
+static int link_digest(struct view *view, uint64_t since, struct entry *e, struct digest *ret, struct error *err)
+{
+	const struct digest *known = find_content(view, &e->seen.identity);
+	if (known) {
+		*ret = *known;
+		return 0;
+	}
+	int64_t now_ns = view->now_ns();
+	const char *target = view_readlink(view, since, e->path);
+	if (!target)
+		return error_set(err, 0, "%s changed while it was read", e->path);
+	*ret = digest_of(slice_str(target));
+	if (!is_racy(&e->seen.identity, now_ns))
+		keep_content(view, &e->seen.identity, ret);
+	return 0;
+}
+
+/* Directories */
+
+static struct directory *get_directory(struct view *view, struct entry *e)
+{
+	const struct view_identity *identity = &e->followed.identity;
+	if (e->directory && e->directory->key.ino == identity->ino && e->directory->key.dev == identity->dev)
+		return e->directory;
+	struct directory key = { .key = { identity->dev, identity->ino } };
+	struct directory *d = map_get(&view->directories, slice_of(&key.key, sizeof(key.key)));
+	if (!d) {
+		d = malloc(sizeof(*d));
+		if (!d)
+			abort();
+		*d = key;
+		map_put(&view->directories, slice_of(&d->key, sizeof(d->key)), d);
+	}
+	e->directory = d;
+	return d;
+}
+
+/* 0, VIEW_TOO_MANY_NAMES, or -1. */
+static int read_directory(struct view *view, const char *path, struct directory *d, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		d->hopeless = true;
+		return error_set(err, errno, "cannot open directory %s", path);
+	}
+	int64_t now_ns = view->now_ns();
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "cannot stat directory %s", path);
+	struct view_info info = info_of(&st);
+	if (info.identity.dev != d->key.dev || info.identity.ino != d->key.ino)
+		return error_set(err, 0, "directory %s was replaced while it was read", path);
+	listing_deinit(&d->listing);
+	d->read_at = 0;
+	d->digested = false;
+	view->counters.listings++;
+	int r = listing_read(take_fd(fd), &d->listing);
+	d->hopeless = r != 0 || !d->listing.trusted;
+	if (r < 0)
+		return error_set(err, errno, "cannot read directory %s", path);
+	if (r == LISTING_TOO_LONG)
+		return VIEW_TOO_MANY_NAMES;
+	d->read_at = view->arrived;
+	d->names = d->listing.names.n;
+	/* If names changed while we read, the identity from before is already history and will never be seen again. */
+	d->identity = info.identity;
+	d->kept = d->listing.trusted && !is_racy(&info.identity, now_ns);
+	return 0;
+}
+
+static bool listing_is_valid(const struct directory *d, const struct view_identity *identity, uint64_t since)
+{
+	return d->read_at >= since || (d->read_at > 0 && d->kept && identity_equal(&d->identity, identity));
+}
+
+/* The valid listing of the directory `e`. 0, VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAMES or -1. */
+static int entry_listing(struct view *view, uint64_t since, struct entry *e, struct directory **ret, struct error *err)
+{
+	if (examine(view, since, e, true)->kind != VIEW_DIRECTORY)
+		return VIEW_NOT_A_DIRECTORY;
+	struct directory *d = get_directory(view, e);
+	if (!listing_is_valid(d, &e->followed.identity, since)) {
+		int r = read_directory(view, e->path, d, err);
+		if (r != 0)
+			return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+static int entry_listing_digest(struct view *view, uint64_t since, struct entry *e, struct digest *ret, struct error *err)
+{
+	struct directory *d;
+	int r = entry_listing(view, since, e, &d, err);
+	if (r != 0)
+		return r;
+	if (!d->digested) {
+		d->digest = listing_digest(&d->listing);
+		d->digested = true;
+	}
+	*ret = d->digest;
+	return 0;
+}
+
+int view_names(struct view *view, uint64_t since, const char *path, struct arena *arena, struct view_name **ret, size_t *n_ret,
+	struct error *err)
+{
+	struct directory *d;
+	int r = entry_listing(view, since, get_entry(view, slice_str(path)), &d, err);
+	if (r != 0)
+		return r;
+	struct view_name *names = listing_sorted(&d->listing, arena);
+	for (size_t i = 0; i < d->listing.names.n; i++)
+		names[i].name = arena_strdup(arena, names[i].name);
+	*ret = names;
+	*n_ret = d->listing.names.n;
+	return 0;
+}
+
+/* Absences */
+
+static struct entry *examine_directory(struct view *view, uint64_t since, struct slice path);
+
+/* Whether it is certain, without asking for the name itself, that `name` is not in the directory `e`, which was examined. */
+static bool directory_lacks(struct view *view, uint64_t since, struct entry *e, struct slice name)
+{
+	switch (e->followed.kind) {
+	case VIEW_ABSENT:
+	case VIEW_FILE:
+		return true;
+	case VIEW_LINK: /* never, when followed */
+	case VIEW_SPECIAL:
+		return false;
+	case VIEW_DIRECTORY:
+		break;
+	}
+	/* `..` is in no listing; a longer name is not absent but ENAMETOOLONG. */
+	if (name.len == 0 || name.len > 255 || slice_equal_str(name, ".."))
+		return false;
+	struct directory *d = get_directory(view, e);
+	if (d->hopeless)
+		return false;
+	if (!listing_is_valid(d, &e->followed.identity, since)) {
+		if (d->asked_for != since) {
+			d->asked_for = since;
+			d->asked = 0;
+		}
+		if (is_racy(&e->followed.identity, view->now_ns()) && d->asked++ < ASKED_BEFORE_LISTING + d->names / 4)
+			return false;
+		if (read_directory(view, e->path, d, NULL) != 0 || d->hopeless)
+			return false;
+	}
+	return !listing_has(&d->listing, name);
+}
+
+static void split(struct slice path, struct slice *directory, struct slice *name)
+{
+	const char *slash = memrchr(path.ptr, '/', path.len);
+	assert(slash);
+	*directory = slash == path.ptr ? slice_of("/", 1) : slice_of(path.ptr, (size_t)(slash - path.ptr));
+	*name = slice_of(slash + 1, (size_t)(path.ptr + path.len - slash - 1));
+}
+
+/* Examine what is expected to be a directory, or to be absent together with a whole subtree. */
+static struct entry *examine_directory(struct view *view, uint64_t since, struct slice path)
+{
+	struct entry *e = get_entry(view, path);
+	if (e->followed_at >= since)
+		return e;
+	if (e->followed_at > 0 && e->followed.kind == VIEW_ABSENT && path.len > 1) {
+		struct slice parent, name;
+		split(path, &parent, &name);
+		if (directory_lacks(view, since, examine_directory(view, since, parent), name)) {
+			e->followed_at = since;
+			return e;
+		}
+	}
+	examine(view, since, e, true);
+	return e;
+}
+
+/* The directory that the last absent name was in: names come sorted, so the next is mostly in the same. */
+struct cursor {
+	struct slice path;
+	struct entry *directory;
+};
+
+static bool is_absent(struct view *view, uint64_t since, const char *path, struct cursor *cursor)
+{
+	struct slice directory, name;
+	split(slice_str(path), &directory, &name);
+	if (!cursor->directory || !slice_equal(cursor->path, directory))
+		*cursor = (struct cursor){ directory, examine_directory(view, since, directory) };
+	return directory_lacks(view, since, cursor->directory, name) ||
+	       examine(view, since, get_entry(view, slice_str(path)), true)->kind == VIEW_ABSENT;
+}
+
+/* Look-ups */
+
+static int observe_link(struct view *view, uint64_t since, struct lookup *lookup, struct entry *e, struct error *err)
+{
+	switch (examine(view, since, e, false)->kind) {
+	case VIEW_ABSENT:
+		lookup->kind = LOOKUP_ABSENT;
+		return 0;
+	case VIEW_LINK:
+		return link_digest(view, since, e, &lookup->digest, err);
+	case VIEW_SPECIAL:
+		lookup->kind = LOOKUP_SPECIAL;
+		return 0;
+	case VIEW_FILE:
+	case VIEW_DIRECTORY:
+		return 0;
+	}
+	return 0;
+}
+
+static int observe_what_is_there(struct view *view, uint64_t since, struct lookup *lookup, struct entry *e, struct error *err)
+{
+	struct error reason = { 0 };
+	int r;
+	switch (examine(view, since, e, true)->kind) {
+	case VIEW_ABSENT:
+		lookup->kind = LOOKUP_ABSENT;
+		return 0;
+	case VIEW_DIRECTORY:
+		lookup->kind = LOOKUP_DIRECTORY;
+		return 0;
+	case VIEW_LINK: /* never, when followed */
+	case VIEW_SPECIAL:
+		break;
+	case VIEW_FILE:
+		r = entry_digest(view, since, e, &reason);
+		if (r == 0) {
+			lookup->kind = LOOKUP_FILE;
+			lookup->digest = e->digest;
+			return 0;
+		}
+		if (r < 0 && reason.code != EACCES && reason.code != EPERM) {
+			if (err)
+				*err = reason;
+			return -1;
+		}
+		break;
+	}
+	lookup->kind = LOOKUP_SPECIAL;
+	return 0;
+}
+
+int view_observe(struct view *view, uint64_t since, struct lookup *lookup, struct error *err)
+{
+	struct entry *e = get_entry(view, slice_str(lookup->path));
+	lookup->digest = (struct digest){ 0 };
+	if (lookup->kind == LOOKUP_LINK)
+		return observe_link(view, since, lookup, e, err);
+	if (lookup->kind != LOOKUP_LISTING)
+		return observe_what_is_there(view, since, lookup, e, err);
+	int r = entry_listing_digest(view, since, e, &lookup->digest, NULL);
+	if (r == VIEW_NOT_A_DIRECTORY)
+		return observe_what_is_there(view, since, lookup, e, err);
+	if (r != 0)
+		lookup->kind = LOOKUP_SPECIAL;
+	return 0;
+}
+
+/* Whether `lookup`, no absence, is answered now as it says. */
+static bool is_confirmed(struct view *view, uint64_t since, const struct lookup *lookup)
+{
+	struct entry *e = get_entry(view, slice_str(lookup->path));
+	struct lookup now = { lookup->path, lookup->kind, { { 0 }, 0 } };
+	switch (lookup->kind) {
+	case LOOKUP_FILE:
+		/* Another size is another content: no need to read it. */
+		return examine(view, since, e, true)->kind == VIEW_FILE && e->followed.identity.size == lookup->digest.size_bytes &&
+		       entry_digest(view, since, e, NULL) == 0 && digest_equal(&e->digest, &lookup->digest);
+	case LOOKUP_DIRECTORY:
+		return examine(view, since, e, true)->kind == VIEW_DIRECTORY;
+	case LOOKUP_LISTING:
+		return entry_listing_digest(view, since, e, &now.digest, NULL) == 0 && digest_equal(&now.digest, &lookup->digest);
+	case LOOKUP_LINK:
+		return observe_link(view, since, &now, e, NULL) == 0 && now.kind == LOOKUP_LINK &&
+		       digest_equal(&now.digest, &lookup->digest);
+	case LOOKUP_ABSENT: /* is_absent() */
+	case LOOKUP_SPECIAL:
+		break;
+	}
+	return false;
+}
+
+int view_check(struct view *view, uint64_t since, const struct lookups *lookups, size_t *at)
+{
+	struct cursor cursor = { 0 };
+	for (size_t i = 0; i < lookups->n; i++) {
+		const struct lookup *lookup = &lookups->v[i];
+		if (lookup->kind == LOOKUP_ABSENT ? is_absent(view, since, lookup->path, &cursor)
+						  : is_confirmed(view, since, lookup))
+			continue;
+		if (at)
+			*at = i;
+		return VIEW_DIFFERS;
+	}
+	return 0;
+}
+
+/* Whether `path`, a directory or symlink on the way to an input, was made, renamed or retargeted since. A directory whose
+ * names changed has mtime and ctime of the same moment; one that was renamed has only a new ctime. */
+static bool way_is_newer(struct view *view, uint64_t since, struct slice path, int64_t since_ns)
+{
+	const struct view_info *info = examine(view, since, get_entry(view, path), false);
+	if (info->identity.ctime_ns < since_ns)
+		return false;
+	return info->kind != VIEW_DIRECTORY || info->identity.ctime_ns != info->identity.mtime_ns;
+}
+
+bool view_any_newer(struct view *view, uint64_t since, const struct lookups *lookups, int64_t since_ns)
+{
+	struct slice known = { 0 }; /* the directory of the last look-up, whose way was looked at */
+	for (size_t i = 0; i < lookups->n; i++) {
+		const struct lookup *lookup = &lookups->v[i];
+		struct slice path = slice_str(lookup->path), directory, name;
+		struct entry *e = get_entry(view, path);
+		switch (lookup->kind) {
+		case LOOKUP_ABSENT:
+		case LOOKUP_SPECIAL:
+			continue;
+		case LOOKUP_FILE:
+		case LOOKUP_LISTING:
+			if (changed_ns(&examine(view, since, e, true)->identity) >= since_ns)
+				return true;
+			break;
+		case LOOKUP_DIRECTORY:
+		case LOOKUP_LINK:
+			break;
+		}
+		if (way_is_newer(view, since, path, since_ns))
+			return true;
+		split(path, &directory, &name);
+		if (slice_equal(directory, known))
+			continue;
+		known = directory;
+		while (directory.len > 1) {
+			if (way_is_newer(view, since, directory, since_ns))
+				return true;
+			split(directory, &directory, &name);
+		}
+	}
+	return false;
+}
+
+static bool shares_inode(const struct view_info *a, const struct view_info *b)
+{
+	return a->identity.dev == b->identity.dev && a->identity.ino == b->identity.ino;
+}
+
+static bool shares_second(const struct view_info *a, const struct view_info *b)
+{
+	return a->identity.mtime_ns / 1000000000 == b->identity.mtime_ns / 1000000000;
+}
+
+void view_alias_signature(struct view *view, uint64_t since, const struct lookups *lookups, struct digest *ret)
+{
+	struct twin {
+		size_t at;          /* in lookups */
+		struct twin *first; /* with this content */
+		struct twin *next;  /* with this content, or NULL */
+		struct twin *last;  /* of a first: where the chain ends */
+		struct view_info info;
+	};
+	_cleanup_map_ struct map firsts = { 0 };
+	*ret = (struct digest){ 0 };
+	_cleanup_free_ struct twin *twins = malloc((lookups->n + 1) * sizeof(*twins));
+	if (!twins)
+		abort();
+	size_t n = 0;
+	for (size_t i = 0; i < lookups->n; i++) {
+		if (lookups->v[i].kind != LOOKUP_FILE)
+			continue;
+		struct twin *twin = &twins[n++];
+		*twin = (struct twin){ .at = i };
+		struct slice key = digest_slice(&lookups->v[i].digest);
+		struct twin *first = map_get(&firsts, key);
+		if (!first) {
+			map_put(&firsts, key, twin);
+			twin->first = twin->last = twin;
+			continue;
+		}
+		twin->first = first;
+		first->last->next = twin;
+		first->last = twin;
+	}
+
+	/* Per file with a twin: its place, and the first place with the same inode and with the same mtime. */
+	_cleanup_buf_ struct buf classes = { 0 };
+	for (struct twin *twin = twins; twin < twins + n; twin++) {
+		if (!twin->first->next)
+			continue;
+		twin->info = view_stat(view, since, lookups->v[twin->at].path, true);
+		const struct twin *inode = twin->first, *second = twin->first;
+		while (inode != twin && !shares_inode(&inode->info, &twin->info))
+			inode = inode->next;
+		while (second != twin && !shares_second(&second->info, &twin->info))
+			second = second->next;
+		uint64_t place[3] = { twin->at, inode->at, second->at };
+		buf_append(&classes, place, sizeof(place));
+	}
+	if (classes.len)
+		*ret = digest_of(buf_slice(&classes));
+}
