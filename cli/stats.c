@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "compiler/reason.h"
 
 enum { STATS_FILE_LIMIT = 16 << 20 };
 
@@ -139,25 +140,42 @@ static int print(const struct control *control, bool as_json, struct error *err)
 	return 0;
 }
 
-enum { OPTION_JSON, OPTION_RESET };
+/* The reasons as an mdoc(7) list, for llama-stats(1). */
+static void print_manual(void)
+{
+	printf(".Bl -tag -width Ds\n");
+	for (int code = REASON_NONE + 1; code < REASON_COUNT; code++) {
+		bool detailed = code == REASON_OPTION || code == REASON_ENVIRONMENT;
+		printf(".It Cm %s%s\n%s\n", reason_name(code), detailed ? ": Ns Ar name" : "", reason_text(code));
+	}
+	printf(".El\n");
+}
+
+enum { OPTION_JSON, OPTION_RESET, OPTION_MAN };
 
 static const struct command_option options[] = {
 	[OPTION_JSON] = { 0, "json", NULL, "print the numbers under their documented keys" },
 	[OPTION_RESET] = { 0, "reset", NULL, "set all to zero" },
+	[OPTION_MAN] = { 0, "man", NULL, "print the list of reasons as llama-stats(1) has it, in mdoc" },
 	{ 0 },
 };
 
 static int command_run(struct command_args *args)
 {
 	const struct command *command = args->command;
-	bool as_json = false, resets = false;
+	bool as_json = false, resets = false, manual = false;
 	for (int option; (option = command_next_option(args)) >= 0;) {
 		as_json |= option == OPTION_JSON;
 		resets |= option == OPTION_RESET;
+		manual |= option == OPTION_MAN;
 	}
 	command_no_operands(args);
 	if (as_json && resets)
 		command_misuse(command, "--json and --reset exclude each other.");
+	if (manual) {
+		print_manual();
+		return command_finish_output(command, COMMAND_OK);
+	}
 
 	struct error err;
 	_cleanup_control_ struct control control;
