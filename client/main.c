@@ -16,6 +16,7 @@
 #include "client/probe.h"
 #include "client/resolve.h"
 #include "client/spawn.h"
+#include "client/warnings.h"
 
 enum {
 	CWD_BYTES = 4096,
@@ -138,6 +139,7 @@ int main(int argc, char **argv)
 		dprintf(2, "llamacc: %s\n", err.text);
 		_exit(127);
 	}
+	resolved.argc = warnings_filter(resolved.argv, resolved.argc, getenv("LLAMACC_FILTER_WARNINGS"));
 	if (placed)
 		compile_by_daemon(&resolved, cwd, nested, &arena, &err);
 	else

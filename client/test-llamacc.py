@@ -350,6 +350,12 @@ class Llamacc(unittest.TestCase):
         self.assertEqual(result.stderr.decode(), "llamacc: %s: done by the daemon, exit status 2\n" % self.at("compilers/cc"))
         self.assertEqual(self.run_llamacc("x.c", env={"LLAMACC_VERBOSE": "0"}).stderr, b"")
 
+    def test_filtered_warnings_are_gone_wherever_it_runs(self):
+        daemon = self.daemon(lambda request, connection: local())
+        result = self.run_llamacc("-c", 'echo "$@"', "-Wall", "-Wno-x", "-Wy", env={"LLAMACC_FILTER_WARNINGS": "x,y"})
+        self.assertEqual(result.stdout, b"\n")  # -Wall is $0
+        self.assertEqual(daemon.requests[0].argv[1:], ["-c", 'echo "$@"', "-Wall"])
+
     def test_a_missing_compiler_is_named(self):
         result = self.run_llamacc("no-such-gcc", "-c", "x.c")
         self.assertEqual((result.returncode, result.stdout), (127, b""))
