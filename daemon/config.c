@@ -214,7 +214,7 @@ static bool set_value(struct config *config, int i, const char *text, const char
 		}
 		return false;
 	case CONFIG_PATH:
-		if (text[0] == '~' && text[1] == '/' && home)
+		if (text[0] == '~' && text[1] == '/' && home && !option->environment_only)
 			*(const char **)field = arena_printf(&config->arena, "%s%s", home, text + 1);
 		else if (text[0] == '/')
 			*(const char **)field = arena_strdup(&config->arena, text);
@@ -247,7 +247,8 @@ void config_format_allowed(size_t i, struct buf *to)
 		}
 		break;
 	case CONFIG_PATH:
-		buf_append_str(to, "an absolute path, or one that begins with ~/");
+		buf_append_str(to,
+			option->environment_only ? "an absolute path" : "an absolute path, or one that begins with ~/");
 		break;
 	}
 }

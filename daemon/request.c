@@ -1,0 +1,725 @@
+#include "daemon/request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cache/key.h"
+#include "compiler/native.h"
+#include "daemon/answer.h"
+#include "daemon/daemon_internal.h"
+#include "daemon/inputs.h"
+#include "daemon/journal.h"
+#include "daemon/plan.h"
+#include "daemon/server.h"
+#include "daemon/toolchains.h"
+#include "event/watch.h"
+
+enum state {
+	STATE_ARRIVED,
+	STATE_TOOLCHAIN,
+	STATE_NATIVE,
+	STATE_SLOT,
+	STATE_SCAN,
+	STATE_RUN,
+	STATE_CHECK,
+	STATE_ANSWERED,
+	STATE_LOCAL_SLOT,
+	STATE_LOCAL,
+};
+
+struct request {
+	struct daemon *daemon;
+	struct connection *connection; /* NULL once it hung up or was closed by us */
+	struct arena arena;
+	struct frame_request frame;
+	struct plan plan;
+	enum state state;
+	bool hung_up;
+	struct reason reason;       /* of going local */
+	struct journal_entry journal;
+
+	struct toolchain *toolchain; /* a reference */
+	struct toolchain_waiter toolchain_waiter;
+	struct slot_waiter slot_waiter;
+	bool has_slot;
+
+	struct digest key;
+	struct exec_op *op;         /* under way, or NULL */
+	struct exec_job job;
+	struct exec_result scan;    /* of the scan; its log is used until the job has run */
+	struct exec_result result;  /* of the job */
+	bool sandboxed;             /* it runs in the sandbox, not in place */
+	uint64_t generation;        /* of the snapshot, as of the job's root */
+	bool repeated;
+	int64_t run_started_ns;     /* CLOCK_REALTIME */
+
+	struct answer answer;
+	struct exec_output_result *checked; /* what a second compilation is held against */
+
+	struct watch *watch;        /* LOCAL: the client's process */
+	int64_t local_started_ms;
+	bool failed_on_engine;      /* LOCAL after that: if it succeeds, remember the unit as local */
+};
+
+static void go_local(struct request *request, enum reason_code code, const char *detail);
+static void start_engine(struct request *request);
+static void start_job(struct request *request);
+
+static const char *build_id(const struct request *request)
+{
+	return request->plan.build_id;
+}
+
+#define count(request, field, n) stats_add((request)->daemon->stats, build_id(request), field, (n))
+
+static void give_slot(struct request *request)
+{
+	if (request->has_slot)
+		slots_give(&request->daemon->slots);
+	request->has_slot = false;
+}
+
+/* The end of every request. */
+static void request_end(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	assert(!request->op);
+	if (request->connection) {
+		connection_set_request(request->connection, NULL);
+		connection_close(request->connection);
+	}
+	journal_write(daemon->log, &request->journal, &request->plan, &request->reason);
+	watch_free(request->watch);
+	toolchain_unref(request->toolchain);
+	exec_result_deinit(&request->scan);
+	exec_result_deinit(&request->result);
+	answer_deinit(&request->answer);
+	struct slots *slots = request->has_slot ? &daemon->slots : NULL;
+	struct arena arena = request->arena;
+	free(request);
+	arena_deinit(&arena);
+	if (slots)
+		slots_give(slots);
+	daemon_request_ended(daemon);
+}
+
+/* Something came back for a request whose client is gone. */
+static void abandon(struct request *request)
+{
+	plan_remove_temporaries(&request->plan);
+	count(request, cancelled, 1);
+	request->journal.decision = "cancelled";
+	request_end(request);
+}
+
+/* --- Local ----------------------------------------------------------------------------------------------------- */
+
+/* A command that reads what another command writes must never wait for a slot that the other one holds. */
+static bool may_wait(const struct request *request)
+{
+	switch (request->reason.code) {
+	case REASON_CONFIGURE_PROBE:
+	case REASON_STDIN:
+	case REASON_SPECIAL_FILE:
+	case REASON_INFORMATION:
+	case REASON_NESTED:
+		return false;
+	default:
+		break;
+	}
+	for (size_t i = 1; i < request->frame.argv.n; i++) {
+		const char *arg = request->frame.argv.v[i];
+		struct stat st;
+		if (strcmp(arg, "-") == 0)
+			return false;
+		if (arg[0] == '/' && stat(arg, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+			return false;
+		if (strncmp(arg, "/dev/", 5) == 0 || strncmp(arg, "/proc/", 6) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* The key under which a unit that failed on the engine but not at home is remembered: as a result of its own, with its inputs. */
+static struct digest remembered_key(const struct request *request)
+{
+	struct key *key = key_new("remembered 1");
+	key_add_digest(key, "key", &request->key);
+	return key_end(key);
+}
+
+static void remember_as_local(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	struct stat st;
+	if (stat(request->plan.outputs[0].path, &st) < 0 ||
+		st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec < request->run_started_ns)
+		return; /* it failed here as well */
+	struct digest key = remembered_key(request);
+	struct cache_result none = { .exit_code = 1, .depfile_targets = "" };
+	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &request->arena);
+	struct error err;
+	uint64_t since = view_arrive(daemon->view);
+	for (size_t i = 0; i < own.n; i++)
+		if (own.v[i].kind == LOOKUP_SPECIAL || view_observe(daemon->view, since, &own.v[i], &err) < 0)
+			return;
+	if (cache_put(daemon->cache, &key, &own, &none, &err) < 0)
+		journal_note(daemon->log, "cache", err.text);
+}
+
+static void local_ended(void *ctx)
+{
+	struct request *request = ctx;
+	int64_t wall_ms = clock_monotonic_ms() - request->local_started_ms;
+	count(request, local_wall_us, (uint64_t)wall_ms * 1000);
+	if (request->failed_on_engine)
+		remember_as_local(request);
+	request_end(request);
+}
+
+static void hand_over(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	struct connection *connection = request->connection;
+	request->state = STATE_LOCAL;
+	request->local_started_ms = clock_monotonic_ms();
+	_cleanup_buf_ struct buf reason = { 0 };
+	reason_format(&request->reason, &reason);
+	struct buf frame = { 0 };
+	frame_put_local(&frame, &(struct frame_local){ buf_str(&reason) });
+	pid_t peer = connection_peer(connection);
+	/* Watched before it is told: its descriptor then surely names this client. */
+	if (request->has_slot && peer > 0)
+		request->watch = watch_process(&daemon->loop, peer, -1, local_ended, request, NULL);
+	connection_set_request(connection, NULL);
+	request->connection = NULL;
+	connection_send(connection, &frame, true);
+	if (!request->watch)
+		request_end(request);
+}
+
+static void local_slot_granted(struct slot_waiter *waiter)
+{
+	struct request *request = container_of(waiter, struct request, slot_waiter);
+	request->has_slot = true;
+	hand_over(request);
+}
+
+static void go_local(struct request *request, enum reason_code code, const char *detail)
+{
+	request->reason = (struct reason){ code, detail };
+	request->journal.decision = "local";
+	plan_remove_temporaries(&request->plan);
+	if (request->hung_up) {
+		abandon(request);
+		return;
+	}
+	stats_add_local(request->daemon->stats, build_id(request), &request->reason);
+	if (!request->has_slot && may_wait(request)) {
+		request->state = STATE_LOCAL_SLOT;
+		slot_waiter_init(&request->slot_waiter, local_slot_granted);
+		request->has_slot = slots_take(&request->daemon->slots, &request->slot_waiter);
+		if (!request->has_slot)
+			return;
+	}
+	hand_over(request);
+}
+
+/* --- Answering ------------------------------------------------------------------------------------------------- */
+
+static void send_done(struct request *request, const char *decision)
+{
+	struct plan *plan = &request->plan;
+	request->state = STATE_ANSWERED;
+	request->journal.decision = decision;
+	give_slot(request);
+	struct frame_rename *renames = arena_array(&request->arena, struct frame_rename, plan->n_outputs + 1);
+	size_t n = 0;
+	for (size_t i = 0; i < plan->n_outputs; i++)
+		if (request->answer.present[i])
+			renames[n++] = (struct frame_rename){ plan->outputs[i].temporary, plan->outputs[i].path };
+	struct frame_done done = {
+		.exit_code = 0,
+		.out = buf_slice(&request->answer.out),
+		.err = buf_slice(&request->answer.err),
+		.renames = renames,
+		.n_renames = n,
+	};
+	struct buf frame = { 0 };
+	frame_put_done(&frame, &done);
+	connection_send(request->connection, &frame, false);
+}
+
+void request_committed(struct request *request)
+{
+	request->connection = NULL; /* the server closes it when the client does */
+	request_end(request);
+}
+
+/* True: the cache had it, and the client has been answered, or the result is being checked. */
+static bool answer_by_cache(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	struct plan *plan = &request->plan;
+	struct cache_result result;
+	struct cache_why why;
+	struct error err;
+	if (plan->environment.recache)
+		return false;
+	int outcome = cache_get(daemon->cache, daemon->view, plan->since, &request->key, &plan->messages_kind, &request->arena,
+		&result, &why, &err);
+	if (outcome < 0)
+		journal_note(daemon->log, "cache", err.text);
+	if (outcome != 0)
+		return false;
+	unsigned verify = daemon->config->verify;
+	if (verify && !plan->command.random_seed && ++daemon->n_results % verify == 0) {
+		request->checked = arena_array(&request->arena, struct exec_output_result, plan->n_outputs + 1);
+		for (size_t i = 0; i < result.n_outputs && i < plan->n_outputs; i++)
+			request->checked[i] = (struct exec_output_result){
+				.present = !result.outputs[i].absent,
+				.executable = result.outputs[i].executable,
+				.digest = result.outputs[i].digest,
+			};
+		return false;
+	}
+	outcome = answer_from_cache(daemon, plan, &result, &request->arena, &request->answer, &err);
+	if (outcome != 0) {
+		if (outcome < 0)
+			journal_note(daemon->log, "cache", err.text);
+		plan_remove_temporaries(plan);
+		answer_deinit(&request->answer);
+		return false;
+	}
+	count(request, hits_local, 1);
+	send_done(request, "hit");
+	return true;
+}
+
+static bool is_remembered_as_local(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	struct digest key = remembered_key(request);
+	struct cache_result result;
+	return cache_get(daemon->cache, daemon->view, request->plan.since, &key, &request->plan.messages_kind, &request->arena, &result,
+		       NULL, NULL) == 0;
+}
+
+/* --- Running --------------------------------------------------------------------------------------------------- */
+
+static void fill_job(struct request *request)
+{
+	const struct plan *plan = &request->plan;
+	const struct frame_request *frame = &request->frame;
+	bool tty = frame->stdio & FRAME_STDERR_TTY;
+	request->job = (struct exec_job){
+		.argv = plan->command.argv,
+		.env = plan->engine_env,
+		.cwd = frame->cwd,
+		.umask = (mode_t)frame->umask,
+		.tty = tty,
+		.columns = tty ? frame->columns : 0,
+		.rows = tty ? frame->rows : 0,
+		.outputs = plan->outputs,
+		.n_outputs = plan->n_outputs,
+		.keep_outputs = true,
+	};
+}
+
+static void publish(struct request *request, uint64_t since)
+{
+	struct daemon *daemon = request->daemon;
+	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &request->arena);
+	struct cache_result result;
+	struct error err;
+	if (inputs_use_clock(daemon, &request->plan, &own))
+		return;
+	if (!answer_to_cache(&request->plan, &request->result, &request->arena, &result))
+		return;
+	if (view_alias_signature(daemon->view, since, &own, &result.alias_signature, &err) < 0 ||
+		cache_put(daemon->cache, &request->key, &own, &result, &err) < 0)
+		journal_note(daemon->log, "cache", err.text);
+}
+
+static bool outputs_equal(const struct request *request)
+{
+	for (size_t i = 0; i < request->plan.n_outputs; i++) {
+		const struct exec_output_result *a = &request->checked[i], *b = &request->result.outputs[i];
+		if (a->present != b->present || (a->present && !digest_equal(&a->digest, &b->digest)))
+			return false;
+	}
+	return true;
+}
+
+/* The check of verify = N has run at home: its object is delivered in any case. */
+static void check_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
+{
+	struct request *request = ctx;
+	struct daemon *daemon = request->daemon;
+	request->op = NULL;
+	exec_result_deinit(&request->result);
+	request->result = *result;
+	if (request->hung_up) {
+		abandon(request);
+		return;
+	}
+	if (outcome != 0 || result->signal != 0 || result->exit_code != 0) {
+		go_local(request, REASON_ENGINE_FAILED, NULL);
+		return;
+	}
+	count(request, verify_checked, 1);
+	const char *decision = "verified";
+	if (!outputs_equal(request)) {
+		count(request, verify_differed, 1);
+		decision = "differed";
+		struct error err;
+		if (cache_drop(daemon->cache, &request->key, &err) < 0)
+			journal_note(daemon->log, "cache", err.text);
+	}
+	answer_deinit(&request->answer);
+	answer_from_exec(&request->plan, &request->result, &request->arena, &request->answer);
+	send_done(request, decision);
+}
+
+static void start_check(struct request *request)
+{
+	plan_remove_temporaries(&request->plan);
+	plan_name_temporaries(request->daemon, &request->plan, &request->arena);
+	request->state = STATE_CHECK;
+	fill_job(request);
+	request->op = exec_start(request->daemon->home, &request->job, check_done, request);
+}
+
+/* The look-ups of a run in place are digested now; whatever is not older than the run may have been edited meanwhile. False: don't publish. */
+static bool digest_lookups(struct request *request, uint64_t since)
+{
+	struct daemon *daemon = request->daemon;
+	struct lookups *lookups = &request->result.log.lookups;
+	for (size_t i = 0; i < lookups->n; i++) {
+		struct lookup before = lookups->v[i];
+		if (before.kind == LOOKUP_SPECIAL || view_observe(daemon->view, since, &lookups->v[i], NULL) < 0 ||
+			lookups->v[i].kind != before.kind)
+			return false;
+	}
+	/* File times come from a clock that ticks every few milliseconds. */
+	return !view_any_newer(daemon->view, since, lookups, request->run_started_ns - 20 * 1000000);
+}
+
+static void executed(struct request *request)
+{
+	const struct exec_result *result = &request->result;
+	count(request, engine_wall_us, (uint64_t)result->wall_us);
+	count(request, engine_cpu_us, (uint64_t)(result->user_us + result->system_us));
+	count(request, engine_synced_bytes, (uint64_t)result->synced_bytes);
+	stats_max_rss(request->daemon->stats, build_id(request), (uint64_t)result->max_rss_kb);
+	request->journal.engine_us = result->wall_us;
+}
+
+static void job_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
+{
+	struct request *request = ctx;
+	struct daemon *daemon = request->daemon;
+	request->op = NULL;
+	exec_result_deinit(&request->result);
+	request->result = *result;
+	if (request->hung_up) {
+		abandon(request);
+		return;
+	}
+	if (outcome == EXEC_MISSING) {
+		plan_remove_temporaries(&request->plan);
+		if (request->repeated) {
+			go_local(request, REASON_INPUT_CHANGED, NULL);
+			return;
+		}
+		request->repeated = true;
+		request->plan.since = view_arrive(daemon->view);
+		start_job(request);
+		return;
+	}
+	if (outcome < 0)
+		journal_note(daemon->log, request->sandboxed ? "sandbox" : "inplace", exec_err->text);
+	if (outcome != 0 || result->signal != 0 || result->timed_out) {
+		go_local(request, REASON_ENGINE_FAILED, NULL);
+		return;
+	}
+	executed(request);
+	uint64_t since = view_arrive(daemon->view);
+	bool may_publish = true;
+	if (request->sandboxed) {
+		bool missed;
+		struct error err = { 0 };
+		outcome = result->log.complete ? inputs_verify(daemon, since, &request->result.log, request->generation, &missed, &err) :
+						 INPUTS_LOCAL;
+		if (!result->log.complete) {
+			go_local(request, REASON_UNOBSERVED, NULL);
+			return;
+		}
+		if (outcome == INPUTS_REPEAT && !request->repeated) {
+			if (missed)
+				count(request, scan_miss, 1);
+			plan_remove_temporaries(&request->plan);
+			request->repeated = true;
+			request->plan.since = since;
+			start_job(request);
+			return;
+		}
+		if (outcome != 0) {
+			go_local(request, REASON_SCAN_MISS, NULL);
+			return;
+		}
+	}
+	if (result->exit_code != 0) {
+		count(request, compile_errors, 1);
+		request->failed_on_engine = true;
+		go_local(request, REASON_COMPILE_ERROR_RETRY, NULL);
+		return;
+	}
+	if (result->n_strays > 0 && request->sandboxed) {
+		go_local(request, REASON_UNFORESEEN_OUTPUT, NULL);
+		return;
+	}
+	if (!request->sandboxed)
+		may_publish = result->log.complete && result->n_strays == 0 && digest_lookups(request, since);
+	if (request->sandboxed)
+		count(request, executed_sandbox, 1);
+	else
+		count(request, executed_inplace, 1);
+	if (may_publish)
+		publish(request, since);
+	unsigned verify = daemon->config->verify;
+	if (verify && !request->plan.command.random_seed && ++daemon->n_results % verify == 0) {
+		request->checked = arena_array(&request->arena, struct exec_output_result, request->plan.n_outputs + 1);
+		memcpy(request->checked, result->outputs, request->plan.n_outputs * sizeof(*request->checked));
+		start_check(request);
+		return;
+	}
+	answer_from_exec(&request->plan, &request->result, &request->arena, &request->answer);
+	send_done(request, request->sandboxed ? "sandbox" : "inplace");
+}
+
+/* With the scan at hand, or without need of one: enter the inputs and run. */
+static void start_job(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	request->state = STATE_RUN;
+	fill_job(request);
+	if (request->sandboxed) {
+		struct reason reason = { 0 };
+		struct error err = { 0 };
+		const struct lookup_log *scan = request->plan.command.scan_argv ? &request->scan.log : NULL;
+		int outcome = inputs_enter(daemon, &request->plan, request->toolchain, scan, &request->arena, &request->job.root,
+			&reason, &err);
+		if (outcome < 0) {
+			journal_note(daemon->log, "snapshot", err.text);
+			go_local(request, REASON_INPUT_CHANGED, NULL);
+			return;
+		}
+		if (outcome == INPUTS_LOCAL) {
+			go_local(request, reason.code, reason.detail);
+			return;
+		}
+		request->generation = tree_generation(snapshot_tree(daemon->snapshot));
+	}
+	plan_name_temporaries(daemon, &request->plan, &request->arena);
+	request->run_started_ns = clock_realtime_ns();
+	request->op = exec_start(request->sandboxed ? daemon->sandbox : daemon->home, &request->job, job_done, request);
+}
+
+static void scan_done(void *ctx, int outcome, struct exec_result *result, const struct error *err)
+{
+	struct request *request = ctx;
+	request->op = NULL;
+	request->scan = *result;
+	request->journal.scan_us = result->wall_us;
+	if (request->hung_up)
+		abandon(request);
+	else if (outcome != 0)
+		go_local(request, REASON_ENGINE_FAILED, NULL);
+	else if (result->exit_code != 0 || result->signal != 0)
+		go_local(request, REASON_SCAN_FAILED, NULL);
+	else if (!result->log.complete)
+		go_local(request, REASON_UNOBSERVED, NULL);
+	else
+		start_job(request);
+}
+
+static void start_scan(struct request *request)
+{
+	request->state = STATE_SCAN;
+	fill_job(request);
+	request->job.argv = request->plan.command.scan_argv;
+	request->job.tty = false;
+	request->job.outputs = NULL;
+	request->job.n_outputs = 0;
+	request->job.keep_outputs = false;
+	request->op = exec_start(request->daemon->home, &request->job, scan_done, request);
+}
+
+static void engine_slot_granted(struct slot_waiter *waiter)
+{
+	struct request *request = container_of(waiter, struct request, slot_waiter);
+	request->has_slot = true;
+	start_engine(request);
+}
+
+static void start_engine(struct request *request)
+{
+	if (request->checked) {
+		start_check(request);
+		return;
+	}
+	request->sandboxed = request->daemon->sandbox && request->toolchain->sandboxed;
+	if (request->sandboxed && request->plan.command.scan_argv)
+		start_scan(request);
+	else
+		start_job(request);
+}
+
+static void wait_for_slot(struct request *request)
+{
+	request->state = STATE_SLOT;
+	slot_waiter_init(&request->slot_waiter, engine_slot_granted);
+	if (slots_take(&request->daemon->slots, &request->slot_waiter)) {
+		request->has_slot = true;
+		start_engine(request);
+	}
+}
+
+/* --- Before anything runs -------------------------------------------------------------------------------------- */
+
+static void look_up(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	request->key = plan_key(&request->plan, request->toolchain);
+	plan_name_temporaries(daemon, &request->plan, &request->arena);
+	const struct textscan *text = texts_get(daemon->texts, request->plan.source, &request->plan.source_digest, NULL);
+	if (text && (text->timestamp || (text->date_time && !request->plan.environment.source_date_epoch))) {
+		go_local(request, REASON_DATE_TIME, NULL);
+		return;
+	}
+	if (answer_by_cache(request))
+		return;
+	if (!request->checked && is_remembered_as_local(request)) {
+		go_local(request, REASON_REMEMBERED, NULL);
+		return;
+	}
+	wait_for_slot(request);
+}
+
+static void native_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
+{
+	struct request *request = ctx;
+	request->op = NULL;
+	struct error err;
+	if (request->hung_up)
+		abandon(request);
+	else if (outcome != 0 || result->exit_code != 0 ||
+		native_apply(&request->plan.command, buf_slice(&result->err), &request->arena, &err) < 0)
+		go_local(request, REASON_NATIVE, NULL);
+	else
+		look_up(request);
+	exec_result_deinit(result);
+}
+
+static void with_toolchain(struct request *request)
+{
+	if (request->toolchain->refused.code != REASON_NONE) {
+		go_local(request, request->toolchain->refused.code, request->toolchain->refused.detail);
+		return;
+	}
+	if (!request->plan.command.wants_native) {
+		look_up(request);
+		return;
+	}
+	/* The driver's answer to -###: a few milliseconds, no compiler proper. */
+	request->state = STATE_NATIVE;
+	fill_job(request);
+	request->job.argv = native_query(&request->plan.command, &request->arena);
+	request->job.tty = false;
+	request->job.n_outputs = 0;
+	request->job.keep_outputs = false;
+	request->op = exec_start(request->daemon->home, &request->job, native_done, request);
+}
+
+static void toolchain_ready(struct toolchain_waiter *waiter, struct toolchain *toolchain)
+{
+	struct request *request = container_of(waiter, struct request, toolchain_waiter);
+	request->toolchain = toolchain;
+	with_toolchain(request);
+}
+
+int request_start(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	if (!request)
+		abort();
+	if (frame_get_request(payload, &request->arena, &request->frame, err) < 0) {
+		arena_deinit(&request->arena);
+		free(request);
+		return -1;
+	}
+	request->daemon = daemon;
+	request->connection = connection;
+	list_init(&request->toolchain_waiter.link);
+	slot_waiter_init(&request->slot_waiter, NULL);
+	request->toolchain_waiter.fn = toolchain_ready;
+	connection_set_request(connection, request);
+	daemon->n_requests++;
+	daemon->last_active_ms = clock_monotonic_ms();
+	journal_begin(&request->journal);
+
+	uint64_t since = view_arrive(daemon->view);
+	struct reason reason;
+	int outcome = plan_make(daemon, &request->frame, since, &request->arena, &request->plan, &reason);
+	count(request, requests, 1);
+	const struct endpoint *here = &daemon->options->endpoint;
+	if (request->frame.root_dev != here->root_dev || request->frame.root_ino != here->root_ino ||
+		request->frame.mount_ns != here->mount_ns) {
+		go_local(request, REASON_PATH_NOT_MIRRORED, NULL);
+	} else if (outcome != 0) {
+		go_local(request, reason.code, reason.detail);
+	} else if (daemon->leaving) {
+		go_local(request, REASON_DAEMON_LEAVING, NULL);
+	} else {
+		request->state = STATE_TOOLCHAIN;
+		request->toolchain = toolchains_get(daemon->toolchains, &request->plan, &request->toolchain_waiter);
+		if (request->toolchain)
+			with_toolchain(request);
+	}
+	return 0;
+}
+
+void request_hung_up(struct request *request)
+{
+	request->connection = NULL;
+	request->hung_up = true;
+	switch (request->state) {
+	case STATE_TOOLCHAIN:
+		toolchains_leave(&request->toolchain_waiter);
+		abandon(request);
+		return;
+	case STATE_SLOT:
+	case STATE_LOCAL_SLOT:
+		slots_leave(&request->daemon->slots, &request->slot_waiter);
+		abandon(request);
+		return;
+	case STATE_NATIVE:
+	case STATE_SCAN:
+	case STATE_RUN:
+	case STATE_CHECK:
+		exec_cancel(request->op); /* its callback abandons */
+		return;
+	case STATE_ANSWERED:
+		abandon(request);
+		return;
+	case STATE_ARRIVED:
+	case STATE_LOCAL:
+		break; /* the first is left before anything can hang up, the second has no connection */
+	}
+	assert(false);
+}
