@@ -1,0 +1,94 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "base/map.h"
+
+enum { MANY = 1000 };
+
+static char names[MANY][8];
+
+static struct slice name(size_t i)
+{
+	snprintf(names[i], sizeof(names[i]), "k%zu", i);
+	return slice_str(names[i]);
+}
+
+static void map__gives_back_what_was_put(void **state)
+{
+	(void)state;
+	_cleanup_map_ struct map map = { 0 };
+	assert_null(map_get(&map, slice_str("k0")));
+	for (size_t i = 0; i < MANY; i++)
+		assert_null(map_put(&map, name(i), &names[i]));
+	assert_int_equal(map.n, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		assert_ptr_equal(map_get(&map, name(i)), &names[i]);
+	assert_null(map_get(&map, slice_str("k1000")));
+}
+
+static void map__putting_again_returns_the_old_value(void **state)
+{
+	(void)state;
+	_cleanup_map_ struct map map = { 0 };
+	int a, b;
+	map_put(&map, slice_str("x"), &a);
+	assert_ptr_equal(map_put(&map, slice_str("x"), &b), &a);
+	assert_ptr_equal(map_get(&map, slice_str("x")), &b);
+	assert_int_equal(map.n, 1);
+}
+
+static void map__an_empty_key_is_a_key(void **state)
+{
+	(void)state;
+	_cleanup_map_ struct map map = { 0 };
+	int a;
+	map_put(&map, slice_of(NULL, 0), &a);
+	assert_ptr_equal(map_get(&map, slice_str("")), &a);
+}
+
+/* With open addressing a removed entry may not cut off those that were pushed past it. */
+static void map__removing_keeps_runs_reachable(void **state)
+{
+	(void)state;
+	_cleanup_map_ struct map map = { 0 };
+	for (size_t i = 0; i < MANY; i++)
+		map_put(&map, name(i), &names[i]);
+	for (size_t i = 0; i < MANY; i += 3)
+		assert_ptr_equal(map_remove(&map, name(i)), &names[i]);
+	assert_null(map_remove(&map, name(0)));
+	for (size_t i = 0; i < MANY; i++)
+		assert_ptr_equal(map_get(&map, name(i)), i % 3 ? &names[i] : NULL);
+}
+
+static void map__a_walk_meets_every_entry_once(void **state)
+{
+	(void)state;
+	_cleanup_map_ struct map map = { 0 };
+	int seen[MANY] = { 0 };
+	for (size_t i = 0; i < MANY; i++)
+		map_put(&map, name(i), &seen[i]);
+	size_t at = 0, n = 0;
+	for (const struct map_entry *entry; (entry = map_next(&map, &at)); n++)
+		++*(int *)entry->value;
+	assert_int_equal(n, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(seen[i], 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(map__gives_back_what_was_put),
+		cmocka_unit_test(map__putting_again_returns_the_old_value),
+		cmocka_unit_test(map__an_empty_key_is_a_key),
+		cmocka_unit_test(map__removing_keeps_runs_reachable),
+		cmocka_unit_test(map__a_walk_meets_every_entry_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
