@@ -53,7 +53,9 @@ static int receive_frame(int fd, struct heartbeat *heartbeat, struct buf *receiv
 			return result;
 		if (wait_ready(fd, POLLIN, heartbeat, err) < 0)
 			return -1;
-		size_t room = received->capacity > received->len + RECEIVE_BYTES ? received->capacity - received->len - 1 : RECEIVE_BYTES;
+		size_t room = received->capacity > received->len + RECEIVE_BYTES
+				      ? received->capacity - received->len - 1
+				      : RECEIVE_BYTES;
 		char *at = buf_reserve(received, room);
 		ssize_t n = recv(fd, at, room, MSG_DONTWAIT);
 		if (n > 0)

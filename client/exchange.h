@@ -13,9 +13,9 @@ struct answer {
 	struct frame_local local;
 };
 
-/* Send `request` over the blocking socket `fd` and wait for the answer, as long as the daemon lives: a compilation may take any
- * time, and so may the wait for a core. `received` holds the bytes that the answer's slices point into. -1: the daemon
- * hung up, hangs, or speaks another protocol; whatever it did, nothing was committed. */
+/* Send `request` over the blocking socket `fd` and wait for the answer, as long as the daemon lives: a compilation may
+ * take any time, and so may the wait for a core. `received` holds the bytes that the answer's slices point into. -1:
+ * the daemon hung up, hangs, or speaks another protocol; whatever it did, nothing was committed. */
 int exchange_request(int fd, const struct frame_request *request, struct heartbeat *heartbeat, struct arena *arena,
 	struct buf *received, struct answer *ret, struct error *err);
 

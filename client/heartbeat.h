@@ -1,5 +1,5 @@
-/* Whether a daemon's loop still turns: it stamps a file once a second (wire/endpoint.h). The file is read, not mapped: most
- * requests are answered before anyone looks, and a file that shrinks can't kill the reader. */
+/* Whether a daemon's loop still turns: it stamps a file once a second (wire/endpoint.h). The file is read, not mapped:
+ * most requests are answered before anyone looks, and a file that shrinks can't kill the reader. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,7 +11,7 @@ struct heartbeat {
 	const char *path; /* borrowed */
 	int64_t stale_ms; /* a stamp this old means a hung daemon */
 	int64_t since_ms; /* CLOCK_MONOTONIC of the init: without a readable stamp, the age counts from here */
-	int fd;           /* -1 until first read */
+	int fd;		  /* -1 until first read */
 };
 
 void heartbeat_init(struct heartbeat *heartbeat, const char *path, int64_t stale_ms);

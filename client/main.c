@@ -1,5 +1,5 @@
-/* llamacc: stands where a compiler stands. It asks the daemon for the result of one command and delivers it, or becomes the
- * real compiler: whatever goes wrong on the way, the command is run. */
+/* llamacc: stands where a compiler stands. It asks the daemon for the result of one command and delivers it, or becomes
+ * the real compiler: whatever goes wrong on the way, the command is run. */
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,8 +40,8 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 	va_end(args);
 }
 
-/* A compiler's output reaches its reader whole, also where the reader's end is non-blocking; a reader that left, or a closed
- * descriptor, changes no exit code. */
+/* A compiler's output reaches its reader whole, also where the reader's end is non-blocking; a reader that left, or a
+ * closed descriptor, changes no exit code. */
 static void write_output(int fd, struct slice bytes)
 {
 	while (bytes.len > 0) {
@@ -73,7 +73,8 @@ static int64_t stale_ms(void)
 	return ms > 0 ? ms : HEARTBEAT_STALE_MS;
 }
 
-static int connect_daemon(const struct endpoint *endpoint, const struct resolved *resolved, const char *cwd, struct error *err)
+static int connect_daemon(
+	const struct endpoint *endpoint, const struct resolved *resolved, const char *cwd, struct error *err)
 {
 	int fd = endpoint_connect(endpoint, CONNECT_MS, err);
 	if (fd >= 0 || (err->code != ENOENT && err->code != ECONNREFUSED))
@@ -84,7 +85,8 @@ static int connect_daemon(const struct endpoint *endpoint, const struct resolved
 }
 
 /* Deliver the command's result and exit with its status; return, with the reason, when it must be run here. */
-static void compile_by_daemon(const struct resolved *resolved, const char *cwd, bool nested, struct arena *arena, struct error *why)
+static void compile_by_daemon(
+	const struct resolved *resolved, const char *cwd, bool nested, struct arena *arena, struct error *why)
 {
 	struct endpoint endpoint;
 	if (endpoint_init(&endpoint, getenv("LLAMA_RUNTIME_DIR"), why) < 0)
@@ -103,7 +105,8 @@ static void compile_by_daemon(const struct resolved *resolved, const char *cwd, 
 		return;
 	if (answer.type == FRAME_LOCAL) {
 		error_set(why, 0, "%s", answer.local.reason);
-		/* The daemon counts a core as taken while this process lives, whatever it becomes; the socket says nothing more. */
+		/* The daemon counts a core as taken while this process lives, whatever it becomes; the socket says
+		 * nothing more. */
 		return;
 	}
 	const struct frame_done *done = &answer.done;

@@ -7,8 +7,8 @@
 
 static bool in_probe_directory(const char *path)
 {
-	static const char *const marks[] = { "CMakeFiles/CMakeTmp", "CMakeFiles/CMakeScratch", "CMakeScratch/TryCompile-",
-		"CompilerIdC", "cmTC_", "meson-private", NULL };
+	static const char *const marks[] = { "CMakeFiles/CMakeTmp", "CMakeFiles/CMakeScratch",
+		"CMakeScratch/TryCompile-", "CompilerIdC", "cmTC_", "meson-private", NULL };
 	for (const char *const *mark = marks; *mark; mark++)
 		if (strstr(path, *mark))
 			return true;
@@ -17,8 +17,8 @@ static bool in_probe_directory(const char *path)
 
 static bool is_probe_file(const char *path)
 {
-	static const char *const prefixes[] = { "conftest.", "CMakeCCompilerId", "CMakeCXXCompilerId", "CMakeCCompilerABI",
-		"CMakeCXXCompilerABI", "sanitycheckc", "sanitycheckcpp", NULL };
+	static const char *const prefixes[] = { "conftest.", "CMakeCCompilerId", "CMakeCXXCompilerId",
+		"CMakeCCompilerABI", "CMakeCXXCompilerABI", "sanitycheckc", "sanitycheckcpp", NULL };
 	struct slice name = slice_str(path_basename(path));
 	for (const char *const *prefix = prefixes; *prefix; prefix++)
 		if (slice_has_prefix(name, *prefix))

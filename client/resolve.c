@@ -47,9 +47,10 @@ static bool is_our_name(const char *name)
  * executable only the suffix tells. */
 static bool is_input_name(const char *name)
 {
-	static const char *const suffixes[] = { "c", "cc", "cp", "cpp", "cxx", "c++", "C", "CC", "CPP", "CXX", "i", "ii", "m", "mm", "M",
-		"mi", "mii", "s", "S", "sx", "asm", "h", "hh", "H", "hpp", "hxx", "h++", "hp", "tcc", "ipp", "inl", "cppm", "ixx", "o", "obj",
-		"lo", "a", "la", "so", "ll", "bc", "ld", "lds", "f", "F", "f90", "F90", "d", "go", "adb", "cu", "res", NULL };
+	static const char *const suffixes[] = { "c", "cc", "cp", "cpp", "cxx", "c++", "C", "CC", "CPP", "CXX", "i",
+		"ii", "m", "mm", "M", "mi", "mii", "s", "S", "sx", "asm", "h", "hh", "H", "hpp", "hxx", "h++", "hp",
+		"tcc", "ipp", "inl", "cppm", "ixx", "o", "obj", "lo", "a", "la", "so", "ll", "bc", "ld", "lds", "f",
+		"F", "f90", "F90", "d", "go", "adb", "cu", "res", NULL };
 	const char *dot = strrchr(path_basename(name), '.');
 	return dot && listed(dot + 1, strlen(dot + 1), suffixes);
 }
@@ -129,7 +130,8 @@ static enum found examine(const struct resolve_context *context, const char *pat
 	return is_wrapper_name(name) || (context->nested && is_script(path)) ? FOUND_WRAPPER : FOUND_COMPILER;
 }
 
-/* <entry>/<name>, absolute; an empty entry of PATH is the current directory. False when that is too long for any file. */
+/* <entry>/<name>, absolute; an empty entry of PATH is the current directory. False when that is too long for any file.
+ */
 static bool candidate_path(const char *cwd, struct slice entry, const char *name, char ret[PATH_MAX])
 {
 	struct slice parts[] = { slice_str(cwd), entry, slice_str(name) };
@@ -174,13 +176,16 @@ static int find_by_name(const struct resolve_context *context, const char *name,
 	*ret = search(context, name, arena);
 	if (*ret)
 		return 0;
-	return error_set(err, 0, "cannot find a compiler: there is no `%s` on PATH besides llamacc; install it, or put its directory on PATH%s",
+	return error_set(err, 0,
+		"cannot find a compiler: there is no `%s` on PATH besides llamacc; install it, or put its directory on "
+		"PATH%s",
 		name, hint);
 }
 
-/* A command as a user writes it: a path or a name. `plain` replaces our own name, which says nothing about a compiler. */
-static int find_command(const struct resolve_context *context, const char *command, const char *plain, const char *origin,
-	struct arena *arena, const char **ret, struct error *err)
+/* A command as a user writes it: a path or a name. `plain` replaces our own name, which says nothing about a compiler.
+ */
+static int find_command(const struct resolve_context *context, const char *command, const char *plain,
+	const char *origin, struct arena *arena, const char **ret, struct error *err)
 {
 	const char *name = path_basename(command);
 	if (name != command) {
@@ -191,8 +196,9 @@ static int find_command(const struct resolve_context *context, const char *comma
 			*ret = path;
 			return 0;
 		case FOUND_NOTHING:
-			return error_set(err, 0, "cannot find a compiler: %s names %s, which is not an executable file; correct it", origin,
-				command);
+			return error_set(err, 0,
+				"cannot find a compiler: %s names %s, which is not an executable file; correct it",
+				origin, command);
 		case FOUND_OURSELVES:
 			break;
 		}
@@ -243,7 +249,8 @@ int resolve_compiler(const struct resolve_context *context, int argc, char **arg
 		if (chosen && *chosen)
 			result = find_command(context, chosen, plain, variable, arena, &found.compiler, err);
 		else
-			result = find_by_name(context, plain, cxx ? ", or set LLAMACC_LOCAL_CXX" : ", or set LLAMACC_LOCAL_CC", arena,
+			result = find_by_name(context, plain,
+				cxx ? ", or set LLAMACC_LOCAL_CXX" : ", or set LLAMACC_LOCAL_CC", arena,
 				&found.compiler, err);
 	}
 	if (result < 0)

@@ -35,8 +35,8 @@ static int find_llama(char ret[PATH_MAX], struct error *err)
 	return 0;
 }
 
-/* A grandchild, so that the compiler which this process may become has no child that it doesn't know. It must hold nothing of the
- * build: not its pipes, whose readers wait for the end, nor make's job server. */
+/* A grandchild, so that the compiler which this process may become has no child that it doesn't know. It must hold
+ * nothing of the build: not its pipes, whose readers wait for the end, nor make's job server. */
 static int start(const char *llama, struct error *err)
 {
 	pid_t child = fork();
@@ -88,7 +88,8 @@ int spawn_daemon(const struct endpoint *endpoint, struct error *err)
 	if (turn < 0 || fstat(turn, &st) < 0)
 		return error_set(err, errno, "cannot open %s", endpoint->start);
 	if (failed_lately(&st, clock_realtime_ns() / 1000000000))
-		return error_set(err, 0, "no daemon came up less than a minute ago; `llama daemon --foreground` says why");
+		return error_set(
+			err, 0, "no daemon came up less than a minute ago; `llama daemon --foreground` says why");
 	if (flock(turn, LOCK_EX | LOCK_NB) < 0)
 		return wait_for_daemon(endpoint, err);
 	/* One that had the turn before us may just have succeeded. */

@@ -96,7 +96,8 @@ static void commit__a_doubtful_target_leaves_all_untouched(void **state)
 		put(s, "a.tmp", "new");
 		put(s, "b.tmp", "new");
 		put(s, "a", "old");
-		struct frame_rename renames[] = { { at(s, "a.tmp"), at(s, "a") }, { at(s, "b.tmp"), at(s, doubtful[i]) } };
+		struct frame_rename renames[] = { { at(s, "a.tmp"), at(s, "a") },
+			{ at(s, "b.tmp"), at(s, doubtful[i]) } };
 		struct error err;
 		/* A missing directory only shows when it is too late for the first. */
 		assert_int_equal(commit_renames(renames, 2, &err), -1);

@@ -161,8 +161,8 @@ static void resolve__inputs_are_not_launched(void **state)
 	make_file(w, "later/x.o", "", 0755);
 	make_file(w, "later/liby.so", "", 0755);
 	make_file(w, "later/plain", "", 0644);
-	const char *inputs[] = { "x.c", at(w, "later/x.c"), at(w, "later/x.o"), at(w, "later/liby.so"), at(w, "later/plain"), at(w, "bin"),
-		at(w, "bin/"), "-gcc", "", "@args", "main" };
+	const char *inputs[] = { "x.c", at(w, "later/x.c"), at(w, "later/x.o"), at(w, "later/liby.so"),
+		at(w, "later/plain"), at(w, "bin"), at(w, "bin/"), "-gcc", "", "@args", "main" };
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
 		struct resolved *r = resolve(w, "llamacc", inputs[i], "-c");
 		assert_int_equal(r->mode, RESOLVE_COMPILER);
@@ -179,8 +179,8 @@ static void resolve__any_other_name_is_a_masquerade(void **state)
 	struct resolved *r = resolve(w, at(w, "ours/gcc"), "-c", "x.c");
 	assert_int_equal(r->mode, RESOLVE_MASQUERADE);
 	assert_string_equal(r->compiler, at(w, "bin/gcc"));
-	assert_string_equal(resolve(w, "x86_64-linux-gnu-gcc-12", "-c", "x.c")->compiler,
-		at(w, "later/x86_64-linux-gnu-gcc-12"));
+	assert_string_equal(
+		resolve(w, "x86_64-linux-gnu-gcc-12", "-c", "x.c")->compiler, at(w, "later/x86_64-linux-gnu-gcc-12"));
 	/* Its first argument is never launched. */
 	r = resolve(w, "gcc", at(w, "bin/clang++"), "-v");
 	assert_int_equal(r->argc, 3);
@@ -272,10 +272,11 @@ static void resolve__path_is_walked_as_a_shell_does(void **state)
 
 static void resolve__compiler_names_are_told_from_others(void **state)
 {
-	const char *yes[] = { "gcc", "g++", "cc", "c++", "clang", "clang++", "gcc-12", "g++-4.8", "clang-14", "clang++-14.0.6",
-		"x86_64-linux-gnu-gcc", "x86_64-linux-gnu-gcc-12", "arm-none-eabi-g++", "aarch64-linux-android21-clang++" };
-	const char *no[] = { "", "gcc-", "-gcc", "gccx", "gcc-ar", "gcc-ar-12", "ld", "make", "clang-format", "clang-tidy-14", "12", "-12", "cpp",
-		"x.c", "gcc12", "main" };
+	const char *yes[] = { "gcc", "g++", "cc", "c++", "clang", "clang++", "gcc-12", "g++-4.8", "clang-14",
+		"clang++-14.0.6", "x86_64-linux-gnu-gcc", "x86_64-linux-gnu-gcc-12", "arm-none-eabi-g++",
+		"aarch64-linux-android21-clang++" };
+	const char *no[] = { "", "gcc-", "-gcc", "gccx", "gcc-ar", "gcc-ar-12", "ld", "make", "clang-format",
+		"clang-tidy-14", "12", "-12", "cpp", "x.c", "gcc12", "main" };
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
 		assert_true(resolve_is_compiler_name(yes[i]));
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)

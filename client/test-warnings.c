@@ -30,7 +30,8 @@ static const char *filtered(const char *words, const char *list)
 static void warnings__listed_ones_leave_in_both_forms(void **state)
 {
 	assert_string_equal(filtered("cc -Wall -Werror -Wno-error -g x.c", "error,all"), "cc -g x.c");
-	assert_string_equal(filtered("cc -Wpacked -Wno-packed-not-aligned x.c", ",packed-not-aligned,"), "cc -Wpacked x.c");
+	assert_string_equal(
+		filtered("cc -Wpacked -Wno-packed-not-aligned x.c", ",packed-not-aligned,"), "cc -Wpacked x.c");
 }
 
 static void warnings__everything_else_stays(void **state)

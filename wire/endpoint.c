@@ -78,7 +78,8 @@ int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct err
 		endpoint->mount_ns = st.st_ino;
 
 	if (!choose_directory(endpoint->directory, runtime_dir))
-		return error_set(err, ENAMETOOLONG, "cannot use the runtime directory; set LLAMA_RUNTIME_DIR to a shorter path");
+		return error_set(
+			err, ENAMETOOLONG, "cannot use the runtime directory; set LLAMA_RUNTIME_DIR to a shorter path");
 	if (endpoint->directory[0] != '/')
 		return error_set(err, 0, "the runtime directory %s is not an absolute path", endpoint->directory);
 
@@ -91,8 +92,8 @@ int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct err
 		!join(endpoint->lock, sizeof(endpoint->lock), endpoint->directory, name, ".lock") ||
 		!join(endpoint->heartbeat, sizeof(endpoint->heartbeat), endpoint->directory, name, ".beat") ||
 		!join(endpoint->start, sizeof(endpoint->start), endpoint->directory, name, ".start"))
-		return error_set(err, ENAMETOOLONG, "cannot make a socket in %s; set LLAMA_RUNTIME_DIR to a shorter path",
-			endpoint->directory);
+		return error_set(err, ENAMETOOLONG,
+			"cannot make a socket in %s; set LLAMA_RUNTIME_DIR to a shorter path", endpoint->directory);
 	return 0;
 }
 
@@ -107,10 +108,12 @@ int endpoint_make_directory(const struct endpoint *endpoint, struct error *err)
 	if (!S_ISDIR(st.st_mode))
 		return error_set(err, ENOTDIR, "the runtime directory %s is not a real directory; remove it", path);
 	if (st.st_uid != geteuid())
-		return error_set(err, EPERM, "the runtime directory %s belongs to user %u; set LLAMA_RUNTIME_DIR to one of your own",
-			path, st.st_uid);
+		return error_set(err, EPERM,
+			"the runtime directory %s belongs to user %u; set LLAMA_RUNTIME_DIR to one of your own", path,
+			st.st_uid);
 	if ((st.st_mode & 0777) != 0700)
-		return error_set(err, EPERM, "the runtime directory %s has mode %03o; run `chmod 700 %s`", path, st.st_mode & 0777, path);
+		return error_set(err, EPERM, "the runtime directory %s has mode %03o; run `chmod 700 %s`", path,
+			st.st_mode & 0777, path);
 	return 0;
 }
 

@@ -320,7 +320,8 @@ int frame_get_control(struct slice payload, struct arena *arena, struct frame_co
 	return 0;
 }
 
-int frame_get_control_reply(struct slice payload, struct arena *arena, struct frame_control_reply *ret, struct error *err)
+int frame_get_control_reply(
+	struct slice payload, struct arena *arena, struct frame_control_reply *ret, struct error *err)
 {
 	struct cursor c = cursor_of(payload, arena);
 	struct frame_control_reply reply;
@@ -334,11 +335,39 @@ int frame_get_control_reply(struct slice payload, struct arena *arena, struct fr
 
 /* Names as they are, up to the "="; a final "*" stands for any rest. Sorted only for the reader. */
 static const char *const env_names[] = {
-	"CCC_*", "CLANG_*", "CLICOLOR*", "COLUMNS", "COMPILER_PATH", "CPATH", "CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH",
-	"DEPENDENCIES_OUTPUT", "GCC_*", "LANG", "LANGUAGE", "LC_*", "LD_*", "LIBRARY_PATH", "LLAMACC_*", "LOCPATH",
-	"MACOSX_DEPLOYMENT_TARGET", "NO_COLOR", "OBJCPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OUTPUT_CHARSET",
-	"PATH", "PWD", "SDKROOT", "SOURCE_DATE_EPOCH", "SUNPRO_DEPENDENCIES", "TEMP", "TERM", "TERM_URLS", "TMP",
-	"TMPDIR", "TZ",
+	"CCC_*",
+	"CLANG_*",
+	"CLICOLOR*",
+	"COLUMNS",
+	"COMPILER_PATH",
+	"CPATH",
+	"CPLUS_INCLUDE_PATH",
+	"C_INCLUDE_PATH",
+	"DEPENDENCIES_OUTPUT",
+	"GCC_*",
+	"LANG",
+	"LANGUAGE",
+	"LC_*",
+	"LD_*",
+	"LIBRARY_PATH",
+	"LLAMACC_*",
+	"LOCPATH",
+	"MACOSX_DEPLOYMENT_TARGET",
+	"NO_COLOR",
+	"OBJCPLUS_INCLUDE_PATH",
+	"OBJC_INCLUDE_PATH",
+	"OUTPUT_CHARSET",
+	"PATH",
+	"PWD",
+	"SDKROOT",
+	"SOURCE_DATE_EPOCH",
+	"SUNPRO_DEPENDENCIES",
+	"TEMP",
+	"TERM",
+	"TERM_URLS",
+	"TMP",
+	"TMPDIR",
+	"TZ",
 };
 
 bool frame_env_matters(const char *assignment)

@@ -17,7 +17,8 @@ static struct slice reread(const struct buf *frame, enum frame_type expected)
 	enum frame_type type;
 	struct slice payload;
 	size_t used;
-	check(frame_next(buf_slice(frame), &type, &payload, &used, NULL) == 0 && type == expected && used == frame->len);
+	check(frame_next(buf_slice(frame), &type, &payload, &used, NULL) == 0 && type == expected &&
+		used == frame->len);
 	return payload;
 }
 

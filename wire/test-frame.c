@@ -119,7 +119,8 @@ static void frame__local_and_committed_and_control_arrive(void **state)
 	_cleanup_buf_ struct buf reply_frame = { 0 };
 	struct frame_control_reply reply;
 	frame_put_control_reply(&reply_frame, &(struct frame_control_reply){ 3, slice_str("{}\n") });
-	assert_int_equal(frame_get_control_reply(only_payload(&reply_frame, FRAME_CONTROL_REPLY), &arena, &reply, NULL), 0);
+	assert_int_equal(
+		frame_get_control_reply(only_payload(&reply_frame, FRAME_CONTROL_REPLY), &arena, &reply, NULL), 0);
 	assert_int_equal(reply.status, 3);
 	assert_true(slice_equal_str(reply.text, "{}\n"));
 }
@@ -172,7 +173,8 @@ static void frame__foreign_headers_are_refused(void **state)
 	}
 }
 
-/* Every prefix and every extension of a payload, in memory of exactly its size, so that a sanitizer sees a read too far. */
+/* Every prefix and every extension of a payload, in memory of exactly its size, so that a sanitizer sees a read too
+ * far. */
 static void frame__payloads_of_a_wrong_length_are_malformed(void **state)
 {
 	_cleanup_buf_ struct buf frame = { 0 };
@@ -196,7 +198,10 @@ static void frame__a_boundless_count_allocates_nothing(void **state)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct frame_done got;
-	const char payload[] = "\0\0\0\0" "\0\0\0\0" "\0\0\0\0" "\xff\xff\xff\xff";
+	const char payload[] = "\0\0\0\0"
+			       "\0\0\0\0"
+			       "\0\0\0\0"
+			       "\xff\xff\xff\xff";
 	assert_int_equal(frame_get_done(slice_of(payload, 16), &arena, &got, NULL), -1);
 }
 
@@ -210,10 +215,12 @@ static void frame__a_string_with_a_nul_is_malformed(void **state)
 
 static void frame__only_variables_that_reach_compilers_matter(void **state)
 {
-	const char *yes[] = { "LANG=C", "LC_ALL=C", "LC_=", "LANGUAGE=", "PATH=/bin", "PWD=/", "GCC_COLORS=", "GCC_EXEC_PREFIX=/x",
-		"CLANG_CONFIG=", "CCC_OVERRIDE_OPTIONS=+x", "LD_PRELOAD=x", "CPATH=", "SOURCE_DATE_EPOCH=1", "TZ=UTC", "TMPDIR=/t", "TERM=xterm",
-		"LLAMACC_VERBOSE=1", "NO_COLOR=", "CLICOLOR_FORCE=1", "COLUMNS=80", "PATH" };
-	const char *no[] = { "HOME=/root", "PATHS=/bin", "LANGX=C", "PAT=x", "ASAN_OPTIONS=x", "LLAMA_JOBS=3", "", "=x", "MAKEFLAGS=-j", "XGCC_=1" };
+	const char *yes[] = { "LANG=C", "LC_ALL=C", "LC_=", "LANGUAGE=", "PATH=/bin", "PWD=/",
+		"GCC_COLORS=", "GCC_EXEC_PREFIX=/x", "CLANG_CONFIG=", "CCC_OVERRIDE_OPTIONS=+x", "LD_PRELOAD=x",
+		"CPATH=", "SOURCE_DATE_EPOCH=1", "TZ=UTC", "TMPDIR=/t", "TERM=xterm", "LLAMACC_VERBOSE=1",
+		"NO_COLOR=", "CLICOLOR_FORCE=1", "COLUMNS=80", "PATH" };
+	const char *no[] = { "HOME=/root", "PATHS=/bin", "LANGX=C", "PAT=x", "ASAN_OPTIONS=x", "LLAMA_JOBS=3", "", "=x",
+		"MAKEFLAGS=-j", "XGCC_=1" };
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
 		assert_true(frame_env_matters(yes[i]));
 	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
