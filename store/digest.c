@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Fetching the algorithm costs more than hashing a small file, so it is done once and kept as long as the process lives. */
+/* Fetching the algorithm costs more than hashing a small file, so it is done once and kept as long as the process
+ * lives. */
 static EVP_MD *sha256;
 static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
 

@@ -18,13 +18,13 @@ struct store_ops {
 	const char *name;
 	/* Append the whole blob to `ret`; verified against `digest`. 0, STORE_MISS or -1. */
 	int (*get)(struct store *store, const struct digest *digest, struct buf *ret, struct error *err);
-	/* Write the blob to `fd`, a new, empty file or a stream, verified: 0, STORE_MISS (nothing was written), or -1 (then `fd`
-	 * may hold anything). May be NULL: get is used. */
+	/* Write the blob to `fd`, a new, empty file or a stream, verified: 0, STORE_MISS (nothing was written), or -1
+	 * (then `fd` may hold anything). May be NULL: get is used. */
 	int (*get_fd)(struct store *store, const struct digest *digest, int fd, struct error *err);
 	/* Keep these bytes, whose digest the caller computed. 0 or -1. */
 	int (*put)(struct store *store, const struct digest *digest, struct slice bytes, struct error *err);
-	/* Keep the content of the regular file `fd` (from its start, whatever its offset), hashing it on the way; the digest goes
-	 * to `ret`. 0 or -1. May be NULL: the file is read and put. */
+	/* Keep the content of the regular file `fd` (from its start, whatever its offset), hashing it on the way; the
+	 * digest goes to `ret`. 0 or -1. May be NULL: the file is read and put. */
 	int (*put_fd)(struct store *store, int fd, struct digest *ret, struct error *err);
 	/* 0 or STORE_MISS; cheap, a hint. */
 	int (*contains)(struct store *store, const struct digest *digest);

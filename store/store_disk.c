@@ -1,7 +1,7 @@
-/* How it works: `blobs` maps a hash to a struct blob, which is also a link of `by_use`, least recently used first. Both, and the
- * total, are guarded by the mutex; files are read, written and hashed outside of it, and what was learnt is entered afterwards by
- * looking the blob up again, because it may be gone by then. The files are the truth: an entry whose file has vanished is
- * dropped when that is noticed, and a put writes it again. */
+/* How it works: `blobs` maps a hash to a struct blob, which is also a link of `by_use`, least recently used first.
+ * Both, and the total, are guarded by the mutex; files are read, written and hashed outside of it, and what was learnt
+ * is entered afterwards by looking the blob up again, because it may be gone by then. The files are the truth: an entry
+ * whose file has vanished is dropped when that is noticed, and a put writes it again. */
 #include "store/store_disk.h"
 
 #include <assert.h>
@@ -22,7 +22,7 @@
 enum {
 	PATH_BYTES = 4096,
 	SMALL_BYTES = 64 * 1024,       /* up to here a file is read and written in one piece, through memory */
-	TOUCH_SECONDS = 3600,          /* a hit renews the mtime at most that often */
+	TOUCH_SECONDS = 3600,	       /* a hit renews the mtime at most that often */
 	STALE_TEMPORARY_SECONDS = 3600 /* a temporary of that age was left behind by a crash */
 };
 
@@ -37,7 +37,7 @@ struct blob {
 	struct list by_use;
 	struct identity identity;
 	int64_t used_s; /* the mtime that was last set, real time */
-	bool verified;  /* the file with this identity was hashed or written by us */
+	bool verified;	/* the file with this identity was hashed or written by us */
 };
 
 struct store_disk {
@@ -122,7 +122,7 @@ static void index_evict(struct store_disk *disk, const struct blob *keep)
 	struct blob *blob;
 	if (disk->limit_bytes == 0)
 		return;
-	list_for_each(blob, &disk->synced.by_use, struct blob, by_use) {
+	list_for_each (blob, &disk->synced.by_use, struct blob, by_use) {
 		if (disk->synced.size_bytes <= disk->limit_bytes)
 			break;
 		if (blob == keep)
@@ -152,8 +152,8 @@ static void remember(struct store_disk *disk, const struct digest *digest, const
 	pthread_mutex_unlock(&disk->mutex);
 }
 
-/* The file was seen to be missing, or, with the identity `seen`, to be something else: drop the entry, unless another thread
- * has put the blob anew meanwhile, and remove the file. */
+/* The file was seen to be missing, or, with the identity `seen`, to be something else: drop the entry, unless another
+ * thread has put the blob anew meanwhile, and remove the file. */
 static void forget(struct store_disk *disk, const struct digest *digest, const char *path, const struct identity *seen)
 {
 	pthread_mutex_lock(&disk->mutex);
@@ -332,8 +332,8 @@ static int move_in(struct store_disk *disk, const struct digest *digest, const c
 }
 
 /* Ends a temporary that was written with the outcome `r`: kept under its name, or removed. */
-static int temporary_close(struct store_disk *disk, struct temporary *temporary, int r, const struct digest *digest,
-	struct error *err)
+static int temporary_close(
+	struct store_disk *disk, struct temporary *temporary, int r, const struct digest *digest, struct error *err)
 {
 	if (r == 0)
 		r = move_in(disk, digest, temporary->path, temporary->fd, err);
@@ -428,7 +428,7 @@ static void disk_free(struct store *store)
 {
 	struct store_disk *disk = self(store);
 	struct blob *blob;
-	list_for_each(blob, &disk->synced.by_use, struct blob, by_use)
+	list_for_each (blob, &disk->synced.by_use, struct blob, by_use)
 		free(blob);
 	map_deinit(&disk->synced.blobs);
 	pthread_mutex_destroy(&disk->mutex);
@@ -457,7 +457,7 @@ static void remove_stale_temporaries(const char *path)
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		struct stat st;
 		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-		    now_s - st.st_mtime > STALE_TEMPORARY_SECONDS)
+			now_s - st.st_mtime > STALE_TEMPORARY_SECONDS)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 }
@@ -478,7 +478,7 @@ static int scan_directory(struct store_disk *disk, unsigned first, struct error 
 			continue;
 		snprintf(hex, sizeof(hex), "%02x%s", first, entry->d_name);
 		if (digest_parse_hex(slice_str(hex), &digest) < 0 ||
-		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+			fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 			continue;
 		digest.size_bytes = st.st_size;
 		struct blob *blob = index_add(disk, &digest);
@@ -500,7 +500,7 @@ static void sort_by_use(struct store_disk *disk)
 	if (!all)
 		abort();
 	struct blob *blob;
-	list_for_each(blob, &disk->synced.by_use, struct blob, by_use)
+	list_for_each (blob, &disk->synced.by_use, struct blob, by_use)
 		all[n++] = blob;
 	qsort(all, n, sizeof(*all), by_used);
 	list_init(&disk->synced.by_use);
@@ -562,7 +562,7 @@ int store_disk_clear(struct store *store, struct error *err)
 	struct blob *blob;
 	int r = 0;
 	pthread_mutex_lock(&disk->mutex);
-	list_for_each(blob, &disk->synced.by_use, struct blob, by_use) {
+	list_for_each (blob, &disk->synced.by_use, struct blob, by_use) {
 		char path[PATH_BYTES];
 		blob_path(disk, &blob->digest, path);
 		if (unlink(path) == 0 || errno == ENOENT)

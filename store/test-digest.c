@@ -57,8 +57,14 @@ static void digest__hex_is_read_back_and_nothing_else(void **state)
 	assert_memory_equal(parsed.hash, abc.hash, DIGEST_HASH_BYTES);
 	assert_int_equal(parsed.size_bytes, 7);
 	assert_int_equal(digest_parse_hex(slice_of(ABC, 63), &parsed), -1);
-	assert_int_equal(digest_parse_hex(slice_of("BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD", 64), &parsed), -1);
-	assert_int_equal(digest_parse_hex(slice_of("ga7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 64), &parsed), -1);
+	assert_int_equal(
+		digest_parse_hex(
+			slice_of("BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD", 64), &parsed),
+		-1);
+	assert_int_equal(
+		digest_parse_hex(
+			slice_of("ga7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 64), &parsed),
+		-1);
 	assert_memory_equal(parsed.hash, abc.hash, DIGEST_HASH_BYTES);
 }
 

@@ -6,12 +6,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -221,7 +221,8 @@ static void store_disk__a_restart_knows_the_order_from_the_mtimes(void **state)
 	struct digest a = put(f, "aaaa"), b = put(f, "bbbb"), c = put(f, "cccc");
 	const struct digest *digests[] = { &b, &c, &a };
 	for (time_t i = 0; i < 3; i++)
-		utimensat(AT_FDCWD, blob_path(f, digests[i]), (struct timespec[]){ { 1000 + i, 0 }, { 1000 + i, 0 } }, 0);
+		utimensat(
+			AT_FDCWD, blob_path(f, digests[i]), (struct timespec[]){ { 1000 + i, 0 }, { 1000 + i, 0 } }, 0);
 	reopen(f, 8);
 	assert_int_equal(get(f, &b), STORE_MISS);
 	assert_int_equal(get(f, &c), 0);

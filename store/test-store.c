@@ -84,7 +84,8 @@ static struct slice large(void)
 static void store__gives_back_what_was_put(void **state)
 {
 	struct store *store = ((struct fixture *)*state)->store;
-	struct digest abc = put(store, slice_str("abc")), nothing = put(store, slice_str("")), all = put(store, large());
+	struct digest abc = put(store, slice_str("abc")), nothing = put(store, slice_str("")),
+		      all = put(store, large());
 	assert_holds(store, &abc, slice_str("abc"));
 	assert_holds(store, &nothing, slice_str(""));
 	assert_holds(store, &all, large());
@@ -193,7 +194,7 @@ static void *hammer(void *arg)
 		struct digest digest = digest_of(bytes);
 		_cleanup_buf_ struct buf got = { 0 };
 		if (store_put(h->store, &digest, bytes, NULL) != 0 || store_get(h->store, &digest, &got, NULL) != 0 ||
-		    !slice_equal(buf_slice(&got), bytes))
+			!slice_equal(buf_slice(&got), bytes))
 			h->failures++;
 	}
 	return NULL;
@@ -213,10 +214,10 @@ static void store__serves_several_threads(void **state)
 	}
 }
 
-#define OVER_EACH(test)                                                                                               \
-	{ "memory: " #test, test, setup_memory, teardown, NULL },                                                     \
-	{                                                                                                             \
-		"disk: " #test, test, setup_disk, teardown, NULL                                                      \
+#define OVER_EACH(test)                                                                                                \
+	{ "memory: " #test, test, setup_memory, teardown, NULL },                                                      \
+	{                                                                                                              \
+		"disk: " #test, test, setup_disk, teardown, NULL                                                       \
 	}
 
 int main(void)

@@ -52,8 +52,8 @@ static void message(struct fixture *f, const struct digest *digest, struct buf *
 
 static void print_entry(void *ctx, const char *path, const struct tree_entry *entry)
 {
-	buf_printf(ctx, "%s%s%s%s ", path, entry->kind == TREE_DIRECTORY ? "/" : "", entry->kind == TREE_SYMLINK ? "->" : "",
-		entry->kind == TREE_SYMLINK ? entry->target : "");
+	buf_printf(ctx, "%s%s%s%s ", path, entry->kind == TREE_DIRECTORY ? "/" : "",
+		entry->kind == TREE_SYMLINK ? "->" : "", entry->kind == TREE_SYMLINK ? entry->target : "");
 }
 
 static void assert_tree(struct fixture *f, const char *expected)
@@ -79,16 +79,21 @@ static void tree__is_encoded_as_the_field_does(void **state)
 	tree_set_file(f->tree, "a", &f->abc, false, -1);
 	struct digest root = commit(f);
 	static const char child[] = "\x0a\x57\x0a\x01x\x12\x44\x0a\x40" HASH "\x10\x03\x20\x01"
-		"\x32\x0a\x12\x08\x08\x01\x10\x80\xca\xb5\xee\x01"; /* 1 s, 500,000,000 ns */
+				    "\x32\x0a\x12\x08\x08\x01\x10\x80\xca\xb5\xee\x01"; /* 1 s, 500,000,000 ns */
 	struct digest child_digest = digest_of(slice_of(child, sizeof(child) - 1));
 	char hex[DIGEST_HEX_CHARS + 1];
 	digest_hex(&child_digest, hex);
 	_cleanup_buf_ struct buf expected = { 0 }, got = { 0 };
 #define APPEND(literal) buf_append(&expected, literal, sizeof(literal) - 1)
-	APPEND("\x0a\x5e\x0a\x01" "a\x12\x44\x0a\x40" HASH "\x10\x03"
-		"\x32\x13\x12\x11\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\xff\x93\xeb\xdc\x03"); /* -1 s, 999,999,999 ns */
-	APPEND("\x0a\x49\x0a\x01" "b\x12\x44\x0a\x40" HASH "\x10\x03");
-	APPEND("\x12\x49\x0a\x01" "d\x12\x44\x0a\x40");
+	APPEND("\x0a\x5e\x0a\x01"
+	       "a\x12\x44\x0a\x40" HASH "\x10\x03"
+	       "\x32\x13\x12\x11\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\xff\x93\xeb\xdc\x03"); /* -1 s,
+													   999,999,999
+													   ns */
+	APPEND("\x0a\x49\x0a\x01"
+	       "b\x12\x44\x0a\x40" HASH "\x10\x03");
+	APPEND("\x12\x49\x0a\x01"
+	       "d\x12\x44\x0a\x40");
 	buf_append_str(&expected, hex);
 	APPEND("\x10");
 	buf_append_char(&expected, (char)(sizeof(child) - 1));
@@ -255,26 +260,54 @@ static void tree__unsafe_messages_are_refused(void **state)
 	/* Symlinks are the shortest to write: 0x1a, length, name, target. */
 	assert_int_equal(PARSE(""), 0);
 	assert_int_equal(PARSE("\x1a\x06\x0a\x01l\x12\x01t"), 0);
-	assert_int_equal(PARSE("\x1a\x05\x0a\x00\x12\x01t"), -1);            /* no name, and not canonical */
-	assert_int_equal(PARSE("\x1a\x03\x12\x01t"), -1);                    /* no name */
-	assert_int_equal(PARSE("\x1a\x03\x0a\x01l"), -1);                    /* no target */
-	assert_int_equal(PARSE("\x1a\x06\x0a\x01.\x12\x01t"), -1);           /* . */
-	assert_int_equal(PARSE("\x1a\x07\x0a\x02..\x12\x01t"), -1);          /* .. */
-	assert_int_equal(PARSE("\x1a\x08\x0a\x03" "a/b\x12\x01t"), -1);      /* a slash */
-	assert_int_equal(PARSE("\x1a\x08\x0a\x03" "a\0b\x12\x01t"), -1);     /* a NUL in the name */
-	assert_int_equal(PARSE("\x1a\x08\x0a\x01" "a\x12\x03t\0u"), -1);     /* a NUL in the target */
-	assert_int_equal(PARSE("\x1a\x06\x0a\x01l\x12\x01"), -1);            /* cut off */
+	assert_int_equal(PARSE("\x1a\x05\x0a\x00\x12\x01t"), -1);   /* no name, and not canonical */
+	assert_int_equal(PARSE("\x1a\x03\x12\x01t"), -1);	    /* no name */
+	assert_int_equal(PARSE("\x1a\x03\x0a\x01l"), -1);	    /* no target */
+	assert_int_equal(PARSE("\x1a\x06\x0a\x01.\x12\x01t"), -1);  /* . */
+	assert_int_equal(PARSE("\x1a\x07\x0a\x02..\x12\x01t"), -1); /* .. */
+	assert_int_equal(PARSE("\x1a\x08\x0a\x03"
+			       "a/b\x12\x01t"),
+		-1); /* a slash */
+	assert_int_equal(PARSE("\x1a\x08\x0a\x03"
+			       "a\0b\x12\x01t"),
+		-1); /* a NUL in the name */
+	assert_int_equal(PARSE("\x1a\x08\x0a\x01"
+			       "a\x12\x03t\0u"),
+		-1);						  /* a NUL in the target */
+	assert_int_equal(PARSE("\x1a\x06\x0a\x01l\x12\x01"), -1); /* cut off */
 	assert_int_equal(PARSE("\xff\xff\xff"), -1);
-	assert_int_equal(PARSE("\x1a\x06\x0a\x01" "a\x12\x01t\x1a\x06\x0a\x01" "b\x12\x01t"), 0);
-	assert_int_equal(PARSE("\x1a\x06\x0a\x01" "b\x12\x01t\x1a\x06\x0a\x01" "a\x12\x01t"), -1); /* unsorted */
-	assert_int_equal(PARSE("\x1a\x06\x0a\x01" "a\x12\x01t\x1a\x06\x0a\x01" "a\x12\x01t"), -1); /* double */
+	assert_int_equal(PARSE("\x1a\x06\x0a\x01"
+			       "a\x12\x01t\x1a\x06\x0a\x01"
+			       "b\x12\x01t"),
+		0);
+	assert_int_equal(PARSE("\x1a\x06\x0a\x01"
+			       "b\x12\x01t\x1a\x06\x0a\x01"
+			       "a\x12\x01t"),
+		-1); /* unsorted */
+	assert_int_equal(PARSE("\x1a\x06\x0a\x01"
+			       "a\x12\x01t\x1a\x06\x0a\x01"
+			       "a\x12\x01t"),
+		-1); /* double */
 	/* The same name as a file and as a symlink. */
-	assert_int_equal(PARSE("\x0a\x49\x0a\x01" "b\x12\x44\x0a\x40" HASH "\x10\x03\x1a\x06\x0a\x01" "c\x12\x01t"), 0);
-	assert_int_equal(PARSE("\x0a\x49\x0a\x01" "b\x12\x44\x0a\x40" HASH "\x10\x03\x1a\x06\x0a\x01" "b\x12\x01t"), -1);
+	assert_int_equal(PARSE("\x0a\x49\x0a\x01"
+			       "b\x12\x44\x0a\x40" HASH "\x10\x03\x1a\x06\x0a\x01"
+			       "c\x12\x01t"),
+		0);
+	assert_int_equal(PARSE("\x0a\x49\x0a\x01"
+			       "b\x12\x44\x0a\x40" HASH "\x10\x03\x1a\x06\x0a\x01"
+			       "b\x12\x01t"),
+		-1);
 	/* A file without digest; a directory with a short one; a negative size. */
-	assert_int_equal(PARSE("\x0a\x03\x0a\x01" "b"), -1);
-	assert_int_equal(PARSE("\x12\x08\x0a\x01" "b\x12\x03\x0a\x01" "f"), -1);
-	assert_int_equal(PARSE("\x0a\x52\x0a\x01" "b\x12\x4d\x0a\x40" HASH "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), -1);
+	assert_int_equal(PARSE("\x0a\x03\x0a\x01"
+			       "b"),
+		-1);
+	assert_int_equal(PARSE("\x12\x08\x0a\x01"
+			       "b\x12\x03\x0a\x01"
+			       "f"),
+		-1);
+	assert_int_equal(PARSE("\x0a\x52\x0a\x01"
+			       "b\x12\x4d\x0a\x40" HASH "\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+		-1);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

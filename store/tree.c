@@ -4,14 +4,15 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/list.h"
 #include "wire/reapi.pb-c.h"
 
 enum { NS_PER_S = 1000000000 };
 
 struct node {
 	struct tree_entry entry; /* name and target are owned; digest of a directory is valid while it is not dirty */
-	struct node *parent;     /* NULL for the root */
-	struct node **children;  /* of a directory: owned, sorted by name */
+	struct node *parent;	 /* NULL for the root */
+	struct node **children;	 /* of a directory: owned, sorted by name */
 	size_t n_children, capacity;
 	bool dirty; /* a directory whose encoding may have changed since the last commit; then so are those above it */
 };
@@ -19,6 +20,7 @@ struct node {
 struct tree {
 	struct node *root;
 	int64_t size_bytes;
+	uint64_t generation;
 	/* The directory that was used last and its path: consecutive paths mostly share it. */
 	struct node *recent;
 	struct buf recent_path;
@@ -107,15 +109,17 @@ static void remove_child(struct tree *tree, struct node *directory, size_t at)
 	node_free(tree, directory->children[at]);
 	memmove(directory->children + at, directory->children + at + 1,
 		(--directory->n_children - at) * sizeof(*directory->children));
+	directory->entry.renamed = ++tree->generation;
 	mark_dirty(directory);
 }
 
-static struct node *insert_child(struct node *directory, size_t at, const char *name, size_t length, enum tree_kind kind)
+static struct node *insert_child(
+	struct node *directory, size_t at, const char *name, size_t length, enum tree_kind kind)
 {
 	if (directory->n_children == directory->capacity) {
 		directory->capacity = directory->capacity ? directory->capacity * 2 : 8;
-		directory->children =
-			reallocarray(directory->children, directory->capacity, sizeof(*directory->children));
+		directory->children = reallocarray(
+			directory->children, directory->capacity, sizeof(*directory->children));
 		if (!directory->children)
 			abort();
 	}
@@ -127,8 +131,8 @@ static struct node *insert_child(struct node *directory, size_t at, const char *
 }
 
 /* The child of that kind; one of another kind is replaced, an absent one is made. */
-static struct node *make_child(struct tree *tree, struct node *directory, const char *name, size_t length,
-	enum tree_kind kind)
+static struct node *make_child(
+	struct tree *tree, struct node *directory, const char *name, size_t length, enum tree_kind kind)
 {
 	assert(length > 0 && !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'))));
 	bool found;
@@ -137,11 +141,13 @@ static struct node *make_child(struct tree *tree, struct node *directory, const 
 		return directory->children[at];
 	if (found)
 		remove_child(tree, directory, at);
-	return insert_child(directory, at, name, length, kind);
+	struct node *child = insert_child(directory, at, name, length, kind);
+	child->entry.changed = child->entry.renamed = directory->entry.renamed = ++tree->generation;
+	return child;
 }
 
-/* The directory that holds the last component of `path`, and that component. Directories on the way are made if `make`, else
- * NULL is returned when one is missing. */
+/* The directory that holds the last component of `path`, and that component. Directories on the way are made if `make`,
+ * else NULL is returned when one is missing. */
 static struct node *find_parent(struct tree *tree, const char *path, bool make, const char **name_ret)
 {
 	const char *slash = strrchr(path, '/');
@@ -188,6 +194,7 @@ void tree_set_file(struct tree *tree, const char *path, const struct digest *dig
 	entry->digest = *digest;
 	entry->executable = executable;
 	entry->mtime_ns = mtime_ns;
+	entry->changed = ++tree->generation;
 	mark_dirty(node->parent);
 }
 
@@ -198,6 +205,7 @@ void tree_set_symlink(struct tree *tree, const char *path, const char *target)
 		return;
 	free((char *)node->entry.target);
 	node->entry.target = strdup(target);
+	node->entry.changed = ++tree->generation;
 	mark_dirty(node->parent);
 }
 
@@ -249,10 +257,26 @@ static void walk(const struct node *directory, struct buf *path,
 	}
 }
 
-void tree_walk(const struct tree *tree, void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx)
+void tree_walk(
+	const struct tree *tree, void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx)
 {
 	_cleanup_buf_ struct buf path = { 0 };
 	walk(tree->root, &path, fn, ctx);
+}
+
+uint64_t tree_generation(const struct tree *tree)
+{
+	return tree->generation;
+}
+
+void tree_list(const struct tree *tree, const char *path, void (*fn)(void *ctx, const struct tree_entry *entry), void *ctx)
+{
+	const struct tree_entry *entry = tree_lookup(tree, path);
+	if (!entry || entry->kind != TREE_DIRECTORY)
+		return;
+	const struct node *directory = container_of(entry, struct node, entry);
+	for (size_t i = 0; i < directory->n_children; i++)
+		fn(ctx, &directory->children[i]->entry);
 }
 
 int64_t tree_size_bytes(const struct tree *tree)
@@ -334,7 +358,8 @@ static int commit(struct node *directory, struct store *store, struct error *err
 	if (!directory->dirty)
 		return 0;
 	for (size_t i = 0; i < directory->n_children; i++)
-		if (directory->children[i]->entry.kind == TREE_DIRECTORY && commit(directory->children[i], store, err) < 0)
+		if (directory->children[i]->entry.kind == TREE_DIRECTORY &&
+			commit(directory->children[i], store, err) < 0)
 			return -1;
 	_cleanup_buf_ struct buf message = { 0 };
 	encode_directory(directory, &message);
@@ -380,7 +405,7 @@ static int parse_mtime(const Reapi__NodeProperties *properties, int64_t *ret)
 	if (!mtime)
 		return 0;
 	if (mtime->nanos < 0 || mtime->nanos >= NS_PER_S || mtime->seconds < -INT64_MAX / NS_PER_S + 1 ||
-	    mtime->seconds > INT64_MAX / NS_PER_S - 1)
+		mtime->seconds > INT64_MAX / NS_PER_S - 1)
 		return -1;
 	*ret = mtime->seconds * NS_PER_S + mtime->nanos;
 	return 0;
@@ -415,10 +440,12 @@ static bool share_a_name(const struct tree_entry *a, size_t n_a, const struct tr
 	return false;
 }
 
-int tree_parse_directory(struct slice message, struct arena *arena, struct tree_entry **ret, size_t *n_ret, struct error *err)
+int tree_parse_directory(
+	struct slice message, struct arena *arena, struct tree_entry **ret, size_t *n_ret, struct error *err)
 {
 	ProtobufCAllocator allocator = { .alloc = allocate, .free = release, .allocator_data = arena };
-	const Reapi__Directory *directory = reapi__directory__unpack(&allocator, message.len, (const uint8_t *)message.ptr);
+	const Reapi__Directory *directory = reapi__directory__unpack(
+		&allocator, message.len, (const uint8_t *)message.ptr);
 	if (!directory)
 		return error_set(err, 0, "malformed Directory message");
 	/* A NUL inside a name or target would cut it short, and then the message would encode to fewer bytes. This also
@@ -426,7 +453,8 @@ int tree_parse_directory(struct slice message, struct arena *arena, struct tree_
 	if (reapi__directory__get_packed_size(directory) != message.len)
 		return error_set(err, 0, "Directory message is not in canonical form");
 
-	size_t n_files = directory->n_files, n_directories = directory->n_directories, n_symlinks = directory->n_symlinks;
+	size_t n_files = directory->n_files, n_directories = directory->n_directories,
+	       n_symlinks = directory->n_symlinks;
 	size_t n = n_files + n_directories + n_symlinks;
 	struct tree_entry *entries = arena_array(arena, struct tree_entry, n), *entry = entries;
 	for (size_t i = 0; i < n_files; i++, entry++) {
@@ -434,7 +462,8 @@ int tree_parse_directory(struct slice message, struct arena *arena, struct tree_
 		entry->kind = TREE_FILE;
 		entry->name = node->name;
 		entry->executable = node->is_executable;
-		if (parse_digest(node->digest, &entry->digest) < 0 || parse_mtime(node->node_properties, &entry->mtime_ns) < 0)
+		if (parse_digest(node->digest, &entry->digest) < 0 ||
+			parse_mtime(node->node_properties, &entry->mtime_ns) < 0)
 			return error_set(err, 0, "malformed file %s in Directory message", node->name);
 	}
 	for (size_t i = 0; i < n_directories; i++, entry++) {
@@ -453,10 +482,12 @@ int tree_parse_directory(struct slice message, struct arena *arena, struct tree_
 			return error_set(err, 0, "symlink %s without target in Directory message", node->name);
 	}
 
-	const struct tree_entry *files = entries, *directories = files + n_files, *symlinks = directories + n_directories;
+	const struct tree_entry *files = entries, *directories = files + n_files,
+				*symlinks = directories + n_directories;
 	if (!names_are_good(files, n_files) || !names_are_good(directories, n_directories) ||
-	    !names_are_good(symlinks, n_symlinks) || share_a_name(files, n_files, directories, n_directories) ||
-	    share_a_name(files, n_files, symlinks, n_symlinks) || share_a_name(directories, n_directories, symlinks, n_symlinks))
+		!names_are_good(symlinks, n_symlinks) || share_a_name(files, n_files, directories, n_directories) ||
+		share_a_name(files, n_files, symlinks, n_symlinks) ||
+		share_a_name(directories, n_directories, symlinks, n_symlinks))
 		return error_set(err, 0, "names in Directory message are unsafe, unsorted or double");
 	*ret = entries;
 	*n_ret = n;

@@ -23,6 +23,8 @@ struct tree_entry {
 	bool executable;      /* files */
 	int64_t mtime_ns;     /* files; 0 = not given */
 	const char *target;   /* symlinks */
+	uint64_t changed;     /* tree_generation() after the change that made the entry what it is; names in a directory don't count */
+	uint64_t renamed;     /* directories: the same for the set of names in it */
 };
 
 struct tree *tree_new(void);
@@ -37,6 +39,12 @@ void tree_remove(struct tree *tree, const char *path);        /* absent is no er
 
 /* What stands at `path` (no symlink is followed), or NULL; valid until the next change. digest of directories is not filled. */
 const struct tree_entry *tree_lookup(const struct tree *tree, const char *path);
+
+/* Counts every change. An entry whose `changed` is not above a generation was the same then. */
+uint64_t tree_generation(const struct tree *tree);
+
+/* The entries of the directory `path` ("" for the root), sorted by name; nothing when there is none. */
+void tree_list(const struct tree *tree, const char *path, void (*fn)(void *ctx, const struct tree_entry *entry), void *ctx);
 
 /* Walk every entry below the root, parents first; `path` is relative and valid during the call. */
 void tree_walk(const struct tree *tree, void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx);

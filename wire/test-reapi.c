@@ -1,5 +1,5 @@
-/* Encodings must equal the official ones byte for byte: digests are taken of them. The expected bytes are written by hand
- * from the protobuf wire format. */
+/* Encodings must equal the official ones byte for byte: digests are taken of them. The expected bytes are written by
+ * hand from the protobuf wire format. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,19 +69,23 @@ static void reapi__a_directory_encodes_like_everybody_elses(void **state)
 	directory.symlinks = symlinks;
 
 	static const char expected[] =
-		"\x0a\x56"               /* files, 86 bytes */
-		"\x0a\x01" "a"           /*   name */
-		"\x12\x42\x0a\x40" HASH  /*   digest: hash; the size 0 is a default and left out */
-		"\x20\x01"               /*   is_executable = 4 */
-		"\x32\x0b"               /*   node_properties = 6 */
+		"\x0a\x56" /* files, 86 bytes */
+		"\x0a\x01"
+		"a"			   /*   name */
+		"\x12\x42\x0a\x40" HASH	   /*   digest: hash; the size 0 is a default and left out */
+		"\x20\x01"		   /*   is_executable = 4 */
+		"\x32\x0b"		   /*   node_properties = 6 */
 		"\x12\x04\x08\x01\x10\x05" /*     mtime = 2: seconds 1, nanos 5 */
-		"\x1a\x03\x08\xed\x03"   /*     unix_mode = 3: 0755 */
-		"\x12\x4a"               /* directories, 74 bytes */
-		"\x0a\x01" "d"
+		"\x1a\x03\x08\xed\x03"	   /*     unix_mode = 3: 0755 */
+		"\x12\x4a"		   /* directories, 74 bytes */
+		"\x0a\x01"
+		"d"
 		"\x12\x45\x0a\x40" HASH "\x10\xac\x02" /* size 300 */
-		"\x1a\x09"               /* symlinks */
-		"\x0a\x01" "l"
-		"\x12\x04" "../x";
+		"\x1a\x09"			       /* symlinks */
+		"\x0a\x01"
+		"l"
+		"\x12\x04"
+		"../x";
 	assert_packed(&directory.base, expected, sizeof(expected) - 1);
 }
 
@@ -113,11 +117,21 @@ static void reapi__fields_are_encoded_in_order_of_their_numbers(void **state)
 	result.n_output_symlinks = 1;
 	result.output_symlinks = links;
 
-	static const char expected[] = "\x12\x07\x0a\x01" "o" "\x2a\x02" "xy"
+	static const char expected[] =
+		"\x12\x07\x0a\x01"
+		"o"
+		"\x2a\x02"
+		"xy"
 		"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01" /* a negative int32 takes ten bytes */
-		"\x3a\x01" "e"
-		"\x4a\x07\x0a\x01" "w" "\x62\x02\x08\x02"
-		"\x62\x06\x0a\x01" "p" "\x12\x01" "t";
+		"\x3a\x01"
+		"e"
+		"\x4a\x07\x0a\x01"
+		"w"
+		"\x62\x02\x08\x02"
+		"\x62\x06\x0a\x01"
+		"p"
+		"\x12\x01"
+		"t";
 	assert_packed(&result.base, expected, sizeof(expected) - 1);
 }
 
@@ -142,8 +156,8 @@ static void reapi__an_action_keeps_its_numbers(void **state)
 	action.salt.len = 1;
 	action.platform = &platform;
 	static const char expected[] = "\x0a\x02\x10\x01\x12\x02\x10\x01"
-		"\x32\x00" /* a message that is present but empty */
-		"\x38\x01\x4a\x01s\x52\x05\x0a\x03\x0a\x01n";
+				       "\x32\x00" /* a message that is present but empty */
+				       "\x38\x01\x4a\x01s\x52\x05\x0a\x03\x0a\x01n";
 	assert_packed(&action.base, expected, sizeof(expected) - 1);
 }
 

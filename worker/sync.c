@@ -101,8 +101,8 @@ static int by_name(const void *a, const void *b)
 
 /* The entries of a Directory, sorted by name over all kinds, in `arena`; those with a protected name are left out. 0,
  * SYNC_MISSING, or -1. */
-static int load(struct walk *walk, const struct digest *digest, struct arena *arena, struct tree_entry **ret, size_t *n_ret,
-	struct error *err)
+static int load(struct walk *walk, const struct digest *digest, struct arena *arena, struct tree_entry **ret,
+	size_t *n_ret, struct error *err)
 {
 	*ret = NULL;
 	*n_ret = 0;
@@ -143,7 +143,8 @@ static bool same_entry(const struct tree_entry *a, const struct tree_entry *b)
 		return false;
 	switch (a->kind) {
 	case TREE_FILE:
-		return digest_equal(&a->digest, &b->digest) && a->executable == b->executable && a->mtime_ns == b->mtime_ns;
+		return digest_equal(&a->digest, &b->digest) && a->executable == b->executable &&
+		       a->mtime_ns == b->mtime_ns;
 	case TREE_DIRECTORY:
 		return true;
 	case TREE_SYMLINK:
@@ -172,7 +173,8 @@ static int finish_file(struct walk *walk, int fd, const struct tree_entry *entry
 		return fail(walk, "set the mode of", err);
 	if (entry->mtime_ns != 0) {
 		int64_t ns = entry->mtime_ns % 1000000000;
-		struct timespec mtime = { .tv_sec = entry->mtime_ns / 1000000000 - (ns < 0), .tv_nsec = ns + (ns < 0) * 1000000000 };
+		struct timespec mtime = { .tv_sec = entry->mtime_ns / 1000000000 - (ns < 0),
+			.tv_nsec = ns + (ns < 0) * 1000000000 };
 		if (futimens(fd, (struct timespec[]){ { .tv_nsec = UTIME_OMIT }, mtime }) < 0)
 			return fail(walk, "set the time of", err);
 	}
@@ -183,8 +185,8 @@ static int finish_file(struct walk *walk, int fd, const struct tree_entry *entry
 
 static int create_file(struct walk *walk, int dir_fd, const struct tree_entry *entry, struct error *err)
 {
-	_cleanup_close_ int fd =
-		openat(dir_fd, entry->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd = openat(
+		dir_fd, entry->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail(walk, "create", err);
 	int r = entry->digest.size_bytes == 0 ? 0 : store_get_fd(walk->blobs, &entry->digest, fd, err);
@@ -199,9 +201,11 @@ static int create_file(struct walk *walk, int dir_fd, const struct tree_entry *e
 	return finish_file(walk, fd, entry, err);
 }
 
-static int change_directory(struct walk *walk, int fd, const struct digest *have, const struct digest *want, struct error *err);
+static int change_directory(
+	struct walk *walk, int fd, const struct digest *have, const struct digest *want, struct error *err);
 
-/* Make the directory `fd` hold `want`, knowing that it holds `have`. If its message is missing the directory becomes a hole. */
+/* Make the directory `fd` hold `want`, knowing that it holds `have`. If its message is missing the directory becomes a
+ * hole. */
 static int fill_directory(struct walk *walk, int parent_fd, int fd, const char *name, const struct digest *have,
 	const struct digest *want, struct error *err)
 {
@@ -270,10 +274,12 @@ static int check_strays(struct walk *walk, int fd, const struct tree_entry *entr
 			continue;
 		}
 		const char *name = entry->d_name;
-		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_protected(walk, name) || find(entries, n, name))
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_protected(walk, name) ||
+			find(entries, n, name))
 			continue;
 		if (!walk->fix) {
-			error_set(err, 0, "%s/%s/%s does not belong to the tree", walk->target->root, buf_str(&walk->path), name);
+			error_set(err, 0, "%s/%s/%s does not belong to the tree", walk->target->root,
+				buf_str(&walk->path), name);
 			return SYNC_DIFFERS;
 		}
 		if (remove_entry(walk, fd, name, err) < 0)
@@ -285,8 +291,8 @@ static int check_strays(struct walk *walk, int fd, const struct tree_entry *entr
 /* By difference */
 
 /* An entry that was `old` and is to be `new`; either may be NULL, not both. */
-static int change_entry(struct walk *walk, int fd, const struct tree_entry *old, const struct tree_entry *new,
-	struct error *err)
+static int change_entry(
+	struct walk *walk, int fd, const struct tree_entry *old, const struct tree_entry *new, struct error *err)
 {
 	if (!new)
 		return remove_entry(walk, fd, old->name, err);
@@ -306,7 +312,8 @@ static int change_entry(struct walk *walk, int fd, const struct tree_entry *old,
 }
 
 /* 0, SYNC_MISSING (the message `want` is missing; nothing was done), or -1. */
-static int change_directory(struct walk *walk, int fd, const struct digest *have, const struct digest *want, struct error *err)
+static int change_directory(
+	struct walk *walk, int fd, const struct digest *have, const struct digest *want, struct error *err)
 {
 	if (digest_equal(have, want))
 		return 0;
@@ -475,7 +482,7 @@ static void read_record(struct sync_target *target)
 		return;
 	record[RECORD_BYTES] = '\0';
 	if (sscanf(record, "clean %64s %" SCNd64 " %63s", hex, &target->have.size_bytes, boot) == 3 &&
-	    digest_parse_hex(slice_str(hex), &target->have) == 0 && strcmp(boot, target->boot_id) == 0)
+		digest_parse_hex(slice_str(hex), &target->have) == 0 && strcmp(boot, target->boot_id) == 0)
 		target->state = SYNC_CLEAN;
 }
 
@@ -615,8 +622,8 @@ int sync_tree(struct sync_target *target, struct store *directories, struct stor
 	return r == 0 ? sync_mark_clean(target, err) : r;
 }
 
-int sync_restore_job(struct sync_target *target, struct store *directories, struct store *blobs, const char *const *paths,
-	size_t n_paths, struct sync_report *report, struct error *err)
+int sync_restore_job(struct sync_target *target, struct store *directories, struct store *blobs,
+	const char *const *paths, size_t n_paths, struct sync_report *report, struct error *err)
 {
 	struct walk walk = {
 		.target = target, .directories = directories, .blobs = blobs, .report = report, .fix = true
@@ -628,7 +635,8 @@ int sync_restore_job(struct sync_target *target, struct store *directories, stru
 	return conclude(&walk, r);
 }
 
-int sync_check_full(struct sync_target *target, struct store *directories, struct sync_report *report, struct error *err)
+int sync_check_full(
+	struct sync_target *target, struct store *directories, struct sync_report *report, struct error *err)
 {
 	struct walk walk = { .target = target, .directories = directories, .report = report };
 	*report = (struct sync_report){ 0 };

@@ -50,7 +50,7 @@ static int flaky_get(struct store *store, const struct digest *digest, struct bu
 static const struct store_ops flaky_ops = { .name = "flaky", .get = flaky_get };
 
 struct fixture {
-	char dir[64];   /* ours; holds the slot and things outside of the root */
+	char dir[64]; /* ours; holds the slot and things outside of the root */
 	char slot[80];
 	struct store *directories, *blobs;
 	struct flaky flaky;
@@ -264,7 +264,17 @@ static void sync__kinds_flip_into_each_other(void **state)
 {
 	struct fixture *f = *state;
 	static const char *const kinds[] = {
-		"y=other", "x=file", "x=changed", "x*=file", "x@=file", "x->y", "x->z", "x/", "x/a=1", "x/a/b=1", "x/a->..",
+		"y=other",
+		"x=file",
+		"x=changed",
+		"x*=file",
+		"x@=file",
+		"x->y",
+		"x->z",
+		"x/",
+		"x/a=1",
+		"x/a/b=1",
+		"x/a->..",
 	};
 	const size_t n = sizeof(kinds) / sizeof(kinds[0]);
 	for (size_t i = 0; i < n; i++)
@@ -492,7 +502,8 @@ static void sync__survives_being_killed(void **state)
 			if (sync_target_open(&target, f->slot, PROTECTED, NULL) < 0)
 				_exit(1);
 			for (int i = 0;; i++)
-				if (sync_tree(&target, f->directories, f->blobs, i % 2 ? &want_a : &want_b, &f->report, NULL) != 0)
+				if (sync_tree(&target, f->directories, f->blobs, i % 2 ? &want_a : &want_b, &f->report,
+					    NULL) != 0)
 					_exit(1);
 		}
 		nanosleep(&(struct timespec){ .tv_nsec = 2000000 + round * 3700000 }, NULL);
@@ -712,8 +723,10 @@ static void sync__the_full_check_sees_every_difference(void **state)
 			assert_int_equal(chmod(at(f, "d/e"), 0700), 0);
 		} else {
 			assert_int_equal(file_replace(at(f, "d/a"), slice_str("12"), 0444, NULL), 0);
-			assert_int_equal(utimensat(AT_FDCWD, at(f, "d/a"),
-				(struct timespec[]){ { MTIME_NS, 123456789 }, { MTIME_NS, 123456789 } }, 0), 0);
+			assert_int_equal(
+				utimensat(AT_FDCWD, at(f, "d/a"),
+					(struct timespec[]){ { MTIME_NS, 123456789 }, { MTIME_NS, 123456789 } }, 0),
+				0);
 		}
 		assert_int_equal(sync_check_full(&f->target, f->directories, &f->report, &err), SYNC_DIFFERS);
 		assert_true(err.text[0]);
