@@ -1,0 +1,78 @@
+load helpers
+
+@test "every command has --help and --version" {
+	for command in "" build daemon stats config cache explain; do
+		run -0 llama $command --help
+		assert_output_has "Usage: llama"
+		run -0 llama $command --version
+		assert_output_has "llama 0"
+		[ -z "$command" ] || run -0 llama help $command
+	done
+}
+
+@test "what is not understood says where the help is" {
+	for words in "" "compile" "stats --jason" "build" "build -j none make" "build --engine cloud make" "build --jobs" "cache shrink" \
+		"daemon now" "explain" "config -x" "stats --json --reset" "daemon --stop --status"; do
+		run -2 --separate-stderr llama $words
+		[[ $stderr == *"See \`llama"*"--help\`."* ]]
+		[ -z "$output" ]
+	done
+}
+
+@test "output that can't be written is a failure" {
+	[ -e /dev/full ] || skip "there is no /dev/full"
+	run -1 bash -c 'llama stats >/dev/full'
+	assert_output_has "cannot write the output"
+}
+
+@test "stats, status and stop need no daemon" {
+	run -0 llama stats
+	assert_output_has "requests"
+	run -0 llama stats --json
+	run -0 llama stats --reset
+	run -0 llama daemon --stop
+	run -1 llama daemon --status
+	assert_output_has "no daemon runs"
+	no_processes
+}
+
+@test "stats count, outlive the daemon, and can be reset" {
+	echo 'int x;' >x.c
+	llamacc gcc -c x.c
+	llamacc gcc -c x.c
+	llamacc gcc -o x.so -shared x.c
+	assert_stat requests 3
+	assert_stat hits.local 1
+	assert_stat local.reasons.link 1
+	[ "$(stat daemon.rss_bytes)" -gt 0 ]
+	llama daemon --stop
+	assert_stat requests 3
+	llama daemon
+	assert_stat requests 3
+	llama stats --reset
+	assert_stat requests 0
+}
+
+@test "cache shows its size and can be cleared" {
+	echo 'int x;' >x.c
+	llamacc gcc -c x.c
+	run -0 llama cache
+	assert_output_has "directory  $LLAMA_CACHE_DIR"
+	assert_output_has "results    1"
+	run -0 llama cache clear
+	run -0 llama cache
+	assert_output_has "results    0"
+	llamacc gcc -c x.c
+	assert_stat hits.local 0
+}
+
+@test "explain says what would happen, and why not" {
+	echo 'int x;' >x.c
+	run -0 llama explain gcc -c x.c
+	assert_output_has "x.o"
+	[ ! -e x.o ]
+	run -0 llama explain gcc -o x x.c
+	assert_output_has "link"
+	run -0 llama explain gcc -E x.c
+	assert_output_has "preprocess_only"
+}

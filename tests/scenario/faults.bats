@@ -1,0 +1,105 @@
+load helpers
+
+UNITS=60
+
+# The build goes on in the background while something happens to it.
+start_build() {
+	make_project project $UNITS
+	build_plainly project
+	make -C project -j4 CC="llamacc gcc" 3>&- >make.log 2>&1 &
+	build=$!
+	wait_until 200 some_objects
+}
+some_objects() { [ "$(find project -name '*.o' | wc -l)" -ge 5 ]; }
+
+finish_build() {
+	local status=0
+	wait $build || status=$?
+	[ $status = 0 ] || { cat make.log >&2; return 1; }
+	assert_as_expected project
+}
+
+rebuild() {
+	make -C project clean >/dev/null
+	make -C project -j4 CC="llamacc gcc" >make.log 2>&1 || { cat make.log >&2; return 1; }
+	assert_as_expected project
+}
+
+@test "the daemon is killed during a build" {
+	start_build
+	kill -KILL "$(daemon_pids)"
+	finish_build
+	rebuild
+}
+
+@test "the daemon is stopped during a build and wakes later" {
+	start_build
+	pid=$(daemon_pids)
+	kill -STOP "$pid"
+	sleep 15
+	finish_build
+	kill -CONT "$pid"
+	sleep 3
+	assert_as_expected project
+	rebuild
+}
+
+@test "the cache's directory is deleted during a build" {
+	start_build
+	rm -rf "$LLAMA_CACHE_DIR"
+	finish_build
+	rebuild
+}
+
+@test "the disk of the cache is full" {
+	needs_root
+	mkdir "$LLAMA_CACHE_DIR"
+	mount -t tmpfs -o size=2m,mode=700 none "$LLAMA_CACHE_DIR" || skip "mounting a tmpfs is forbidden here"
+	start_build
+	finish_build
+	rebuild
+	head -c 2m /dev/zero >"$LLAMA_CACHE_DIR/filler" || true
+	rebuild
+}
+
+@test "stored results are corrupted" {
+	start_build
+	finish_build
+	llama daemon --stop
+	find "$LLAMA_CACHE_DIR" -type f -path '*/[0-9a-f][0-9a-f]/*' -size -64k -exec chmod u+w {} + -exec sh -c \
+		'for file; do printf X | dd of="$file" bs=1 seek=3 conv=notrunc status=none; done' sh {} +
+	rebuild
+	rebuild
+	[ "$(stat hits.local)" -ge $((UNITS + 1)) ]
+}
+
+@test "the index is truncated" {
+	start_build
+	finish_build
+	llama daemon --stop
+	find "$LLAMA_CACHE_DIR" -name 'data.mdb' -exec truncate -s 20000 {} +
+	rebuild
+	rebuild
+	[ "$(stat hits.local)" -ge $((UNITS + 1)) ]
+}
+
+@test "a client is killed: nothing of it stays" {
+	python3 - >slow.c <<-'PYTHON'
+		for i in range(4000):
+		    print(f"int f{i}(int *a, int n) {{ int s = {i}; for (int j = 0; j < n; j++) s += a[j] * {i}; return s; }}")
+	PYTHON
+	llama daemon
+	llamacc gcc -O3 -c slow.c 3>&- &
+	client=$!
+	wait_until 100 running_job
+	kill -KILL $client
+	wait $client || true
+	wait_until 100 no_job
+	[ "$(ls -A)" = "$(printf '%s\n' cache home log run slow.c)" ]
+	assert_stat cancelled 1
+	llamacc gcc -O3 -c slow.c
+	gcc -O3 -c -o expected.o slow.c
+	cmp slow.o expected.o
+}
+running_job() { pgrep -f 'cc1 .*slow\.c' >/dev/null; }
+no_job() { ! running_job; }
