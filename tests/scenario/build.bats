@@ -122,3 +122,15 @@ build_twice() {
 	[ "$stderr" = "$(cat expected)" ]
 	[ ! -e x.o ]
 }
+
+@test "a Meson tree needs nothing" {
+	command -v meson >/dev/null || skip "meson is not installed"
+	make_project project 2
+	rm project/Makefile
+	printf "project('p', 'c')\nexecutable('p', 'main.c', 'unit1.c', 'unit2.c')\n" >project/meson.build
+	# Meson puts a ccache or sccache that it finds before the compiler; CC says that there shall be none.
+	CC=cc meson setup tree project >/dev/null
+	run -0 llama build meson compile -C tree
+	assert_output_has "llama: 3 compiled"
+	[[ $output != *"stand in"* ]]
+}
