@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "files/links.h"
 #include "files/listing.h"
 
 enum {
@@ -299,22 +300,15 @@ const char *view_readlink(struct view *view, uint64_t since, const char *path)
 	}
 }
 
-/* Digest of the target of the symlink `e`, which was examined. */
-static int link_digest(struct view *view, uint64_t since, struct entry *e, struct digest *ret, struct error *err)
+struct asking {
+	struct view *view;
+	uint64_t since;
+};
+
+static const char *target_at_home(void *ctx, const char *path)
 {
-	const struct digest *known = find_content(view, &e->seen.identity);
-	if (known) {
-		*ret = *known;
-		return 0;
-	}
-	int64_t now_ns = view->now_ns();
-	const char *target = view_readlink(view, since, e->path);
-	if (!target)
-		return error_set(err, 0, "%s changed while it was read", e->path);
-	*ret = digest_of(slice_str(target));
-	if (!is_racy(&e->seen.identity, now_ns))
-		keep_content(view, &e->seen.identity, ret);
-	return 0;
+	const struct asking *asking = ctx;
+	return view_readlink(asking->view, asking->since, path);
 }
 
 /* Directories */
@@ -499,21 +493,22 @@ static bool is_absent(struct view *view, uint64_t since, const char *path, struc
 
 /* Look-ups */
 
-static int observe_link(struct view *view, uint64_t since, struct lookup *lookup, struct entry *e, struct error *err)
+static int observe_link(struct view *view, uint64_t since, struct lookup *lookup, struct entry *e)
 {
 	switch (examine(view, since, e, false)->kind) {
 	case VIEW_ABSENT:
 		lookup->kind = LOOKUP_ABSENT;
 		return 0;
-	case VIEW_LINK:
-		return link_digest(view, since, e, &lookup->digest, err);
 	case VIEW_SPECIAL:
 		lookup->kind = LOOKUP_SPECIAL;
 		return 0;
+	case VIEW_LINK:
 	case VIEW_FILE:
 	case VIEW_DIRECTORY:
-		return 0;
+		break;
 	}
+	/* A symlink in the middle of the path is part of the answer too. */
+	lookup->digest = links_digest(lookup->path, target_at_home, &(struct asking){ view, since });
 	return 0;
 }
 
@@ -554,7 +549,7 @@ int view_observe(struct view *view, uint64_t since, struct lookup *lookup, struc
 	struct entry *e = get_entry(view, slice_str(lookup->path));
 	lookup->digest = (struct digest){ 0 };
 	if (lookup->kind == LOOKUP_LINK)
-		return observe_link(view, since, lookup, e, err);
+		return observe_link(view, since, lookup, e);
 	if (lookup->kind != LOOKUP_LISTING)
 		return observe_what_is_there(view, since, lookup, e, err);
 	int r = entry_listing_digest(view, since, e, &lookup->digest, NULL);
@@ -580,7 +575,7 @@ static bool is_confirmed(struct view *view, uint64_t since, const struct lookup 
 	case LOOKUP_LISTING:
 		return entry_listing_digest(view, since, e, &now.digest, NULL) == 0 && digest_equal(&now.digest, &lookup->digest);
 	case LOOKUP_LINK:
-		return observe_link(view, since, &now, e, NULL) == 0 && now.kind == LOOKUP_LINK &&
+		return observe_link(view, since, &now, e) == 0 && now.kind == LOOKUP_LINK &&
 		       digest_equal(&now.digest, &lookup->digest);
 	case LOOKUP_ABSENT: /* is_absent() */
 	case LOOKUP_SPECIAL:
