@@ -340,8 +340,8 @@ static void publish(struct request *request, uint64_t since)
 		return;
 	if (!answer_to_cache(&request->plan, &request->result, &request->arena, &result))
 		return;
-	if (view_alias_signature(daemon->view, since, &own, &result.alias_signature, &err) < 0 ||
-		cache_put(daemon->cache, &request->key, &own, &result, &err) < 0)
+	view_alias_signature(daemon->view, since, &own, &result.alias_signature);
+	if (cache_put(daemon->cache, &request->key, &own, &result, &err) < 0)
 		journal_note(daemon->log, "cache", err.text);
 }
 

@@ -125,14 +125,18 @@ static json_t *tally_to_json(const struct tally *tally)
 		const struct reason_count *count = e->value;
 		json_object_set_new(reasons, count->name, json_integer((json_int_t)count->n));
 	}
-	json_object_set_new(nested(object, "local.reasons", &last), "reasons", reasons);
+	json_object_set_new(json_object_get(object, "local"), "reasons", reasons);
 	return object;
 }
 
 static void tally_from_json(struct tally *tally, json_t *object)
 {
 	const char *last;
-#define X(field, key) tally->counters.field = (uint64_t)json_integer_value(json_object_get(nested(object, key, &last), last));
+#define X(field, key)                                                                                                 \
+	{                                                                                                             \
+		json_t *in = nested(object, key, &last);                                                              \
+		tally->counters.field = (uint64_t)json_integer_value(json_object_get(in, last));                      \
+	}
 	STATS_TABLE(X)
 #undef X
 	const char *name;
