@@ -88,6 +88,15 @@ const struct config_option config_options[CONFIG_OPTIONS] = {
 		.help = "One in so many results, executed or found, is also compiled locally and compared; 0 checks "
 			"none. A difference is "
 			"counted, the local object delivered and the result dropped." },
+	{ .name = "dev_sabotage",
+		.type = CONFIG_COUNT,
+		.offset = FIELD(dev_sabotage),
+		.environment = "LLAMA_DEV_SABOTAGE",
+		.fallback = "0",
+		.minimum = 0,
+		.maximum = 1000,
+		.help = "For tests: so many per mille of a job's predicted inputs, toolchain included, are left out of its "
+			"input root, to prove that a wrong prediction costs time and nothing else." },
 	{ .name = "idle_timeout",
 		.type = CONFIG_DURATION,
 		.offset = FIELD(idle_timeout_ms),

@@ -38,7 +38,7 @@ struct config_option {
 	const char *help;	   /* whole sentences for the manual */
 };
 
-enum { CONFIG_OPTIONS = 10 };
+enum { CONFIG_OPTIONS = 11 };
 extern const struct config_option config_options[CONFIG_OPTIONS];
 
 /* Where a value comes from. */
@@ -64,6 +64,7 @@ struct config {
 	int64_t idle_timeout_ms; /* 0 = never leave */
 	const char *log;	 /* NULL = no log */
 	const char *cache_dir;
+	unsigned dev_sabotage;   /* per mille of predicted inputs left out; see the option */
 	const char *runtime_dir; /* NULL = endpoint_init's own default */
 
 	const char *file; /* the path that was looked for */

@@ -1,5 +1,6 @@
 #include "daemon/inputs.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/path.h"
@@ -59,6 +60,14 @@ static int add_lookup(struct daemon *daemon, uint64_t since, const struct lookup
 		break;
 	}
 	return entered(snapshot_add(daemon->snapshot, since, lookup->path, err), reason);
+}
+
+/* The test option dev_sabotage, after everything has entered: some of it leaves the tree again. The look-up log finds that out. */
+static void sabotage(struct daemon *daemon, const struct lookups *lookups)
+{
+	for (size_t i = 0; i < lookups->n; i++)
+		if (lookups->v[i].kind != LOOKUP_ABSENT && (unsigned)(random() % 1000) < daemon->config->dev_sabotage)
+			snapshot_forget(daemon->snapshot, lookups->v[i].path);
 }
 
 /* A name that a text embeds is looked for as the assembler and #embed do: from the working directory, from the text's own, and along the
@@ -175,6 +184,11 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 	}
 	if (outcome != 0)
 		return outcome;
+	if (daemon->config->dev_sabotage) {
+		sabotage(daemon, &toolchain->lookups);
+		if (scan)
+			sabotage(daemon, &scan->lookups);
+	}
 	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
 }
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/map.h"
+#include "base/path.h"
 
 enum { LINKS_LIMIT = 40 }; /* the kernel's */
 
@@ -84,6 +85,12 @@ static void remove_path(struct snapshot *snapshot, const char *path)
 		return;
 	tree_remove(snapshot->tree, path + 1);
 	forget_ways(snapshot);
+}
+
+void snapshot_forget(struct snapshot *snapshot, const char *path)
+{
+	if (path[1] && !path_has_dotdot(path))
+		remove_path(snapshot, path);
 }
 
 /* Whether `name` in the root is the kernel's, or the worker's own. */

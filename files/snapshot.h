@@ -37,6 +37,9 @@ int snapshot_add_toolchain(struct snapshot *snapshot, uint64_t since, const char
  * one adds it by its path), and no other name stays. Too long a directory is SNAPSHOT_SPECIAL. */
 int snapshot_add_listing(struct snapshot *snapshot, uint64_t since, const char *path, struct error *err);
 
+/* Take `path` out of the tree, if it is there as it stands (no symlink is followed): for tests of what a wrong prediction does. */
+void snapshot_forget(struct snapshot *snapshot, const char *path);
+
 /* Look at everything in the tree again, one lstat each: what vanished at home leaves, what changed is replaced (or leaves, if it can't be
  * mirrored any more). */
 int snapshot_refresh(struct snapshot *snapshot, uint64_t since, struct error *err);
