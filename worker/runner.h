@@ -1,10 +1,10 @@
 /* Running commands: a small helper process (llama-runner) forks them, so that neither the daemon's memory nor its threads are in
  * the way. One runner runs one command at a time.
  *
- * Namespaces: at start the runner enters a user, mount and network namespace, mounts /proc and a few device nodes (bind) below the slot's root, and
- * proves it; each command runs in a PID namespace of its own below a tiny init, chrooted, without capabilities (bounding set emptied,
- * no_new_privs), so that nothing survives it. In place: the command runs at home in a session of its own; the runner is a
- * subreaper and kills what is left before it answers.
+ * Namespaces: at start the runner enters user, mount, PID, network, IPC and UTS namespaces, makes the slot's root its root (pivot_root) with /proc,
+ * a few device nodes and a tmpfs /.llama, gives up all capabilities for good (bounding set emptied, no_new_privs) and proves that it got there. It is
+ * the init of its PID namespace: after each command it kills whatever else is left in it. In place: the command runs at home in a session of its own; the runner
+ * is a subreaper and kills what is left before it answers.
  *
  * The runner dies with its socket: when the daemon goes, so do its jobs. */
 #pragma once
@@ -23,14 +23,16 @@ enum runner_mode { RUNNER_INPLACE, RUNNER_NAMESPACES };
 struct runner_options {
 	enum runner_mode mode;
 	const char *program;    /* path of llama-runner */
-	const char *interposer; /* path of llama-interpose.so; in namespaces it is copied to <root>/.llama/interpose.so */
-	const char *root;       /* namespaces: the slot's root directory, which exists; else NULL */
-	const char *tmpdir;     /* in place: a private directory for the command's temporaries; namespaces: ignored (/.llama/tmp) */
+	const char *interposer; /* path of llama-interpose.so; in namespaces the runner copies it to /.llama/interpose.so */
+	const char *root;       /* namespaces: the slot's root directory, which exists and is not replaced while the runner lives; else NULL. The runner
+	                           makes the empty directories proc, dev and .llama in it and mounts over them (seen by itself only) */
+	const char *tmpdir;     /* in place: a private directory for the command's temporaries; namespaces: ignored (/.llama/tmp). Emptied after each command */
+	unsigned nofile;        /* soft limit of open files for the commands; 0 = the daemon's own */
 };
 
 /* Start and prove it (namespaces: really mounts). -1/NULL: `err` says which step is forbidden; the caller falls back to in place. */
 struct runner *runner_new(const struct runner_options *options, struct error *err);
-void runner_free(struct runner *runner); /* kills what runs; NULL is allowed */
+void runner_free(struct runner *runner); /* kills what runs, waits until it is gone; NULL is allowed */
 
 struct run_redirect {
 	const char *target, *temporary; /* absolute, squeezed */
@@ -38,7 +40,7 @@ struct run_redirect {
 
 struct run_command {
 	const char *const *argv;  /* argv[0] is the absolute path that is executed */
-	const char *const *env;   /* complete; LD_PRELOAD, LLAMA_TRACE and TMPDIR are added by the runner */
+	const char *const *env;   /* complete; LD_PRELOAD, LLAMA_TRACE and TMPDIR are set by the runner */
 	const char *cwd;          /* absolute, as the command shall see it */
 	mode_t umask;
 	bool tty;                 /* stderr is a pseudo-terminal without output processing, of this size */
@@ -53,17 +55,19 @@ struct run_result {
 	int signal;      /* that killed it, else 0 */
 	bool timed_out;
 	struct buf out, err; /* whole; owned: run_result_deinit */
-	void *trace;     /* the look-up log's mapping, trace_bytes long; owned */
+	void *trace;     /* the look-up log's mapping (worker/trace.h), trace_bytes long; owned */
 	size_t trace_bytes;
 	int64_t user_us, system_us, wall_us;
 	int64_t max_rss_kb;
 };
 
-void run_result_deinit(struct run_result *result);
+void run_result_deinit(struct run_result *result); /* NULL and { 0 } are allowed */
 
-/* Run it to its end. Blocking: from a worker thread. -1: the runner is broken or the program could not be executed (`err->code` ENOENT, …); a runner that
- * failed is freed by its owner and replaced. Output beyond 64 MiB is an error. stdin is /dev/null. */
+/* Run it to its end. Blocking: from a worker thread. -1: the runner is broken or the program could not be executed (`err` names the step, the path and
+ * the reason; `err->code` ENOENT, E2BIG, …); a runner that failed is freed by its owner and replaced. Output beyond 64 MiB is an error. stdin is
+ * /dev/null. `ret` is written in every case and always deinited by the caller. */
 int runner_run(struct runner *runner, const struct run_command *command, struct run_result *ret, struct error *err);
 
-/* Kill the running command, if any; from any thread. runner_run then returns with a signal. */
+/* Kill the running command, if any; from any thread. runner_run then returns with a signal. A kill before runner_run was entered does nothing:
+ * who cancels a job keeps a flag of its own. */
 void runner_kill(struct runner *runner);
