@@ -97,7 +97,7 @@ static int look_at_text(struct daemon *daemon, const struct plan *plan, const ch
 	if (!scan)
 		return -1;
 	if (scan->timestamp || (scan->date_time && !plan->environment.source_date_epoch))
-		return local(reason, REASON_DATE_TIME, NULL);
+		return local(reason, REASON_DATE_TIME, path);
 	for (size_t i = 0; i < scan->n_embedded && outcome == 0; i++)
 		outcome = add_embedded(daemon, plan, path, scan->embedded[i], arena, reason, err);
 	return outcome;
@@ -108,13 +108,20 @@ static bool has_suffix(const char *path, const char *suffix)
 	return slice_has_suffix(slice_str(path), suffix);
 }
 
+/* By path and kind alone: one of the lists may have no digests yet. */
+static int compare_question(const struct lookup *a, const struct lookup *b)
+{
+	int order = strcmp(a->path, b->path);
+	return order != 0 ? order : (int)a->kind - (int)b->kind;
+}
+
 struct lookups inputs_own(const struct lookups *lookups, const struct toolchain *toolchain, struct arena *arena)
 {
 	struct lookups own = { arena_array(arena, struct lookup, lookups->n + 1), 0 };
 	size_t t = 0;
 	for (size_t i = 0; i < lookups->n; i++) {
 		int order = 1;
-		while (t < toolchain->lookups.n && (order = lookup_compare(&toolchain->lookups.v[t], &lookups->v[i])) < 0)
+		while (t < toolchain->lookups.n && (order = compare_question(&toolchain->lookups.v[t], &lookups->v[i])) < 0)
 			t++;
 		if (t == toolchain->lookups.n || order != 0)
 			own.v[own.n++] = lookups->v[i];

@@ -43,6 +43,8 @@ void journal_write(FILE *file, const struct journal_entry *entry, const struct p
 	if (reason->code != REASON_NONE)
 		reason_format(reason, &why);
 	put(&line, "reason", buf_str(&why));
+	if (reason->detail)
+		put(&line, "detail", reason->detail);
 	put(&line, "cwd", plan->frame->cwd);
 	put(&line, "compiler", plan->frame->compiler);
 	put(&line, "input", plan->command.input);

@@ -51,7 +51,9 @@ const struct textscan *texts_get(struct texts *texts, const char *path, const st
 	}
 	text = arena_new(&texts->arena, struct text);
 	text->digest = *digest;
-	textscan(buf_slice(&texts->bytes), &texts->arena, &text->scan);
+	/* Programs are looked up too; they are no texts, whatever strings they hold. */
+	if (!slice_has_prefix(buf_slice(&texts->bytes), "\177ELF"))
+		textscan(buf_slice(&texts->bytes), &texts->arena, &text->scan);
 	map_put(&texts->map, digest_slice(&text->digest), text);
 	return &text->scan;
 }

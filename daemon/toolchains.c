@@ -12,6 +12,7 @@
 #include "cache/key.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/inputs.h"
+#include "event/work.h"
 
 /* The kinds of source that use different programs of one compiler. */
 enum unit_kind { UNIT_C, UNIT_CXX, UNIT_ASM, UNIT_ASM_CPP };
@@ -154,6 +155,22 @@ static void refuse(struct entry *entry, enum reason_code code)
 	finish(entry);
 }
 
+static void nothing(void *ctx)
+{
+}
+
+static void refused(void *ctx)
+{
+	finish(ctx);
+}
+
+/* The same when nothing ran: the answer must not come from inside toolchains_get. */
+static void refuse_later(struct entry *entry, enum reason_code code)
+{
+	entry->next->refused = (struct reason){ code, NULL };
+	work_start(&entry->toolchains->daemon->loop, nothing, refused, entry);
+}
+
 static void run_unit(struct entry *entry);
 
 static void unsandboxed(struct entry *entry, const char *why)
@@ -269,9 +286,9 @@ static void begin(struct entry *entry)
 		if (strcmp(units[i].name, unit) == 0)
 			text = units[i].text;
 	if (toolchain_program_kind(entry->job.argv[0]) != TOOLCHAIN_ELF)
-		refuse(entry, REASON_WRAPPER);
+		refuse_later(entry, REASON_WRAPPER);
 	else if (file_make_dirs(entry->directory, 0700, &err) < 0 || file_replace(path, slice_str(text), 0600, &err) < 0)
-		refuse(entry, REASON_ENGINE_FAILED);
+		refuse_later(entry, REASON_ENGINE_FAILED);
 	else
 		run_unit(entry);
 }
@@ -287,6 +304,7 @@ static void observe(struct entry *entry, const struct plan *plan)
 	struct toolchains *toolchains = entry->toolchains;
 	struct arena *arena = &entry->arena;
 	entry->observing = true;
+	toolchains->daemon->n_requests++; /* the daemon stays for it */
 	entry->phase = PHASE_SLOT;
 	entry->next = toolchain_new();
 	entry->directory = arena_printf(arena, "%s/observe/%u", toolchains->daemon->cache_dir, toolchains->n_observations++);
