@@ -32,6 +32,7 @@ char *buf_reserve(struct buf *buf, size_t n)
 			abort();
 		buf->ptr = ptr;
 		buf->capacity = capacity;
+		buf->ptr[buf->len] = '\0';
 	}
 	return buf->ptr + buf->len;
 }

@@ -18,7 +18,8 @@ int file_read_fd(int fd, size_t limit_bytes, struct buf *ret, struct error *err)
 		return error_set(err, EFBIG, "cannot read file");
 	size_t total = 0;
 	for (;;) {
-		size_t room = expect > total ? expect - total + 1 : 64 * 1024;
+		/* One byte more than the file should have: enough to see its end without another buffer. */
+		size_t room = expect > 0 && expect >= total ? expect - total + 1 : 64 * 1024;
 		char *at = buf_reserve(ret, room);
 		ssize_t n = read(fd, at, room);
 		if (n < 0) {
@@ -90,8 +91,10 @@ int file_copy_fd(int from, int to, struct error *err)
 	off_t offset = 0;
 	for (;;) {
 		ssize_t n = copy_file_range(from, &offset, to, NULL, 1 << 30, 0);
-		if (n == 0)
+		if (n == 0 && offset > 0)
 			return 0;
+		if (n == 0)
+			break; /* empty, or a file of /proc, which has no size but content */
 		if (n > 0)
 			continue;
 		if (errno == EINTR)

@@ -18,7 +18,8 @@ int file_write_fd(int fd, struct slice bytes, struct error *err);
 /* Replace `path` by a new file with these bytes, all or nothing (temporary name, then rename; not synced to disk). */
 int file_replace(const char *path, struct slice bytes, mode_t mode, struct error *err);
 
-/* Copy all of `from` to the start of `to`, by reflink, copy_file_range or read/write, whichever works first. */
+/* Copy all of the file `from`, whatever its offset, to `to`, which is new and empty or a stream; by reflink, copy_file_range or
+ * read/write, whichever works first. */
 int file_copy_fd(int from, int to, struct error *err);
 
 /* mkdir -p with `mode` for every directory that is made. */

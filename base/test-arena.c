@@ -35,6 +35,20 @@ static void arena__large_objects_have_their_own_block(void **state)
 	assert_string_equal(after, "after");
 }
 
+/* The rest of a block must not be lost to an object that doesn't fit into it. */
+static void arena__a_large_object_leaves_the_block_in_use(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	char *before = arena_alloc(&arena, 16);
+	memset(arena_alloc(&arena, 100000), 'x', 100000);
+	char *after = arena_alloc(&arena, 16);
+	assert_ptr_equal(after, before + 16);
+	_cleanup_arena_ struct arena fresh = ARENA_INIT;
+	memset(arena_alloc(&fresh, 100000), 'x', 100000);
+	memset(arena_alloc(&fresh, 16), 'y', 16);
+}
+
 static void arena__strings_are_exact(void **state)
 {
 	(void)state;
@@ -57,6 +71,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arena__memory_is_aligned_and_stays),
 		cmocka_unit_test(arena__large_objects_have_their_own_block),
+		cmocka_unit_test(arena__a_large_object_leaves_the_block_in_use),
 		cmocka_unit_test(arena__strings_are_exact),
 		cmocka_unit_test(arena__is_usable_after_deinit_and_never_gives_null),
 	};

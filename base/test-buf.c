@@ -47,6 +47,16 @@ static void buf__reserve_keeps_what_is_there(void **state)
 	assert_int_equal(buf.ptr[100000], 'y');
 }
 
+static void buf__is_a_string_before_anything_was_added(void **state)
+{
+	(void)state;
+	_cleanup_buf_ struct buf buf = { 0 };
+	buf_reserve(&buf, 10);
+	assert_string_equal(buf_str(&buf), "");
+	buf_append(&buf, NULL, 0);
+	assert_string_equal(buf_str(&buf), "");
+}
+
 static void buf__take_leaves_it_empty_and_is_never_null(void **state)
 {
 	(void)state;
@@ -67,6 +77,7 @@ int main(void)
 		cmocka_unit_test(buf__is_always_a_string),
 		cmocka_unit_test(buf__prints_longer_than_its_room),
 		cmocka_unit_test(buf__reserve_keeps_what_is_there),
+		cmocka_unit_test(buf__is_a_string_before_anything_was_added),
 		cmocka_unit_test(buf__take_leaves_it_empty_and_is_never_null),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/map.h"
 
@@ -66,6 +67,33 @@ static void map__removing_keeps_runs_reachable(void **state)
 		assert_ptr_equal(map_get(&map, name(i)), i % 3 ? &names[i] : NULL);
 }
 
+/* Puts and removals in no order, held against a plain array after each step. */
+static void map__stays_equal_to_a_reference(void **state)
+{
+	(void)state;
+	enum { KEYS = 97, STEPS = 20000 };
+	_cleanup_map_ struct map map = { 0 };
+	void *reference[KEYS] = { 0 };
+	size_t n = 0;
+	srandom(1);
+	for (size_t step = 0; step < STEPS; step++) {
+		size_t i = (size_t)random() % KEYS;
+		if (random() % 2) {
+			void *value = &names[random() % MANY];
+			n += !reference[i];
+			assert_ptr_equal(map_put(&map, name(i), value), reference[i]);
+			reference[i] = value;
+		} else {
+			n -= !!reference[i];
+			assert_ptr_equal(map_remove(&map, name(i)), reference[i]);
+			reference[i] = NULL;
+		}
+		assert_int_equal(map.n, n);
+		size_t other = (size_t)random() % KEYS;
+		assert_ptr_equal(map_get(&map, name(other)), reference[other]);
+	}
+}
+
 static void map__a_walk_meets_every_entry_once(void **state)
 {
 	(void)state;
@@ -88,6 +116,7 @@ int main(void)
 		cmocka_unit_test(map__putting_again_returns_the_old_value),
 		cmocka_unit_test(map__an_empty_key_is_a_key),
 		cmocka_unit_test(map__removing_keeps_runs_reachable),
+		cmocka_unit_test(map__stays_equal_to_a_reference),
 		cmocka_unit_test(map__a_walk_meets_every_entry_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
