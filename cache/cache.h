@@ -1,8 +1,8 @@
-/* The result cache: key 1 → manifest (alternatives of verified look-ups → result) → result, in an LMDB index and a content store.
+/* The result cache: key 1 → alternatives of a manifest (verified look-ups → result), in an LMDB index (cache/index.h). Outputs and messages are named by
+ * digest; whoever answers with them finds them in a content store, and calls it a miss when one is gone.
  *
- * Index: LMDB without WRITEMAP, one writer (the loop thread), every value with a checksum in front, size checked at start. The index is disposable: when it
- * is damaged cache_open moves it aside and begins anew; a SIGBUS handler (cache_index.c) does the same at run time and ends the process.
- * All calls are made from the loop thread and are memory- or page-cache-speed; blobs are put into the store by worker threads beforehand. */
+ * The index is disposable: a damaged one is moved aside and begun anew, at open and at run time. All calls are made from the loop thread and are memory- or
+ * page-cache-speed; nothing waits for the disk. The caller makes sure that one process at a time has the directory. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,49 +11,63 @@
 #include "base/error.h"
 #include "files/lookups.h"
 #include "files/view.h"
-#include "store/store.h"
 
 struct cache;
 
-/* A result as it is stored: an REAPI ActionResult whose output_files paths are the names "main", "depfile", or the side output's
- * suffix path relative to the main output's directory… the caller's labels; see cache_output. */
+/* A result; stored as an REAPI ActionResult (cache/result.h). */
 struct cache_output {
 	const char *label; /* which output of the command: index in the command's list as decimal */
 	struct digest digest;
 	bool executable;
-	bool absent; /* the compiler did not make this optional output */
+	bool absent; /* the compiler did not make this optional output; after cache_get() these follow the others */
 };
 
 struct cache_result {
-	int exit_code; /* always 0 today: failures are not cached */
+	int exit_code; /* of a compilation always 0 today: failures are not cached */
 	struct cache_output *outputs;
 	size_t n_outputs;
-	struct digest out, err;     /* stdout and stderr; zero-size when empty */
-	struct digest messages_kind; /* of the terminal and colour settings the messages were made for; matters only if err is not empty */
-	const char *depfile_targets; /* the target text the stored dependency file was written for, "" without one */
+	struct digest out, err;        /* stdout and stderr; size 0 when empty */
+	struct digest messages_kind;   /* of the terminal and colour settings the messages were made for; matters only if err is not empty */
+	const char *depfile_targets;   /* the target text the stored dependency file was written for, "" without one */
 	struct digest alias_signature; /* see view_alias_signature */
 };
 
 enum cache_outcome { CACHE_MISS = 1 };
 enum cache_mode { CACHE_READWRITE, CACHE_READONLY, CACHE_OFF };
 
-/* Why the last look-up of this key missed, for `llama explain`. */
+/* Why a look-up missed, for `llama explain`. */
 struct cache_why {
-	enum { CACHE_WHY_NO_KEY, CACHE_WHY_INPUT, CACHE_WHY_MESSAGES, CACHE_WHY_BLOB, CACHE_WHY_ALIAS } what;
-	char path[512]; /* the input that differs, for the youngest alternative */
+	enum {
+		CACHE_WHY_NO_KEY,   /* nothing is known under this key */
+		CACHE_WHY_INPUT,    /* the answer to a look-up differs */
+		CACHE_WHY_MESSAGES, /* the result's messages were made for another kind of terminal */
+		CACHE_WHY_BLOB,     /* for the caller to say: an output is gone */
+		CACHE_WHY_ALIAS,    /* files of equal content changed in which share inode or mtime */
+	} what; /* of the youngest alternative */
+	char path[512]; /* CACHE_WHY_INPUT: what was looked up, else "" */
 };
 
-/* Open or create the index in `dir`. `store` is borrowed. */
+/* Open or create the index in `dir`, which exists. CACHE_READONLY: nothing is ever written, and without an index everything
+ * misses. CACHE_OFF: no file is touched, everything misses. */
 struct cache *cache_open(const char *dir, enum cache_mode mode, struct error *err);
 void cache_close(struct cache *cache);
 int cache_clear(struct cache *cache, struct error *err);
+
+/* A truncated index raises SIGBUS, in any thread: from now on that moves the index aside and ends the process, saying so on stderr. Once, by the daemon. */
+void cache_arm_sigbus(struct cache *cache);
+
+/* Whether `dir` can hold the index, whose mapping needs a local file system. -1: it is on a network file system; the text names it and the
+ * next step. cache_open() asks this, too. */
+int cache_check_directory(const char *dir, struct error *err);
 
 /* The youngest alternative under `key` whose look-ups the file view confirms. `messages_kind` is the asking client's. In `arena`.
  * 0, CACHE_MISS (with `why`, NULL allowed), or -1. */
 int cache_get(struct cache *cache, struct view *view, uint64_t since, const struct digest *key, const struct digest *messages_kind,
 	struct arena *arena, struct cache_result *ret, struct cache_why *why, struct error *err);
 
-/* Add an alternative. `lookups` have their digests; at most 16 alternatives a key, the oldest goes. */
+/* Add an alternative; one with the same look-ups, messages' kind and aliases is replaced. `lookups` are sorted and have their digests; a SPECIAL one
+ * among them is an error. At most 16 alternatives a key, the oldest goes. Unless the mode is CACHE_READWRITE, this and the other changes
+ * below do nothing. */
 int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups, const struct cache_result *result,
 	struct error *err);
 
@@ -61,11 +75,13 @@ int cache_put(struct cache *cache, const struct digest *key, const struct lookup
 int cache_drop(struct cache *cache, const struct digest *key, struct error *err);
 
 /* Remembered notes: "this unit is local because…", under a key of the caller's (for instance of key 1 and the source): small values. */
+/* 0, CACHE_MISS or -1. */
 int cache_note_get(struct cache *cache, const struct digest *key, struct arena *arena, struct slice *ret, struct error *err);
 int cache_note_put(struct cache *cache, const struct digest *key, struct slice value, struct error *err);
 int cache_note_drop(struct cache *cache, const struct digest *key, struct error *err);
 
 struct cache_counters {
-	uint64_t entries, index_bytes;
+	uint64_t entries;     /* alternatives and notes */
+	uint64_t index_bytes; /* in use */
 };
 struct cache_counters cache_counters(struct cache *cache);
