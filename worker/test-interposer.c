@@ -1,4 +1,181 @@
+/* What test-interposer-calls.c did must be in the log, and its output where it was redirected to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "worker/lookup_log.h"
+#include "worker/runner.h"
+
+static const char *const found[] = { "open", "openat", "fstatat", "fopen", "freopen", "stat", "statx", "access", "faccessat", "euidaccess",
+	"lstat", "readlink", "link", "after-chdir", "addopen", "tgt" };
+static const char *const absent[] = { "absent/open", "absent/openat", "found/absent-below", "absent/fopen", "absent/stat", "absent/access",
+	"absent/realpath", "absent/canonicalize", "absent/opendir", "absent/unlink", "absent/execv", "absent-bin/spawnedp", "absent-bin/nothing", "bin/nothing", "bin/nothing-too",
+	"absent-bin/execvp", "absent-bin/execlp", "absent/chdir", "found/absent-after-chdir", "absent/fchdir" };
+static const char *const executed[] = { "spawned", "spawnedp", "execv", "execvp", "execl", "execlp", "execle" };
+static const char *const listed[] = { "listed", "listed-too", "listed-by-fd" };
+static const char *const written[] = { "new-creat", "new-open", "new-fopen", "made", "made-link", "renamed-link", "hard", "removed", "fifo", "out", "aside" };
+
+#define EACH(i, array) (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
+
+struct place {
+	char dir[64], home[80], linked[80], tmp[80], temporary[80];
+};
+
+static void shell(const char *format, ...)
+{
+	_cleanup_buf_ struct buf command = { 0 };
+	va_list args;
+	va_start(args, format);
+	buf_vprintf(&command, format, args);
+	va_end(args);
+	assert_int_equal(system(buf_str(&command)), 0);
+}
+
+static void make_place(struct place *place)
+{
+	strcpy(place->dir, "/tmp/llama-test-XXXXXX");
+	assert_non_null(mkdtemp(place->dir));
+	snprintf(place->home, sizeof(place->home), "%s/home", place->dir);
+	snprintf(place->linked, sizeof(place->linked), "%s/linked", place->dir);
+	snprintf(place->tmp, sizeof(place->tmp), "%s/tmp", place->dir);
+	snprintf(place->temporary, sizeof(place->temporary), "%s/home/.out.1", place->dir);
+	shell("mkdir %s %s && ln -s home %s && cd %s && mkdir found bin listed listed-too listed-by-fd && ln -s found/tgt link",
+		place->home, place->tmp, place->linked, place->home);
+	for EACH(i, found)
+		shell("printf found. >%s/found/%s && chmod 644 %s/found/%s", place->home, found[i], place->home, found[i]);
+	/* A script rather than a link to env: a multi-call binary would look at its name. */
+	for EACH(i, executed)
+		shell("printf '#!/bin/sh\\nexec \"$@\"\\n' >%s/bin/%s && chmod 755 %s/bin/%s", place->home, executed[i], place->home, executed[i]);
+}
+
+/* Run it in `cwd`; $PWD says `pwd`; `out` is redirected when it is `target`. */
+static void run_calls(const struct place *place, const char *cwd, const char *pwd, const char *target, struct arena *arena,
+	struct lookup_log *ret)
+{
+	struct runner_options options = { .mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place->tmp };
+	struct error err;
+	struct runner *runner = runner_new(&options, &err);
+	if (!runner)
+		fail_msg("%s", err.text);
+	const char *env[] = { arena_printf(arena, "PATH=%s/absent-bin:%s/bin:/usr/bin:/bin", place->home, place->home),
+		arena_printf(arena, "PWD=%s", pwd), NULL };
+	struct run_redirect redirect = { target, place->temporary };
+	struct run_command command = { .argv = (const char *const[]){ TEST_CALLS, target ? pwd : NULL, NULL }, .env = env, .cwd = cwd, .umask = 0,
+		.redirects = &redirect, .n_redirects = target != NULL };
+	struct run_result result;
+	if (runner_run(runner, &command, &result, &err) < 0)
+		fail_msg("%s", err.text);
+	if (result.exit_code != 0)
+		fail_msg("exit %d, signal %d: %s", result.exit_code, result.signal, buf_str(&result.err));
+	struct lookup_log_filter filter = { .private_dir = place->tmp };
+	if (lookup_log_parse(slice_of(result.trace, result.trace_bytes), &filter, arena, ret, &err) < 0)
+		fail_msg("%s", err.text);
+	run_result_deinit(&result);
+	runner_free(runner);
+}
+
+static bool has(const struct lookup_log *log, enum lookup_kind kind, const struct place *place, const char *name)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/%s", place->home, name);
+	for (size_t i = 0; i < log->lookups.n; i++)
+		if (log->lookups.v[i].kind == kind && strcmp(log->lookups.v[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+static void expect(const struct lookup_log *log, enum lookup_kind kind, const struct place *place, const char *directory, const char *name)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s%s%s", directory, *directory ? "/" : "", name);
+	if (!has(log, kind, place, path))
+		fail_msg("%s is not in the log as kind %d", path, kind);
+}
+
+static void expect_written(const struct lookup_log *log, const struct place *place, const char *name)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/%s", place->home, name);
+	for (size_t i = 0; i < log->n_written; i++)
+		if (strcmp(log->written[i], path) == 0)
+			return;
+	fail_msg("%s is not in the log as written", name);
+}
+
+static void interposer__every_call_behaves_and_is_logged(void **state)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct place place;
+	struct lookup_log log;
+	struct error err;
+	make_place(&place);
+	run_calls(&place, place.home, place.home, NULL, &arena, &log);
+	assert_true(log.complete);
+	for EACH(i, found)
+		if (strcmp(found[i], "tgt") != 0)
+			expect(&log, LOOKUP_FILE, &place, "found", found[i]);
+	for EACH(i, absent)
+		expect(&log, LOOKUP_ABSENT, &place, "", absent[i]);
+	for EACH(i, executed)
+		expect(&log, LOOKUP_FILE, &place, "bin", executed[i]);
+	for EACH(i, listed)
+		expect(&log, LOOKUP_LISTING, &place, "", listed[i]);
+	expect(&log, LOOKUP_LINK, &place, "", "link");
+	expect(&log, LOOKUP_LINK, &place, "found", "lstat");
+	expect(&log, LOOKUP_LINK, &place, "found", "readlink");
+	expect(&log, LOOKUP_DIRECTORY, &place, "", "found");
+	for (size_t i = 0; i + 2 < sizeof(written) / sizeof(written[0]); i++)
+		expect_written(&log, &place, written[i]);
+	for (size_t i = 0; i < log.lookups.n; i++)
+		if (log.lookups.v[i].kind == LOOKUP_SPECIAL)
+			fail_msg("%s is special", log.lookups.v[i].path);
+	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
+}
+
+static void expect_redirected(const char *cwd_is, const char *pwd_is, const char *target_in)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct place place;
+	struct lookup_log log;
+	struct error err;
+	make_place(&place);
+	const char *in_dir = arena_printf(&arena, "%s/", place.dir);
+	const char *target = arena_printf(&arena, "%s%s/out", in_dir, target_in);
+	run_calls(&place, arena_printf(&arena, "%s%s", in_dir, cwd_is), arena_printf(&arena, "%s%s", in_dir, pwd_is), target, &arena, &log);
+	_cleanup_buf_ struct buf text = { 0 };
+	assert_int_equal(access(target, F_OK), -1);
+	assert_int_equal(file_read(place.temporary, 100, &text, &err), 0);
+	assert_string_equal(buf_str(&text), "final");
+	expect_written(&log, &place, "out");
+	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
+}
+
+static void interposer__outputs_are_redirected(void **state)
+{
+	expect_redirected("home", "home", "home");
+}
+
+static void interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_symlink(void **state)
+{
+	expect_redirected("home", "linked", "linked");
+}
+
 int main(void)
 {
-	return 0;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(interposer__every_call_behaves_and_is_logged),
+		cmocka_unit_test(interposer__outputs_are_redirected),
+		cmocka_unit_test(interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_symlink),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
