@@ -10,7 +10,7 @@ struct digest links_digest(const char *path, links_target_fn *target_of, void *c
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_buf_ struct buf done = { 0 }, text = { 0 };
 	int n_links = 0;
-	const char *rest = path, *own = "";
+	const char *rest = path, *own = NULL;
 	for (;;) {
 		rest += strspn(rest, "/");
 		struct slice name = slice_of(rest, strcspn(rest, "/"));
@@ -34,16 +34,18 @@ struct digest links_digest(const char *path, links_target_fn *target_of, void *c
 			continue;
 		if (++n_links > LINKS_LIMIT)
 			break;
-		bool last = rest[strspn(rest, "/")] == '\0';
-		rest = arena_printf(&arena, "%s/%s", target, rest);
-		if (last && n_links == 1)
+		/* What is left always ends with what is left of `path`: the first link with nothing behind it is its last component. */
+		if (!own && rest[strspn(rest, "/")] == '\0')
 			own = arena_strdup(&arena, target);
+		rest = arena_printf(&arena, "%s/%s", target, rest);
 		done.len = *target == '/' ? 0 : parent;
 		done.ptr[done.len] = '\0';
 	}
 	if (n_links == 0)
 		return (struct digest){ 0 };
-	buf_append(&text, own, strlen(own) + 1);
+	if (own)
+		buf_append_str(&text, own);
+	buf_append_char(&text, '\0');
 	buf_append_str(&text, done.len ? done.ptr : "/");
 	return digest_of(buf_slice(&text));
 }

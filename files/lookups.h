@@ -12,9 +12,9 @@ enum lookup_kind {
 	LOOKUP_FILE,       /* a regular file, through symlinks: digest of its content */
 	LOOKUP_DIRECTORY,  /* exists and is a directory: digest is zero */
 	LOOKUP_LISTING,    /* a directory whose names were read: digest of the sorted "type name\0" lines */
-	LOOKUP_LINK,       /* where symlinks lead was asked (readlink, realpath, lstat): digest of "<readlink text>\0<realpath>" of the path;
-	                      zero when no component of the path is a symlink. The realpath is walked component by component with
-	                      memoised view answers: gcc asks it of every system header */
+	LOOKUP_LINK,       /* where symlinks lead was asked (readlink, realpath, lstat; gcc asks it of every system header): digest of
+	                    * the last component's target and the path without symlinks, see files/links.h; zero when no component of
+	                    * the path is a symlink */
 	LOOKUP_SPECIAL,    /* device, FIFO, socket, or an error other than absence: never cacheable, never remote; digest is zero */
 };
 

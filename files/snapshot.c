@@ -288,19 +288,11 @@ struct collection {
 	struct map paths; /* path → the same path, in `arena` */
 };
 
-static void collect(struct collection *collection, const char *path)
-{
-	char *copy = arena_printf(&collection->arena, "/%s", path);
-	map_put(&collection->paths, slice_str(copy), copy);
-}
-
-static void collect_if_child(void *ctx, const char *path, const struct tree_entry *entry)
+static void collect_child(void *ctx, const struct tree_entry *entry)
 {
 	struct collection *collection = ctx;
-	size_t n = strlen(collection->directory);
-	if (n == 0 ? !strchr(path, '/')
-		   : strncmp(path, collection->directory + 1, n - 1) == 0 && path[n - 1] == '/' && !strchr(path + n, '/'))
-		collect(collection, path);
+	char *path = arena_printf(&collection->arena, "%s/%s", collection->directory, entry->name);
+	map_put(&collection->paths, slice_str(path), path);
 }
 
 static int add_name(struct snapshot *snapshot, uint64_t since, const char *path, enum view_name_type type, struct error *err)
@@ -340,7 +332,7 @@ int snapshot_add_listing(struct snapshot *snapshot, uint64_t since, const char *
 	if (r != 0)
 		return SNAPSHOT_SPECIAL;
 	struct collection old = { .directory = buf_str(&done), .arena = ARENA_INIT };
-	tree_walk(snapshot->tree, collect_if_child, &old);
+	tree_list(snapshot->tree, done.len ? done.ptr + 1 : "", collect_child, &old);
 	for (size_t i = 0; i < n_names && r == 0; i++) {
 		const char *child = arena_printf(&arena, "%s/%s", buf_str(&done), names[i].name);
 		map_remove(&old.paths, slice_str(child));
@@ -378,7 +370,8 @@ static void collect_if_changed(void *ctx, const char *path, const struct tree_en
 			return;
 		break;
 	}
-	collect(collection, path);
+	char *copy = arena_strdup(&collection->arena, absolute);
+	map_put(&collection->paths, slice_str(copy), copy);
 }
 
 int snapshot_refresh(struct snapshot *snapshot, uint64_t since, struct error *err)

@@ -25,9 +25,10 @@ static const char *target_in_tree(void *ctx, const char *path)
 	return entry && entry->kind == TREE_SYMLINK ? entry->target : NULL;
 }
 
-/* The entry that `path` leads to, symlinks followed, and its physical path in `done`; NULL when there is none. The root has no
+/* The entry that `path` leads to, symlinks followed (the last component only if `follow_last`), and its physical path in `done`;
+ * NULL when there is none. The root has no
  * entry of its own worth asking for: it is a directory and never changes. */
-static const struct tree_entry *follow(struct asking *asking, const char *path, struct buf *done)
+static const struct tree_entry *follow(struct asking *asking, const char *path, bool follow_last, struct buf *done)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const struct tree_entry *entry = tree_lookup(asking->tree, "");
@@ -59,6 +60,8 @@ static const struct tree_entry *follow(struct asking *asking, const char *path, 
 			return NULL;
 		if (entry->kind != TREE_SYMLINK)
 			continue;
+		if (!follow_last && rest[strspn(rest, "/")] == '\0')
+			return entry;
 		if (++n_links > LINKS_LIMIT)
 			return NULL;
 		rest = arena_printf(&arena, "%s/%s", entry->target, rest);
@@ -90,7 +93,7 @@ int snapshot_answer(struct snapshot *snapshot, uint64_t generation, struct looku
 {
 	struct asking asking = { snapshot_tree(snapshot), generation, false };
 	_cleanup_buf_ struct buf done = { 0 };
-	const struct tree_entry *entry = follow(&asking, lookup->path, &done);
+	const struct tree_entry *entry = follow(&asking, lookup->path, lookup->kind != LOOKUP_LINK, &done);
 	lookup->digest = (struct digest){ 0 };
 	if (lookup->kind == LOOKUP_LINK && entry)
 		lookup->digest = links_digest(lookup->path, target_in_tree, &asking);

@@ -1,6 +1,7 @@
 #include "files/test-scratch.h"
 
 #include "files/snapshot.h"
+#include "files/snapshot_answer.h"
 #include "store/store_memory.h"
 
 struct fixture {
@@ -280,6 +281,19 @@ static const char *random_path(struct scratch *s, bool dotdot)
 	return path;
 }
 
+/* A job on the tree is told the same as one at home. */
+static void assert_same_answers(struct fixture *f, uint64_t since, const char *path)
+{
+	static const enum lookup_kind kinds[] = { LOOKUP_FILE, LOOKUP_LINK };
+	for (size_t i = 0; i < 2; i++) {
+		struct lookup home = { .path = path, .kind = kinds[i] }, tree = home;
+		assert_int_equal(view_observe(f->view, since, &home, NULL), 0);
+		assert_int_equal(snapshot_answer(f->snapshot, UINT64_MAX, &tree), 0);
+		if (home.kind != tree.kind || !digest_equal(&home.digest, &tree.digest))
+			fail_msg("%s: %s at home, %s in the tree", path, lookup_kind_name(home.kind), lookup_kind_name(tree.kind));
+	}
+}
+
 static void snapshot__any_path_leads_to_the_same_as_at_home(void **state)
 {
 	struct fixture *f = *state;
@@ -308,6 +322,7 @@ static void snapshot__any_path_leads_to_the_same_as_at_home(void **state)
 			const struct tree_entry *found = resolve(snapshot_tree(f->snapshot), &s->arena, path, 0);
 			if ((exists == 0) != (found != NULL))
 				fail_msg("round %d: %s is %s at home", round, path, exists == 0 ? "there" : "absent");
+			assert_same_answers(f, since, path);
 			if (!found)
 				continue;
 			assert_int_equal(found->kind, S_ISDIR(st.st_mode) ? TREE_DIRECTORY : TREE_FILE);
@@ -325,6 +340,20 @@ static void snapshot__any_path_leads_to_the_same_as_at_home(void **state)
 	store_free(store);
 }
 
+static void snapshot__an_answer_that_has_changed_since_is_said_so(void **state)
+{
+	struct fixture *f = *state;
+	scratch_write(f->scratch, "a", "one");
+	assert_int_equal(add(f, "a"), 0);
+	uint64_t generation = tree_generation(snapshot_tree(f->snapshot));
+	struct lookup lookup = { .path = scratch_path(f->scratch, "a"), .kind = LOOKUP_FILE };
+	assert_int_equal(snapshot_answer(f->snapshot, generation, &lookup), 0);
+	assert_int_equal(lookup.digest.size_bytes, 3);
+	scratch_write(f->scratch, "a", "second");
+	assert_int_equal(add(f, "a"), 0);
+	assert_int_equal(snapshot_answer(f->snapshot, generation, &lookup), SNAPSHOT_LATER);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -338,6 +367,7 @@ int main(void)
 		TEST(snapshot__toolchains_may_share_inodes),
 		TEST(snapshot__a_listed_directory_has_exactly_its_names),
 		TEST(snapshot__refreshing_finds_every_change),
+		TEST(snapshot__an_answer_that_has_changed_since_is_said_so),
 		TEST(snapshot__any_path_leads_to_the_same_as_at_home),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -341,6 +341,36 @@ static void view__a_link_differs_when_it_is_retargeted_or_becomes_a_file(void **
 	assert_int_equal(check(f), CONFIRMED);
 }
 
+static void view__a_link_answer_covers_every_component(void **state)
+{
+	struct fixture *f = *state;
+	scratch_mkdir(f->scratch, "one/sub");
+	scratch_mkdir(f->scratch, "two/sub");
+	scratch_write(f->scratch, "one/sub/a", "");
+	scratch_write(f->scratch, "two/sub/a", "");
+	const char *link = scratch_symlink(f->scratch, "one", "link");
+	expect(f, scratch_path(f->scratch, "link/sub/a"), LOOKUP_LINK);
+	unlink(link);
+	scratch_symlink(f->scratch, "two", "link");
+	assert_int_equal(check(f), 0);
+	/* Another text that leads to the same place, behind another link. */
+	const char *inner = scratch_symlink(f->scratch, "a", "two/sub/inner");
+	f->lookups.n = 0;
+	expect(f, scratch_path(f->scratch, "link/sub/inner"), LOOKUP_LINK);
+	assert_int_equal(check(f), CONFIRMED);
+	unlink(inner);
+	scratch_symlink(f->scratch, "./a", "two/sub/inner");
+	assert_int_equal(check(f), 0);
+	/* A straight path is no link's business until a component becomes one. */
+	const char *straight = scratch_path(f->scratch, "one/sub/a");
+	f->lookups.n = 0;
+	expect(f, straight, LOOKUP_LINK);
+	assert_int_equal(f->v[0].digest.size_bytes, 0);
+	assert_int_equal(rename(scratch_path(f->scratch, "one/sub"), scratch_path(f->scratch, "one/real")), 0);
+	scratch_symlink(f->scratch, "real", "one/sub");
+	assert_int_equal(check(f), 0);
+}
+
 static void view__what_is_observed_follows_the_file_system(void **state)
 {
 	struct fixture *f = *state;
@@ -530,6 +560,7 @@ int main(void)
 		TEST(view__names_come_sorted_with_their_types),
 		TEST(view__a_listing_differs_when_a_name_changes_its_type),
 		TEST(view__a_link_differs_when_it_is_retargeted_or_becomes_a_file),
+		TEST(view__a_link_answer_covers_every_component),
 		TEST(view__what_is_observed_follows_the_file_system),
 		TEST(view__what_cannot_be_read_is_special),
 		TEST(view__inputs_edited_or_moved_since_are_newer),

@@ -27,6 +27,7 @@ enum {
  * system: it serves those, and no later one. 0 = never. */
 struct entry {
 	uint64_t followed_at, seen_at, digested_at;
+	uint64_t straight_at; /* no component of the path was a symlink */
 	struct view_info followed; /* through symlinks */
 	struct view_info seen;     /* itself */
 	/* The digest of the file that had `digest_identity`. */
@@ -180,25 +181,41 @@ static bool is_racy(const struct view_identity *identity, int64_t now_ns)
 	return changed_ns(identity) > now_ns - RACY_NS;
 }
 
-static const struct view_info *examine(struct view *view, uint64_t since, struct entry *e, bool follow)
+/* Ask the file system about the path itself. */
+static void ask(struct view *view, struct entry *e, bool follow)
 {
-	assert(since > 0 && since <= view->arrived);
-	struct view_info *info = follow ? &e->followed : &e->seen;
-	uint64_t *at = follow ? &e->followed_at : &e->seen_at;
-	if (*at >= since)
-		return info;
 	struct stat st;
+	struct view_info *info = follow ? &e->followed : &e->seen;
 	view->counters.stats++;
 	if (fstatat(AT_FDCWD, e->path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0)
 		*info = info_of(&st);
 	else
 		*info = (struct view_info){ .kind = errno == ENOENT || errno == ENOTDIR ? VIEW_ABSENT : VIEW_SPECIAL };
-	*at = view->arrived;
-	if (!follow && info->kind != VIEW_LINK) {
+	if (follow) {
+		e->followed_at = view->arrived;
+		return;
+	}
+	e->seen_at = view->arrived;
+	if (info->kind != VIEW_LINK) {
 		e->followed = e->seen;
 		e->followed_at = e->seen_at;
 	}
-	return info;
+}
+
+static const struct view_info *examine(struct view *view, uint64_t since, struct entry *e, bool follow)
+{
+	assert(since > 0 && since <= view->arrived);
+	if (!follow) {
+		if (e->seen_at < since)
+			ask(view, e, false);
+		return &e->seen;
+	}
+	/* Of what was asked for itself before, both will be wanted again, and of most things lstat answers both. */
+	if (e->followed_at < since && e->seen_at > 0 && e->seen_at < since && e->seen.kind != VIEW_LINK)
+		ask(view, e, false);
+	if (e->followed_at < since)
+		ask(view, e, true);
+	return &e->followed;
 }
 
 struct view_info view_stat(struct view *view, uint64_t since, const char *path, bool follow)
@@ -493,6 +510,22 @@ static bool is_absent(struct view *view, uint64_t since, const char *path, struc
 
 /* Look-ups */
 
+/* Whether no component of `path` is a symlink: the common case, answered once per directory and request. */
+static bool is_straight(struct view *view, uint64_t since, struct slice path)
+{
+	struct slice parent, name;
+	if (path.len == 1)
+		return true;
+	struct entry *e = get_entry(view, path);
+	if (e->straight_at >= since)
+		return true;
+	split(path, &parent, &name);
+	if (examine(view, since, e, false)->kind == VIEW_LINK || !is_straight(view, since, parent))
+		return false;
+	e->straight_at = since;
+	return true;
+}
+
 static int observe_link(struct view *view, uint64_t since, struct lookup *lookup, struct entry *e)
 {
 	switch (examine(view, since, e, false)->kind) {
@@ -508,7 +541,8 @@ static int observe_link(struct view *view, uint64_t since, struct lookup *lookup
 		break;
 	}
 	/* A symlink in the middle of the path is part of the answer too. */
-	lookup->digest = links_digest(lookup->path, target_at_home, &(struct asking){ view, since });
+	if (!is_straight(view, since, slice_str(lookup->path)))
+		lookup->digest = links_digest(lookup->path, target_at_home, &(struct asking){ view, since });
 	return 0;
 }
 
