@@ -433,11 +433,18 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 	if (outcome == EXEC_MISSING) {
 		plan_remove_temporaries(&request->plan);
 		if (request->repeated) {
+			char hex[DIGEST_HEX_CHARS + 1];
+			digest_hex(&result->missing, hex);
+			journal_note(daemon->log, "missing", hex);
 			go_local(request, REASON_INPUT_CHANGED, NULL);
 			return;
 		}
+		/* A file that was mirrored for another job is gone or was edited: the whole tree is looked at again. */
+		struct error err;
 		request->repeated = true;
 		request->plan.since = view_arrive(daemon->view);
+		if (snapshot_refresh(daemon->snapshot, request->plan.since, &err) < 0)
+			journal_note(daemon->log, "snapshot", err.text);
 		start_job(request);
 		return;
 	}
