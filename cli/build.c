@@ -248,13 +248,20 @@ static void print_summary(struct build *build, int64_t wall_ms)
 		(double)wall_ms / 1000);
 
 	const char *fact, *remedy;
-	if (tree_names_compiler(
-		    tree_directory(build->argv, &build->arena), build->llamacc, &build->arena, &fact, &remedy))
+	switch (tree_examine(
+		tree_directory(build->argv, &build->arena), build->llamacc, &build->arena, &fact, &remedy)) {
+	case TREE_NAMES_COMPILER:
 		fprintf(stderr, "llama: %s, which llamacc can't stand in for; this changes it: %s\n", fact, remedy);
-	else if (nothing)
-		fprintf(stderr, "llama: if something was compiled, its compiler is named by path; for most makefiles "
-				"this helps: "
-				"llama build make CC=llamacc CXX=llamac++\n");
+		break;
+	case TREE_UNKNOWN:
+		if (nothing)
+			fprintf(stderr, "llama: if something was compiled, its compiler is named by path; for most "
+					"makefiles this helps: "
+					"llama build make CC=llamacc CXX=llamac++\n");
+		break;
+	case TREE_FINE:
+		break;
+	}
 	json_decref(stats);
 }
 

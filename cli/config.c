@@ -31,7 +31,7 @@ static void print_values(const struct config *config)
 		_cleanup_buf_ struct buf value = { 0 }, origin = { 0 };
 		config_format(config, i, &value);
 		config_format_origin(config, i, &origin);
-		printf("%-12s = %-24s # %s\n", config_options[i].name, buf_str(&value), origin.ptr);
+		printf("%-12s = %-24s ; %s\n", config_options[i].name, buf_str(&value), origin.ptr);
 	}
 }
 

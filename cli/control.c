@@ -145,6 +145,11 @@ int control_start_daemon(const struct control *control, struct error *err)
 	int outcome = control_daemon_pid(control, &pid, err);
 	if (outcome != CONTROL_NO_DAEMON)
 		return outcome;
+	/* Not /proc/self/exe: the process would be called "exe". */
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *llama;
+	if (control_find_program("llama", &arena, &llama, err) < 0)
+		return -1;
 	pid = fork();
 	if (pid < 0)
 		return error_set(err, errno, "cannot start the daemon");
@@ -153,7 +158,7 @@ int control_start_daemon(const struct control *control, struct error *err)
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (null >= 0)
 			dup2(null, 1);
-		execl("/proc/self/exe", "llama", "daemon", (char *)NULL);
+		execl(llama, "llama", "daemon", (char *)NULL);
 		_exit(127);
 	}
 	int status;

@@ -44,6 +44,10 @@ static int run(const struct control *control, bool foreground, struct error *err
  * that both share: by then its stderr is /dev/null, and it shall hold no pipe of ours. */
 static int start(const struct control *control, struct error *err)
 {
+	pid_t running;
+	int outcome = control_daemon_pid(control, &running, err);
+	if (outcome != CONTROL_NO_DAEMON)
+		return outcome;
 	struct error *child_error = mmap(
 		NULL, sizeof(*child_error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (child_error == MAP_FAILED)
@@ -52,7 +56,7 @@ static int start(const struct control *control, struct error *err)
 	if (child < 0)
 		return error_set(err, errno, "cannot fork");
 	if (child == 0) {
-		int outcome = detach_from_caller(child_error);
+		outcome = detach_from_caller(child_error);
 		if (outcome == 0)
 			outcome = run(control, false, child_error);
 		exit(outcome < 0 ? COMMAND_FAILED : COMMAND_OK); /* not _exit: a sanitizer reports leaks there */

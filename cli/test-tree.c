@@ -31,12 +31,14 @@ static int tear_down(void **state)
 static bool names_compiler(const char *file, const char *text)
 {
 	assert_int_equal(file_replace(arena_printf(&arena, "%s/%s", root, file), slice_str(text), 0600, NULL), 0);
-	return tree_names_compiler(root, "/opt/bin/llamacc", &arena, &fact, &remedy);
+	enum tree tree = tree_examine(root, "/opt/bin/llamacc", &arena, &fact, &remedy);
+	assert_int_not_equal(tree, TREE_UNKNOWN);
+	return tree == TREE_NAMES_COMPILER;
 }
 
 static void tree__without_a_known_file_says_nothing(void **state)
 {
-	assert_false(tree_names_compiler(root, "/opt/bin/llamacc", &arena, &fact, &remedy));
+	assert_int_equal(tree_examine(root, "/opt/bin/llamacc", &arena, &fact, &remedy), TREE_UNKNOWN);
 }
 
 static void tree__cmake_with_plain_compilers_is_told_how_to_launch(void **state)

@@ -92,12 +92,17 @@ static bool ninja_names_compiler(FILE *ninja, const char *directory, const char 
 	return false;
 }
 
-bool tree_names_compiler(
+enum tree tree_examine(
 	const char *directory, const char *llamacc, struct arena *arena, const char **fact, const char **remedy)
 {
+	bool names;
 	_cleanup_fclose_ FILE *cache = fopen(arena_printf(arena, "%s/CMakeCache.txt", directory), "re");
-	if (cache)
-		return cmake_names_compiler(cache, directory, llamacc, arena, fact, remedy);
 	_cleanup_fclose_ FILE *ninja = fopen(arena_printf(arena, "%s/build.ninja", directory), "re");
-	return ninja && ninja_names_compiler(ninja, directory, llamacc, arena, fact, remedy);
+	if (cache)
+		names = cmake_names_compiler(cache, directory, llamacc, arena, fact, remedy);
+	else if (ninja)
+		names = ninja_names_compiler(ninja, directory, llamacc, arena, fact, remedy);
+	else
+		return TREE_UNKNOWN;
+	return names ? TREE_NAMES_COMPILER : TREE_FINE;
 }

@@ -93,7 +93,7 @@ build_twice() {
 	assert_output_has "CMakeCache.txt names /usr/bin/"
 	remedy=$(sed -n 's/.*this changes it: //p' <<<"$output")
 	run -0 $remedy
-	run -0 llama build cmake --build plain
+	run -0 llama build cmake --build plain --clean-first
 	assert_output_has "llama: 4 compiled"
 
 	run -0 llama build cmake -S project -B ours

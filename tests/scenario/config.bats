@@ -26,7 +26,7 @@ load helpers
 	export LLAMACC_SANDBOX=inplace LLAMACC_VERBOS=1
 	run -0 llama config
 	assert_output_has "jobs         = 3"
-	assert_output_has "# $LLAMA_CONFIG:1"
+	assert_output_has "; $LLAMA_CONFIG:1"
 	assert_output_has "environment LLAMACC_SANDBOX"
 	assert_output_has "unknown: $LLAMA_CONFIG:2: there is no option region"
 	assert_output_has "there is no environment variable LLAMACC_VERBOS;"

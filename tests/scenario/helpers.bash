@@ -21,6 +21,7 @@ setup() {
 }
 
 teardown() {
+	[ -n "$LLAMA_BUILD_DIR" ] || return 0
 	local pid
 	for pid in $(daemon_pids); do
 		kill -CONT "$pid"
@@ -36,7 +37,7 @@ daemon_pids() { pids_of llama; }
 no_processes() { [ -z "$(pids_of llama)$(pids_of llama-runner)" ]; }
 pids_of() {
 	local status
-	for status in $(grep -lzsF "LLAMA_RUNTIME_DIR=$LLAMA_RUNTIME_DIR" /proc/[0-9]*/environ 2>/dev/null); do
+	for status in $(grep -lzsxF "LLAMA_RUNTIME_DIR=$BATS_TEST_TMPDIR/run" /proc/[0-9]*/environ 2>/dev/null); do
 		local pid=${status#/proc/}
 		pid=${pid%/environ}
 		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$1" ] && ! grep -qs '^State:.[ZX]' "/proc/$pid/status" && echo "$pid"
@@ -82,18 +83,18 @@ make_project() {
 			"$i" "$i" >"$1/unit$i.c"
 	done
 	printf '#include "project.h"\nint main(void) { return 0; }\n' >"$1/main.c"
-	cat >"$1/Makefile" <<-'MAKE'
-		CC = gcc
-		CFLAGS = -O1 -g
-		OBJECTS = $(patsubst %.c,%.o,$(wildcard *.c))
-		program: $(OBJECTS)
-			$(CC) -o $@ $(OBJECTS)
-		%.o: %.c
-			$(CC) $(CFLAGS) -MD -c -o $@ $<
-		clean:
-			rm -f *.o *.d program
-		-include *.d
-	MAKE
+	cat >"$1/Makefile" <<'MAKE'
+CC = gcc
+CFLAGS = -O1 -g
+OBJECTS = $(patsubst %.c,%.o,$(wildcard *.c))
+program: $(OBJECTS)
+	$(CC) -o $@ $(OBJECTS)
+%.o: %.c
+	$(CC) $(CFLAGS) -MD -c -o $@ $<
+clean:
+	rm -f program *.o *.d
+-include *.d
+MAKE
 }
 
 # build_plainly DIRECTORY: without llama; the results stay in DIRECTORY.expected.
