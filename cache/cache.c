@@ -9,7 +9,7 @@
 #include "cache/result.h"
 
 enum {
-	COMPRESSION = 1,            /* paths shrink to a third at 500 MB/s; higher levels gain little on digests */
+	COMPRESSION = 1,	   /* paths shrink to a third at 500 MB/s; higher levels gain little on digests */
 	MANIFEST_LIMIT = 16 << 20, /* bytes, decompressed: some 200,000 look-ups */
 };
 
@@ -92,8 +92,8 @@ static int unpack(struct cache *cache, const struct index_record *record, struct
 }
 
 /* Whether the alternative holds now; if so, its result goes to `ret`. */
-static bool holds(struct view *view, uint64_t since, const struct manifest *manifest, const struct digest *messages_kind,
-	struct arena *arena, struct cache_result *ret, struct cache_why *why)
+static bool holds(struct view *view, uint64_t since, const struct manifest *manifest,
+	const struct digest *messages_kind, struct arena *arena, struct cache_result *ret, struct cache_why *why)
 {
 	struct cache_result result;
 	*why = (struct cache_why){ .what = CACHE_WHY_NO_KEY };
@@ -119,8 +119,9 @@ static bool holds(struct view *view, uint64_t since, const struct manifest *mani
 	return true;
 }
 
-int cache_get(struct cache *cache, struct view *view, uint64_t since, const struct digest *key, const struct digest *messages_kind,
-	struct arena *arena, struct cache_result *ret, struct cache_why *why, struct error *err)
+int cache_get(struct cache *cache, struct view *view, uint64_t since, const struct digest *key,
+	const struct digest *messages_kind, struct arena *arena, struct cache_result *ret, struct cache_why *why,
+	struct error *err)
 {
 	struct index_record records[INDEX_ALTERNATIVES];
 	size_t n = 0;
@@ -148,8 +149,8 @@ int cache_get(struct cache *cache, struct view *view, uint64_t since, const stru
 	return CACHE_MISS;
 }
 
-int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups, const struct cache_result *result,
-	struct error *err)
+int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups,
+	const struct cache_result *result, struct error *err)
 {
 	if (!is_writable(cache))
 		return 0;
@@ -184,7 +185,8 @@ int cache_drop(struct cache *cache, const struct digest *key, struct error *err)
 	return is_writable(cache) ? index_remove(cache->index, key, err) : 0;
 }
 
-int cache_note_get(struct cache *cache, const struct digest *key, struct arena *arena, struct slice *ret, struct error *err)
+int cache_note_get(
+	struct cache *cache, const struct digest *key, struct arena *arena, struct slice *ret, struct error *err)
 {
 	if (!cache->index)
 		return CACHE_MISS;

@@ -1,8 +1,10 @@
-/* The result cache: key 1 → alternatives of a manifest (verified look-ups → result), in an LMDB index (cache/index.h). Outputs and messages are named by
- * digest; whoever answers with them finds them in a content store, and calls it a miss when one is gone.
+/* The result cache: key 1 → alternatives of a manifest (verified look-ups → result), in an LMDB index (cache/index.h).
+ * Outputs and messages are named by digest; whoever answers with them finds them in a content store, and calls it a
+ * miss when one is gone.
  *
- * The index is disposable: a damaged one is moved aside and begun anew, at open and at run time. All calls are made from the loop thread and are memory- or
- * page-cache-speed; nothing waits for the disk. The caller makes sure that one process at a time has the directory. */
+ * The index is disposable: a damaged one is moved aside and begun anew, at open and at run time. All calls are made
+ * from the loop thread and are memory- or page-cache-speed; nothing waits for the disk, but cache_close(). The caller
+ * makes sure that one process at a time has the directory. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,9 +28,10 @@ struct cache_result {
 	int exit_code; /* of a compilation always 0 today: failures are not cached */
 	struct cache_output *outputs;
 	size_t n_outputs;
-	struct digest out, err;        /* stdout and stderr; size 0 when empty */
-	struct digest messages_kind;   /* of the terminal and colour settings the messages were made for; matters only if err is not empty */
-	const char *depfile_targets;   /* the target text the stored dependency file was written for, "" without one */
+	struct digest out, err;	     /* stdout and stderr; size 0 when empty */
+	struct digest messages_kind; /* of the terminal and colour settings the messages were made for; matters only if
+					err is not empty */
+	const char *depfile_targets; /* the target text the stored dependency file was written for, "" without one */
 	struct digest alias_signature; /* see view_alias_signature */
 };
 
@@ -41,42 +44,45 @@ struct cache_why {
 		CACHE_WHY_NO_KEY,   /* nothing is known under this key */
 		CACHE_WHY_INPUT,    /* the answer to a look-up differs */
 		CACHE_WHY_MESSAGES, /* the result's messages were made for another kind of terminal */
-		CACHE_WHY_BLOB,     /* for the caller to say: an output is gone */
+		CACHE_WHY_BLOB,	    /* for the caller to say: an output is gone */
 		CACHE_WHY_ALIAS,    /* files of equal content changed in which share inode or mtime */
-	} what; /* of the youngest alternative */
-	char path[512]; /* CACHE_WHY_INPUT: what was looked up, else "" */
+	} what;			    /* of the youngest alternative */
+	char path[512];		    /* CACHE_WHY_INPUT: what was looked up, else "" */
 };
 
-/* Open or create the index in `dir`, which exists. CACHE_READONLY: nothing is ever written, and without an index everything
- * misses. CACHE_OFF: no file is touched, everything misses. */
+/* Open or create the index in `dir`, which exists. CACHE_READONLY: nothing is ever written, and without an index
+ * everything misses. CACHE_OFF: no file is touched, everything misses. */
 struct cache *cache_open(const char *dir, enum cache_mode mode, struct error *err);
 void cache_close(struct cache *cache);
 int cache_clear(struct cache *cache, struct error *err);
 
-/* A truncated index raises SIGBUS, in any thread: from now on that moves the index aside and ends the process, saying so on stderr. Once, by the daemon. */
+/* A truncated index raises SIGBUS, in any thread: from now on that moves the index aside and ends the process, saying
+ * so on stderr. Once, by the daemon. */
 void cache_arm_sigbus(struct cache *cache);
 
-/* Whether `dir` can hold the index, whose mapping needs a local file system. -1: it is on a network file system; the text names it and the
- * next step. cache_open() asks this, too. */
+/* Whether `dir` can hold the index, whose mapping needs a local file system. -1: it is on a network file system; the
+ * text names it and the next step. cache_open() asks this, too. */
 int cache_check_directory(const char *dir, struct error *err);
 
-/* The youngest alternative under `key` whose look-ups the file view confirms. `messages_kind` is the asking client's. In `arena`.
- * 0, CACHE_MISS (with `why`, NULL allowed), or -1. */
-int cache_get(struct cache *cache, struct view *view, uint64_t since, const struct digest *key, const struct digest *messages_kind,
-	struct arena *arena, struct cache_result *ret, struct cache_why *why, struct error *err);
-
-/* Add an alternative; one with the same look-ups, messages' kind and aliases is replaced. `lookups` are sorted and have their digests; a SPECIAL one
- * among them is an error. At most 16 alternatives a key, the oldest goes. Unless the mode is CACHE_READWRITE, this and the other changes
- * below do nothing. */
-int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups, const struct cache_result *result,
+/* The youngest alternative under `key` whose look-ups the file view confirms. `messages_kind` is the asking client's.
+ * In `arena`. 0, CACHE_MISS (with `why`, NULL allowed), or -1. */
+int cache_get(struct cache *cache, struct view *view, uint64_t since, const struct digest *key,
+	const struct digest *messages_kind, struct arena *arena, struct cache_result *ret, struct cache_why *why,
 	struct error *err);
+
+/* Add an alternative; one with the same look-ups, messages' kind and aliases is replaced. `lookups` are sorted and have
+ * their digests; a SPECIAL one among them is an error. At most 16 alternatives a key, the oldest goes. Unless the mode
+ * is CACHE_READWRITE, this and the other changes below do nothing. */
+int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups,
+	const struct cache_result *result, struct error *err);
 
 /* Forget a key (verification found a difference). */
 int cache_drop(struct cache *cache, const struct digest *key, struct error *err);
 
-/* Remembered notes: "this unit is local because…", under a key of the caller's (for instance of key 1 and the source): small values. */
-/* 0, CACHE_MISS or -1. */
-int cache_note_get(struct cache *cache, const struct digest *key, struct arena *arena, struct slice *ret, struct error *err);
+/* Remembered notes: "this unit is local because…", under a key of the caller's (for instance of key 1 and the source):
+ * small values. 0, CACHE_MISS or -1. */
+int cache_note_get(
+	struct cache *cache, const struct digest *key, struct arena *arena, struct slice *ret, struct error *err);
 int cache_note_put(struct cache *cache, const struct digest *key, struct slice value, struct error *err);
 int cache_note_drop(struct cache *cache, const struct digest *key, struct error *err);
 

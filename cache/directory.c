@@ -50,8 +50,8 @@ static const char *network_name(int type)
 	}
 }
 
-/* The type of a mounted FUSE file system ("fuse.sshfs"), from the line of the mount table for its device; "" when there is none. Behind FUSE are
- * local ones too: fuse-overlayfs is the root of many a container. */
+/* The type of a mounted FUSE file system ("fuse.sshfs"), from the line of the mount table for its device; "" when there
+ * is none. Behind FUSE are local ones too: fuse-overlayfs is the root of many a container. */
 static void fuse_type(const struct stat *st, char *ret, size_t size)
 {
 	*ret = '\0';
@@ -62,7 +62,7 @@ static void fuse_type(const struct stat *st, char *ret, size_t size)
 		unsigned major_number, minor_number;
 		const char *type = strstr(line, " - ");
 		if (!type || sscanf(line, "%*d %*d %u:%u", &major_number, &minor_number) != 2 ||
-		    makedev(major_number, minor_number) != st->st_dev)
+			makedev(major_number, minor_number) != st->st_dev)
 			continue;
 		type += 3;
 		snprintf(ret, size, "%.*s", (int)strcspn(type, " \n"), type);
@@ -72,8 +72,8 @@ static void fuse_type(const struct stat *st, char *ret, size_t size)
 
 static bool is_remote_fuse(const char *type)
 {
-	static const char *const remote[] = { "sshfs", "s3fs", "rclone", "glusterfs", "gcsfuse", "goofys", "davfs", "ceph", "curlftpfs",
-		"mount-s3", "moosefs", "juicefs", "blobfuse", "seaweedfs" };
+	static const char *const remote[] = { "sshfs", "s3fs", "rclone", "glusterfs", "gcsfuse", "goofys", "davfs",
+		"ceph", "curlftpfs", "mount-s3", "moosefs", "juicefs", "blobfuse", "seaweedfs" };
 	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++)
 		if (strstr(type, remote[i]))
 			return true;
@@ -95,6 +95,9 @@ int cache_check_directory(const char *dir, struct error *err)
 	}
 	if (!name)
 		return 0;
-	return error_set(err, 0, "the cache directory %s is on a network file system (%s), which can't hold the index; set LLAMA_CACHE_DIR "
-				 "to a directory on a local disk", dir, name);
+	return error_set(err, 0,
+		"the cache directory %s is on a network file system (%s), which can't hold the index; set "
+		"LLAMA_CACHE_DIR "
+		"to a directory on a local disk",
+		dir, name);
 }

@@ -14,12 +14,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	manifest_print(&manifest, &text);
 	if (manifest_encode(&manifest, &encoded, NULL) < 0 ||
-	    manifest_decode(buf_slice(&encoded), &arena, &again, NULL) < 0 || again.lookups.n != manifest.lookups.n ||
-	    !slice_equal(again.result, manifest.result))
+		manifest_decode(buf_slice(&encoded), &arena, &again, NULL) < 0 ||
+		again.lookups.n != manifest.lookups.n || !slice_equal(again.result, manifest.result))
 		abort();
 	for (size_t i = 0; i < again.lookups.n; i++)
 		if (lookup_compare(&again.lookups.v[i], &manifest.lookups.v[i]) != 0 ||
-		    !digest_equal(&again.lookups.v[i].digest, &manifest.lookups.v[i].digest))
+			!digest_equal(&again.lookups.v[i].digest, &manifest.lookups.v[i].digest))
 			abort();
 	return 0;
 }

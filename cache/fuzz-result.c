@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	result_encode(&result, &encoded);
 	if (result_decode(buf_slice(&encoded), &arena, &again, NULL) < 0 || again.n_outputs != result.n_outputs ||
-	    strcmp(again.depfile_targets, result.depfile_targets) != 0)
+		strcmp(again.depfile_targets, result.depfile_targets) != 0)
 		abort();
 	return 0;
 }

@@ -27,10 +27,10 @@ struct index {
 	char *path, *damaged_path, *state_path; /* owned */
 	bool read_only;
 	uint64_t limit_bytes; /* of the mapping */
-	MDB_env *env; /* NULL while closed */
+	MDB_env *env;	      /* NULL while closed */
 	MDB_dbi databases[DATABASES];
 	MDB_txn *reader;     /* for reading: active or reset, NULL before the first time */
-	bool reading;        /* it is active */
+	bool reading;	     /* it is active */
 	uint64_t file_bytes; /* the file is at least so long */
 };
 
@@ -40,7 +40,8 @@ static char armed_path[4096], armed_damaged_path[4096 + 16];
 
 static void leave_damaged(void)
 {
-	static const char text[] = "llama: the cache index is damaged; it was moved aside, the next daemon begins a new one\n";
+	static const char text[] =
+		"llama: the cache index is damaged; it was moved aside, the next daemon begins a new one\n";
 	if (armed_path[0])
 		rename(armed_path, armed_damaged_path);
 	ssize_t ignored = write(2, text, sizeof(text) - 1);
@@ -120,9 +121,9 @@ static int lmdb_error(struct error *err, int code, const struct index *index, co
 /* The codes below zero by which LMDB says that the file makes no sense. */
 static bool is_damage(int code)
 {
-	return code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID || code == MDB_VERSION_MISMATCH ||
-	       code == MDB_PANIC || code == MDB_BAD_TXN || code == MDB_INCOMPATIBLE || code == MDB_CURSOR_FULL ||
-	       code == MDB_PAGE_FULL;
+	return code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID ||
+	       code == MDB_VERSION_MISMATCH || code == MDB_PANIC || code == MDB_BAD_TXN || code == MDB_INCOMPATIBLE ||
+	       code == MDB_CURSOR_FULL || code == MDB_PAGE_FULL;
 }
 
 static void close_env(struct index *index)
@@ -359,7 +360,8 @@ static int begin_reading(struct index *index)
 {
 	if (index->reading)
 		return 0;
-	int r = index->reader ? mdb_txn_renew(index->reader) : mdb_txn_begin(index->env, NULL, MDB_RDONLY, &index->reader);
+	int r = index->reader ? mdb_txn_renew(index->reader)
+			      : mdb_txn_begin(index->env, NULL, MDB_RDONLY, &index->reader);
 	index->reading = r == 0;
 	return r;
 }
@@ -372,8 +374,8 @@ void index_release(struct index *index)
 }
 
 /* Call `fn` in a write transaction, and once more in a new index when the old one turns out to be damaged or full. */
-static int change(struct index *index, const char *act, int (*fn)(struct index *index, MDB_txn *txn, void *ctx), void *ctx,
-	struct error *err)
+static int change(struct index *index, const char *act, int (*fn)(struct index *index, MDB_txn *txn, void *ctx),
+	void *ctx, struct error *err)
 {
 	for (bool again = false;; again = true) {
 		index_release(index);
@@ -426,8 +428,8 @@ static bool key_belongs(MDB_val key, const struct digest *digest)
 	return key.mv_size == KEY_BYTES && memcmp(key.mv_data, digest->hash, DIGEST_HASH_BYTES) == 0;
 }
 
-int index_alternatives(struct index *index, const struct digest *key, struct index_record ret[INDEX_ALTERNATIVES], size_t *n_ret,
-	struct error *err)
+int index_alternatives(struct index *index, const struct digest *key, struct index_record ret[INDEX_ALTERNATIVES],
+	size_t *n_ret, struct error *err)
 {
 	*n_ret = 0;
 	MDB_cursor *cursor;
@@ -490,7 +492,8 @@ static int add_alternative(struct index *index, MDB_txn *txn, void *ctx)
 	if (r != 0 && r != MDB_NOTFOUND)
 		return r;
 	make_key(key, a->key, number);
-	return put_sealed(txn, index->databases[ALTERNATIVES], slice_of(key, sizeof(key)), slice_of(&a->identity, IDENTITY_BYTES), a->body);
+	return put_sealed(txn, index->databases[ALTERNATIVES], slice_of(key, sizeof(key)),
+		slice_of(&a->identity, IDENTITY_BYTES), a->body);
 }
 
 int index_add(struct index *index, const struct digest *key, uint64_t identity, struct slice body, struct error *err)
@@ -526,7 +529,8 @@ int index_remove(struct index *index, const struct digest *key, struct error *er
 
 /* Notes */
 
-int index_note_get(struct index *index, const struct digest *key, struct arena *arena, struct slice *ret, struct error *err)
+int index_note_get(
+	struct index *index, const struct digest *key, struct arena *arena, struct slice *ret, struct error *err)
 {
 	MDB_val k = slice_val(digest_slice(key)), v;
 	int r = index->env ? begin_reading(index) : MDB_PANIC;

@@ -1,5 +1,5 @@
-/* Key 1: everything that names a unit before its inputs are known. Fields are added with a tag and a length each, so that no
- * two different sequences collide. */
+/* Key 1: everything that names a unit before its inputs are known. Fields are added with a tag and a length each, so
+ * that no two different sequences collide. */
 #pragma once
 
 #include <stdint.h>

@@ -91,7 +91,7 @@ static const char *take_path(struct reader *r, struct slice before, struct arena
 	uint64_t shared = take_integer(r), other = take_integer(r);
 	struct slice rest = take_bytes(r, other);
 	if (r->malformed || shared > before.len || shared + other > PATH_LIMIT || shared + other == 0 ||
-	    (rest.len && memchr(rest.ptr, '\0', rest.len)))
+		(rest.len && memchr(rest.ptr, '\0', rest.len)))
 		return NULL;
 	char *path = arena_alloc(arena, shared + other + 1);
 	if (shared)
@@ -129,7 +129,7 @@ int manifest_decode(struct slice bytes, struct arena *arena, struct manifest *re
 				memcpy(l->digest.hash, hash.ptr, DIGEST_HASH_BYTES);
 		}
 		if (r.malformed || l->kind < LOOKUP_ABSENT || l->kind >= LOOKUP_SPECIAL || l->digest.size_bytes < 0 ||
-		    (i > 0 && strcmp(v[i - 1].path, path) > 0))
+			(i > 0 && strcmp(v[i - 1].path, path) > 0))
 			return error_set(err, 0, "malformed manifest");
 		before = slice_str(path);
 	}
@@ -145,7 +145,7 @@ void manifest_print(const struct manifest *manifest, struct buf *ret)
 		const struct lookup *l = &manifest->lookups.v[i];
 		char hex[DIGEST_HEX_CHARS + 1];
 		digest_hex(&l->digest, hex);
-		buf_printf(ret, "%-9s %.16s %s\n", lookup_kind_name(l->kind), l->digest.size_bytes || l->kind == LOOKUP_FILE ? hex : "-",
-			l->path);
+		buf_printf(ret, "%-9s %.16s %s\n", lookup_kind_name(l->kind),
+			l->digest.size_bytes || l->kind == LOOKUP_FILE ? hex : "-", l->path);
 	}
 }

@@ -7,8 +7,8 @@
  *	integer number of look-ups, then each, in the order of their paths:
  *		byte    kind, plus 8 if a digest follows
  *		integer how many bytes the path shares with the one before it
- *		integer how many other bytes follow, then these; the path is absolute, at most 4095 bytes long, without NUL
- *		integer size and 32 bytes hash: the digest
+ *		integer how many other bytes follow, then these; the path is absolute, at most 4095 bytes long, without
+ *NUL integer size and 32 bytes hash: the digest
  *
  * No I/O here. */
 #pragma once
@@ -23,10 +23,12 @@ struct manifest {
 	struct lookups lookups;
 };
 
-/* Append the encoding. `lookups` are sorted by path. -1: a look-up can't be kept: it is SPECIAL, or its path is not absolute or too long. */
+/* Append the encoding. `lookups` are sorted by path. -1: a look-up can't be kept: it is SPECIAL, or its path is not
+ * absolute or too long. */
 int manifest_encode(const struct manifest *manifest, struct buf *ret, struct error *err);
 
-/* Decode all of `bytes`. Paths go to `arena`, the result points into `bytes`. -1: malformed; SPECIAL look-ups are, too. */
+/* Decode all of `bytes`. Paths go to `arena`, the result points into `bytes`. -1: malformed; SPECIAL look-ups are, too.
+ */
 int manifest_decode(struct slice bytes, struct arena *arena, struct manifest *ret, struct error *err);
 
 /* Append one line per look-up, fit to read: kind, digest, path. */

@@ -3,10 +3,10 @@
 #include "wire/reapi.pb-c.h"
 
 /* The facts beside the ActionResult, by type_url. */
-#define FACT_ABSENT "llama/absent-output"      /* a label */
-#define FACT_MESSAGES "llama/messages-kind"    /* a digest: 32 bytes hash, 8 bytes size, little-endian */
-#define FACT_TARGETS "llama/depfile-targets"   /* text */
-#define FACT_ALIASES "llama/alias-signature"   /* a digest */
+#define FACT_ABSENT   "llama/absent-output"   /* a label */
+#define FACT_MESSAGES "llama/messages-kind"   /* a digest: 32 bytes hash, 8 bytes size, little-endian */
+#define FACT_TARGETS  "llama/depfile-targets" /* text */
+#define FACT_ALIASES  "llama/alias-signature" /* a digest */
 
 enum { FACT_DIGEST_BYTES = DIGEST_HASH_BYTES + 8 };
 
@@ -48,8 +48,8 @@ void result_encode(const struct cache_result *result, struct buf *ret)
 	for (size_t i = 0; i < result->n_outputs; i++) {
 		const struct cache_output *output = &result->outputs[i];
 		if (output->absent) {
-			metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] =
-				fact(&arena, FACT_ABSENT, slice_str(output->label));
+			metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] = fact(
+				&arena, FACT_ABSENT, slice_str(output->label));
 			continue;
 		}
 		Reapi__OutputFile *file = arena_alloc(&arena, sizeof(*file));
@@ -59,12 +59,12 @@ void result_encode(const struct cache_result *result, struct buf *ret)
 		file->is_executable = output->executable;
 		message.output_files[message.n_output_files++] = file;
 	}
-	metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] =
-		digest_fact(&arena, FACT_MESSAGES, &result->messages_kind);
-	metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] =
-		fact(&arena, FACT_TARGETS, slice_str(result->depfile_targets));
-	metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] =
-		digest_fact(&arena, FACT_ALIASES, &result->alias_signature);
+	metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] = digest_fact(
+		&arena, FACT_MESSAGES, &result->messages_kind);
+	metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] = fact(
+		&arena, FACT_TARGETS, slice_str(result->depfile_targets));
+	metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] = digest_fact(
+		&arena, FACT_ALIASES, &result->alias_signature);
 	message.exit_code = result->exit_code;
 	message.stdout_digest = digest_message(&arena, &result->out);
 	message.stderr_digest = digest_message(&arena, &result->err);
@@ -107,13 +107,16 @@ static int parse_digest_fact(struct slice value, struct digest *ret)
 int result_decode(struct slice bytes, struct arena *arena, struct cache_result *ret, struct error *err)
 {
 	ProtobufCAllocator allocator = { allocate, release, arena };
-	const Reapi__ActionResult *message = reapi__action_result__unpack(&allocator, bytes.len, (const uint8_t *)bytes.ptr);
+	const Reapi__ActionResult *message = reapi__action_result__unpack(
+		&allocator, bytes.len, (const uint8_t *)bytes.ptr);
 	if (!message || !message->execution_metadata)
 		return error_set(err, 0, "malformed result");
 	const Reapi__ExecutedActionMetadata *metadata = message->execution_metadata;
 	struct cache_result result = { .exit_code = message->exit_code };
-	result.outputs = arena_array(arena, struct cache_output, message->n_output_files + metadata->n_auxiliary_metadata);
-	if (parse_digest(message->stdout_digest, &result.out) < 0 || parse_digest(message->stderr_digest, &result.err) < 0)
+	result.outputs = arena_array(
+		arena, struct cache_output, message->n_output_files + metadata->n_auxiliary_metadata);
+	if (parse_digest(message->stdout_digest, &result.out) < 0 ||
+		parse_digest(message->stderr_digest, &result.err) < 0)
 		return error_set(err, 0, "malformed messages in result");
 	for (size_t i = 0; i < message->n_output_files; i++) {
 		const Reapi__OutputFile *file = message->output_files[i];
@@ -127,8 +130,9 @@ int result_decode(struct slice bytes, struct arena *arena, struct cache_result *
 		const Reapi__Any *any = metadata->auxiliary_metadata[i];
 		struct slice value = slice_of(any->value.data, any->value.len);
 		if (strcmp(any->type_url, FACT_ABSENT) == 0) {
-			result.outputs[result.n_outputs++] =
-				(struct cache_output){ .label = arena_strndup(arena, value.ptr, value.len), .absent = true };
+			result.outputs[result.n_outputs++] = (struct cache_output){
+				.label = arena_strndup(arena, value.ptr, value.len), .absent = true
+			};
 		} else if (strcmp(any->type_url, FACT_MESSAGES) == 0) {
 			has_messages = parse_digest_fact(value, &result.messages_kind) == 0;
 		} else if (strcmp(any->type_url, FACT_TARGETS) == 0) {

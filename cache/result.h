@@ -1,6 +1,6 @@
-/* A result as bytes: a protobuf message that is an REAPI ActionResult — output_files whose paths are the labels, exit_code,
- * stdout_digest, stderr_digest — with what only we need besides in execution_metadata.auxiliary_metadata, one Any per fact, whose type_url
- * begins with "llama/". Every reader of ActionResults understands it. No I/O here. */
+/* A result as bytes: a protobuf message that is an REAPI ActionResult — output_files whose paths are the labels,
+ * exit_code, stdout_digest, stderr_digest — with what only we need besides in execution_metadata.auxiliary_metadata,
+ * one Any per fact, whose type_url begins with "llama/". Every reader of ActionResults understands it. No I/O here. */
 #pragma once
 
 #include "base/arena.h"

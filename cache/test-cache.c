@@ -52,7 +52,8 @@ static void look_up(struct fixture *f, size_t n, ...)
 	va_start(paths, n);
 	f->lookups.n = n;
 	for (size_t i = 0; i < n; i++) {
-		f->v[i] = (struct lookup){ .path = scratch_path(f->scratch, va_arg(paths, const char *)), .kind = LOOKUP_FILE };
+		f->v[i] = (struct lookup){ .path = scratch_path(f->scratch, va_arg(paths, const char *)),
+			.kind = LOOKUP_FILE };
 		assert_int_equal(view_observe(f->view, view_arrive(f->view), &f->v[i], NULL), 0);
 	}
 	va_end(paths);
@@ -63,7 +64,10 @@ static void look_up(struct fixture *f, size_t n, ...)
 static int put(struct fixture *f, const char *object, const char *messages, const struct digest *kind)
 {
 	struct cache_output output = { .label = "0", .digest = digest_of(slice_str(object)) };
-	struct cache_result result = { .outputs = &output, .n_outputs = 1, .err = digest_of(slice_str(messages)), .messages_kind = *kind,
+	struct cache_result result = { .outputs = &output,
+		.n_outputs = 1,
+		.err = digest_of(slice_str(messages)),
+		.messages_kind = *kind,
 		.depfile_targets = "a.o" };
 	view_alias_signature(f->view, view_arrive(f->view), &f->lookups, &result.alias_signature);
 	return cache_put(f->cache, &f->key, &f->lookups, &result, NULL);
@@ -75,7 +79,8 @@ enum { MISS = -1 };
 static int get(struct fixture *f, const struct digest *kind, struct cache_why *why)
 {
 	struct cache_result result;
-	int r = cache_get(f->cache, f->view, view_arrive(f->view), &f->key, kind, &f->scratch->arena, &result, why, NULL);
+	int r = cache_get(
+		f->cache, f->view, view_arrive(f->view), &f->key, kind, &f->scratch->arena, &result, why, NULL);
 	assert_true(r == 0 || r == CACHE_MISS);
 	return r == 0 ? (int)result.outputs[0].digest.size_bytes : MISS;
 }

@@ -41,7 +41,8 @@ static const char *bodies(struct scratch *s, struct index *index, int key)
 	const char *all = "";
 	for (size_t i = 0; i < n; i++)
 		if (index_record_is_whole(&records[i]))
-			all = arena_printf(&s->arena, "%s%s%.*s", all, *all ? "," : "", (int)records[i].body.len, records[i].body.ptr);
+			all = arena_printf(&s->arena, "%s%s%.*s", all, *all ? "," : "", (int)records[i].body.len,
+				records[i].body.ptr);
 	index_release(index);
 	return all;
 }

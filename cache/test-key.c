@@ -26,7 +26,11 @@ static void key__bytes_cannot_move_between_fields(void **state)
 {
 	struct digest base = two("x", "12", "y", "3");
 	struct digest others[] = {
-		two("x", "1", "y", "23"), two("x1", "2", "y", "3"), two("x", "12y", "", "3"), two("y", "3", "x", "12"), two("x", "12", "y", ""),
+		two("x", "1", "y", "23"),
+		two("x1", "2", "y", "3"),
+		two("x", "12y", "", "3"),
+		two("y", "3", "x", "12"),
+		two("x", "12", "y", ""),
 	};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		assert_false(digest_equal(&base, &others[i]));

@@ -78,12 +78,12 @@ static void manifest__every_truncation_is_malformed(void **state)
 static void manifest__unsafe_paths_are_malformed(void **state)
 {
 	static const struct slice bad[] = {
-		{ "\1\0\1\1\0\1x", 7 },                 /* not absolute */
-		{ "\1\0\1\1\0\3/a\0", 9 },              /* NUL */
-		{ "\1\0\1\1\1\1/", 7 },                 /* shares with nothing */
-		{ "\1\0\2\1\0\2/b\1\0\2/a", 12 },       /* unsorted */
-		{ "\1\0\1\6\0\2/a", 8 },                /* special */
-		{ "\2\0\0", 3 },                        /* another format */
+		{ "\1\0\1\1\0\1x", 7 },		  /* not absolute */
+		{ "\1\0\1\1\0\3/a\0", 9 },	  /* NUL */
+		{ "\1\0\1\1\1\1/", 7 },		  /* shares with nothing */
+		{ "\1\0\2\1\0\2/b\1\0\2/a", 12 }, /* unsorted */
+		{ "\1\0\1\6\0\2/a", 8 },	  /* special */
+		{ "\2\0\0", 3 },		  /* another format */
 		{ "\1\0\1\1\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f/", 16 },
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

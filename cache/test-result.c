@@ -12,7 +12,9 @@ static struct cache_output outputs[3];
 
 static struct cache_result sample(void)
 {
-	outputs[0] = (struct cache_output){ .label = "0", .digest = digest_of(slice_str("object")), .executable = true };
+	outputs[0] = (struct cache_output){
+		.label = "0", .digest = digest_of(slice_str("object")), .executable = true
+	};
 	outputs[1] = (struct cache_output){ .label = "1", .digest = digest_of(slice_str("depfile")) };
 	outputs[2] = (struct cache_output){ .label = "2", .absent = true };
 	return (struct cache_result){

@@ -12,7 +12,7 @@
 
 struct seen {
 	struct digest digest; /* its hash is the key in the map */
-	char *path;           /* owned */
+	char *path;	      /* owned */
 };
 
 struct home {

@@ -1,5 +1,5 @@
-/* A blob store that serves files from where they are at home: by the path each digest was last seen at, verified while it is read. A file
- * that changed is a miss. Thread-safe. It takes no blobs: store_put() fails. */
+/* A blob store that serves files from where they are at home: by the path each digest was last seen at, verified while
+ * it is read. A file that changed is a miss. Thread-safe. It takes no blobs: store_put() fails. */
 #pragma once
 
 #include "store/store.h"

@@ -34,7 +34,8 @@ struct digest links_digest(const char *path, links_target_fn *target_of, void *c
 			continue;
 		if (++n_links > LINKS_LIMIT)
 			break;
-		/* What is left always ends with what is left of `path`: the first link with nothing behind it is its last component. */
+		/* What is left always ends with what is left of `path`: the first link with nothing behind it is its
+		 * last component. */
 		if (!own && rest[strspn(rest, "/")] == '\0')
 			own = arena_strdup(&arena, target);
 		rest = arena_printf(&arena, "%s/%s", target, rest);

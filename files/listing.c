@@ -46,8 +46,8 @@ static bool file_system_stamps_directories(int fd)
 	}
 }
 
-/* Whether the directory also answers to a listed name whose case was changed, as ext4 and tmpfs may per directory, XFS per
- * file system. Directories without a letter in any name pass: they have no other case to be found under. */
+/* Whether the directory also answers to a listed name whose case was changed, as ext4 and tmpfs may per directory, XFS
+ * per file system. Directories without a letter in any name pass: they have no other case to be found under. */
 static bool folds_case(int fd, const struct listing *listing)
 {
 	size_t at = 0;

@@ -33,7 +33,8 @@ struct snapshot {
 	struct store *home; /* borrowed, or NULL */
 	struct tree *tree;
 	struct map inodes; /* dev, ino → struct inode */
-	/* The ways found for the request `ways_since`, so that a request's many paths in one directory walk there once. */
+	/* The ways found for the request `ways_since`, so that a request's many paths in one directory walk there once.
+	 */
 	struct map ways;
 	uint64_t ways_since;
 };
@@ -108,7 +109,8 @@ enum claim {
 };
 
 /* Enter the file into `inodes`. Whether it may be in the tree under `path`. */
-static bool claim_inode(struct snapshot *snapshot, uint64_t since, const char *path, const struct view_info *info, enum claim claim)
+static bool claim_inode(
+	struct snapshot *snapshot, uint64_t since, const char *path, const struct view_info *info, enum claim claim)
 {
 	if (claim == CLAIM_NAME)
 		return true;
@@ -175,9 +177,11 @@ static int add_directory(struct snapshot *snapshot, const char *path, const stru
 /* What the walk met at its end; positive outcomes of walk(). */
 enum { WALK_ABSENT = 16, WALK_FILE };
 
-/* Walk `path` from the directory whose physical path is in `done` ("" for the root), which is in the tree. 0: `done` is the physical
- * directory that the path led to; or WALK_…, a snapshot_outcome or -1, and `done` is the physical path where the walk ended. */
-static int walk(struct snapshot *snapshot, uint64_t since, struct buf *done, const char *path, enum claim claim, struct error *err)
+/* Walk `path` from the directory whose physical path is in `done` ("" for the root), which is in the tree. 0: `done` is
+ * the physical directory that the path led to; or WALK_…, a snapshot_outcome or -1, and `done` is the physical path
+ * where the walk ended. */
+static int walk(struct snapshot *snapshot, uint64_t since, struct buf *done, const char *path, enum claim claim,
+	struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const char *rest = path;
@@ -234,7 +238,8 @@ static int walk(struct snapshot *snapshot, uint64_t since, struct buf *done, con
 }
 
 /* Walk `path` by way of its directory part, where many paths of a request meet. Results as walk(). */
-static int walk_known_way(struct snapshot *snapshot, uint64_t since, struct buf *done, const char *path, enum claim claim, struct error *err)
+static int walk_known_way(struct snapshot *snapshot, uint64_t since, struct buf *done, const char *path,
+	enum claim claim, struct error *err)
 {
 	assert(path[0] == '/');
 	if (snapshot->ways_since != since) {
@@ -295,7 +300,8 @@ static void collect_child(void *ctx, const struct tree_entry *entry)
 	map_put(&collection->paths, slice_str(path), path);
 }
 
-static int add_name(struct snapshot *snapshot, uint64_t since, const char *path, enum view_name_type type, struct error *err)
+static int add_name(
+	struct snapshot *snapshot, uint64_t since, const char *path, enum view_name_type type, struct error *err)
 {
 	_cleanup_buf_ struct buf done = { 0 };
 	const char *target;
@@ -357,7 +363,7 @@ static void collect_if_changed(void *ctx, const char *path, const struct tree_en
 	switch (entry->kind) {
 	case TREE_FILE:
 		if (info.kind == VIEW_FILE && info.identity.mtime_ns == entry->mtime_ns &&
-		    info.identity.size == entry->digest.size_bytes)
+			info.identity.size == entry->digest.size_bytes)
 			return;
 		break;
 	case TREE_DIRECTORY:

@@ -25,9 +25,9 @@ static const char *target_in_tree(void *ctx, const char *path)
 	return entry && entry->kind == TREE_SYMLINK ? entry->target : NULL;
 }
 
-/* The entry that `path` leads to, symlinks followed (the last component only if `follow_last`), and its physical path in `done`;
- * NULL when there is none. The root has no
- * entry of its own worth asking for: it is a directory and never changes. */
+/* The entry that `path` leads to, symlinks followed (the last component only if `follow_last`), and its physical path
+ * in `done`; NULL when there is none. The root has no entry of its own worth asking for: it is a directory and never
+ * changes. */
 static const struct tree_entry *follow(struct asking *asking, const char *path, bool follow_last, struct buf *done)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;

@@ -1,5 +1,5 @@
-/* A scratch directory for the tests of files/ and cache/: it is left and removed by the teardown. Paths given to these functions are
- * relative to it; scratch_path() makes them absolute. Everything that fails ends the test. */
+/* A scratch directory for the tests of files/ and cache/: it is left and removed by the teardown. Paths given to these
+ * functions are relative to it; scratch_path() makes them absolute. Everything that fails ends the test. */
 #pragma once
 
 #include <setjmp.h>

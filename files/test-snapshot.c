@@ -174,7 +174,8 @@ static void snapshot__a_listed_directory_has_exactly_its_names(void **state)
 	assert_int_equal(snapshot_add_listing(f->snapshot, view_arrive(f->view), d, NULL), 0);
 	assert_null(entry(f, "d/file"));
 	assert_non_null(entry(f, "d/sub/inner"));
-	assert_int_equal(snapshot_add_listing(f->snapshot, view_arrive(f->view), scratch_path(f->scratch, "none"), NULL), 0);
+	assert_int_equal(
+		snapshot_add_listing(f->snapshot, view_arrive(f->view), scratch_path(f->scratch, "none"), NULL), 0);
 }
 
 static void snapshot__refreshing_finds_every_change(void **state)
@@ -277,7 +278,8 @@ static const char *random_path(struct scratch *s, bool dotdot)
 	static const char *const names[] = { "a", "b", "c", ".." };
 	const char *path = "";
 	for (long n = random() % 4; n >= 0; n--)
-		path = arena_printf(&s->arena, "%s%s%s", path, *path ? "/" : "", names[random() % (dotdot && *path ? 4 : 3)]);
+		path = arena_printf(
+			&s->arena, "%s%s%s", path, *path ? "/" : "", names[random() % (dotdot && *path ? 4 : 3)]);
 	return path;
 }
 
@@ -290,7 +292,8 @@ static void assert_same_answers(struct fixture *f, uint64_t since, const char *p
 		assert_int_equal(view_observe(f->view, since, &home, NULL), 0);
 		assert_int_equal(snapshot_answer(f->snapshot, UINT64_MAX, &tree), 0);
 		if (home.kind != tree.kind || !digest_equal(&home.digest, &tree.digest))
-			fail_msg("%s: %s at home, %s in the tree", path, lookup_kind_name(home.kind), lookup_kind_name(tree.kind));
+			fail_msg("%s: %s at home, %s in the tree", path, lookup_kind_name(home.kind),
+				lookup_kind_name(tree.kind));
 	}
 }
 

@@ -15,23 +15,24 @@
 
 enum {
 	RACY_NS = 2000000000,
-	/* In a directory that changed just now, a request asks so many names one by one, and a quarter of its names more,
-	 * before it has the directory listed. */
+	/* In a directory that changed just now, a request asks so many names one by one, and a quarter of its names
+	 * more, before it has the directory listed. */
 	ASKED_BEFORE_LISTING = 32,
-	/* Everything is forgotten when there are more paths or contents than this (some 100 MB): it costs each request that
-	 * comes afterwards a few hundred stats, once. */
+	/* Everything is forgotten when there are more paths or contents than this (some 100 MB): it costs each request
+	 * that comes afterwards a few hundred stats, once. */
 	ENTRIES_LIMIT = 250000,
 };
 
-/* What stood at one path. A count in `…_at` is that of the requests that had arrived when the answer was taken from the file
- * system: it serves those, and no later one. 0 = never. */
+/* What stood at one path. A count in `…_at` is that of the requests that had arrived when the answer was taken from the
+ * file system: it serves those, and no later one. 0 = never. */
 struct entry {
 	uint64_t followed_at, seen_at, digested_at;
-	uint64_t straight_at; /* no component of the path was a symlink */
+	uint64_t straight_at;	   /* no component of the path was a symlink */
 	struct view_info followed; /* through symlinks */
-	struct view_info seen;     /* itself */
+	struct view_info seen;	   /* itself */
 	/* The digest of the file that had `digest_identity`. */
-	bool digest_kept; /* it may be used for as long as that identity lasts, else only for requests up to digested_at */
+	bool digest_kept; /* it may be used for as long as that identity lasts, else only for requests up to digested_at
+			   */
 	struct digest digest;
 	struct view_identity digest_identity;
 	struct directory *directory; /* of its inode, once it was asked for a name */
@@ -51,22 +52,22 @@ struct directory {
 	} key;
 	struct listing listing;
 	struct view_identity identity; /* when the listing was read */
-	uint64_t read_at;              /* 0 = there is no listing */
-	bool kept;                     /* it may be used for as long as the identity lasts, else only for requests up to read_at */
-	bool hopeless;                 /* not worth listing to learn of absences: too long, unreadable, untrusted */
+	uint64_t read_at;	       /* 0 = there is no listing */
+	bool kept;     /* it may be used for as long as the identity lasts, else only for requests up to read_at */
+	bool hopeless; /* not worth listing to learn of absences: too long, unreadable, untrusted */
 	bool digested;
 	struct digest digest; /* of the listing */
-	uint64_t asked_for; /* the request that last asked for a name while there was no valid listing, */
-	size_t asked;       /* how many it asked, */
-	size_t names;       /* and how many names there were when last listed */
+	uint64_t asked_for;   /* the request that last asked for a name while there was no valid listing, */
+	size_t asked;	      /* how many it asked, */
+	size_t names;	      /* and how many names there were when last listed */
 };
 
 struct view {
 	uint64_t arrived;
-	struct map entries;     /* path → struct entry */
-	struct map contents;    /* struct view_identity → struct content */
+	struct map entries;	/* path → struct entry */
+	struct map contents;	/* struct view_identity → struct content */
 	struct map directories; /* dev, ino → struct directory */
-	struct buf target;      /* of the last symlink read */
+	struct buf target;	/* of the last symlink read */
 	int64_t (*now_ns)(void);
 	struct view_counters counters;
 };
@@ -242,7 +243,8 @@ static void keep_content(struct view *view, const struct view_identity *identity
 
 static int hash_file(struct view *view, struct entry *e, struct error *err)
 {
-	/* It was a regular file a moment ago; should it be a FIFO or a terminal now, don't wait for it nor take it over. */
+	/* It was a regular file a moment ago; should it be a FIFO or a terminal now, don't wait for it nor take it
+	 * over. */
 	_cleanup_close_ int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return error_set(err, errno, "cannot open %s", e->path);
@@ -290,7 +292,8 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 	return 0;
 }
 
-int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret, struct error *err)
+int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret,
+	struct error *err)
 {
 	struct entry *e = get_entry(view, slice_str(path));
 	int r = entry_digest(view, since, e, err);
@@ -401,7 +404,8 @@ static int entry_listing(struct view *view, uint64_t since, struct entry *e, str
 	return 0;
 }
 
-static int entry_listing_digest(struct view *view, uint64_t since, struct entry *e, struct digest *ret, struct error *err)
+static int entry_listing_digest(
+	struct view *view, uint64_t since, struct entry *e, struct digest *ret, struct error *err)
 {
 	struct directory *d;
 	int r = entry_listing(view, since, e, &d, err);
@@ -415,8 +419,8 @@ static int entry_listing_digest(struct view *view, uint64_t since, struct entry 
 	return 0;
 }
 
-int view_names(struct view *view, uint64_t since, const char *path, struct arena *arena, struct view_name **ret, size_t *n_ret,
-	struct error *err)
+int view_names(struct view *view, uint64_t since, const char *path, struct arena *arena, struct view_name **ret,
+	size_t *n_ret, struct error *err)
 {
 	struct directory *d;
 	int r = entry_listing(view, since, get_entry(view, slice_str(path)), &d, err);
@@ -434,7 +438,8 @@ int view_names(struct view *view, uint64_t since, const char *path, struct arena
 
 static struct entry *examine_directory(struct view *view, uint64_t since, struct slice path);
 
-/* Whether it is certain, without asking for the name itself, that `name` is not in the directory `e`, which was examined. */
+/* Whether it is certain, without asking for the name itself, that `name` is not in the directory `e`, which was
+ * examined. */
 static bool directory_lacks(struct view *view, uint64_t since, struct entry *e, struct slice name)
 {
 	switch (e->followed.kind) {
@@ -546,7 +551,8 @@ static int observe_link(struct view *view, uint64_t since, struct lookup *lookup
 	return 0;
 }
 
-static int observe_what_is_there(struct view *view, uint64_t since, struct lookup *lookup, struct entry *e, struct error *err)
+static int observe_what_is_there(
+	struct view *view, uint64_t since, struct lookup *lookup, struct entry *e, struct error *err)
 {
 	struct error reason = { 0 };
 	int r;
@@ -602,12 +608,14 @@ static bool is_confirmed(struct view *view, uint64_t since, const struct lookup 
 	switch (lookup->kind) {
 	case LOOKUP_FILE:
 		/* Another size is another content: no need to read it. */
-		return examine(view, since, e, true)->kind == VIEW_FILE && e->followed.identity.size == lookup->digest.size_bytes &&
+		return examine(view, since, e, true)->kind == VIEW_FILE &&
+		       e->followed.identity.size == lookup->digest.size_bytes &&
 		       entry_digest(view, since, e, NULL) == 0 && digest_equal(&e->digest, &lookup->digest);
 	case LOOKUP_DIRECTORY:
 		return examine(view, since, e, true)->kind == VIEW_DIRECTORY;
 	case LOOKUP_LISTING:
-		return entry_listing_digest(view, since, e, &now.digest, NULL) == 0 && digest_equal(&now.digest, &lookup->digest);
+		return entry_listing_digest(view, since, e, &now.digest, NULL) == 0 &&
+		       digest_equal(&now.digest, &lookup->digest);
 	case LOOKUP_LINK:
 		return observe_link(view, since, &now, e) == 0 && now.kind == LOOKUP_LINK &&
 		       digest_equal(&now.digest, &lookup->digest);
@@ -633,8 +641,8 @@ int view_check(struct view *view, uint64_t since, const struct lookups *lookups,
 	return 0;
 }
 
-/* Whether `path`, a directory or symlink on the way to an input, was made, renamed or retargeted since. A directory whose
- * names changed has mtime and ctime of the same moment; one that was renamed has only a new ctime. */
+/* Whether `path`, a directory or symlink on the way to an input, was made, renamed or retargeted since. A directory
+ * whose names changed has mtime and ctime of the same moment; one that was renamed has only a new ctime. */
 static bool way_is_newer(struct view *view, uint64_t since, struct slice path, int64_t since_ns)
 {
 	const struct view_info *info = examine(view, since, get_entry(view, path), false);
@@ -691,7 +699,7 @@ static bool shares_second(const struct view_info *a, const struct view_info *b)
 void view_alias_signature(struct view *view, uint64_t since, const struct lookups *lookups, struct digest *ret)
 {
 	struct twin {
-		size_t at;          /* in lookups */
+		size_t at;	    /* in lookups */
 		struct twin *first; /* with this content */
 		struct twin *next;  /* with this content, or NULL */
 		struct twin *last;  /* of a first: where the chain ends */

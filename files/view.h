@@ -1,16 +1,17 @@
 /* The file view: what this user's file system holds, asked as seldom as is safe.
  *
- * How it works. Every question is answered by a fresh stat, or by a stat made after the asking request had arrived: view_arrive()
- * counts requests up, an entry remembers the count at which it was last examined, and serves only requests that had arrived by then. Content
- * digests are kept by stat identity (dev, inode, size, mtime, ctime). The racy rule: a digest (or listing) computed when the file's mtime or ctime lay
- * less than 2 s (coarse clocks, network file systems) before the reading is used for the requests at hand and never kept.
- * Absent names are answered from directory listings, kept by the directory's own stat identity with the same rule; a directory
- * that was absent is answered by its nearest existing ancestor. Where a listing would be worth little (the directory
- * changed within the last 2 s, as a build directory does all the time; it is huge; its file system hides or folds names) the
- * names themselves are asked for. No inotify: it is blind to writes through hard links and mmap.
+ * How it works. Every question is answered by a fresh stat, or by a stat made after the asking request had arrived:
+ * view_arrive() counts requests up, an entry remembers the count at which it was last examined, and serves only
+ * requests that had arrived by then. Content digests are kept by stat identity (dev, inode, size, mtime, ctime). The
+ * racy rule: a digest (or listing) computed when the file's mtime or ctime lay less than 2 s (coarse clocks, network
+ * file systems) before the reading is used for the requests at hand and never kept. Absent names are answered from
+ * directory listings, kept by the directory's own stat identity with the same rule; a directory that was absent is
+ * answered by its nearest existing ancestor. Where a listing would be worth little (the directory changed within the
+ * last 2 s, as a build directory does all the time; it is huge; its file system hides or folds names) the names
+ * themselves are asked for. No inotify: it is blind to writes through hard links and mmap.
  *
- * Paths are absolute and squeezed; `..` and symlinks in them mean what they mean to the kernel. Everything is known by the
- * path as it was asked, so two spellings of one file are two questions, but share one digest.
+ * Paths are absolute and squeezed; `..` and symlinks in them mean what they mean to the kernel. Everything is known by
+ * the path as it was asked, so two spellings of one file are two questions, but share one digest.
  *
  * Owned by the loop thread; hashing happens in the caller's thread. */
 #pragma once
@@ -28,8 +29,8 @@ struct view;
 struct view *view_new(void);
 void view_free(struct view *view);
 
-/* A request has arrived; the returned count is its `since` in every question below. Whoever needs to know how things are *now*,
- * for instance after a job has run, arrives anew. */
+/* A request has arrived; the returned count is its `since` in every question below. Whoever needs to know how things
+ * are *now*, for instance after a job has run, arrives anew. */
 uint64_t view_arrive(struct view *view);
 
 struct view_identity {
@@ -52,9 +53,10 @@ struct view_info view_stat(struct view *view, uint64_t since, const char *path, 
 /* Positive outcomes of the functions below. */
 enum view_outcome { VIEW_NOT_A_FILE = 1, VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAMES };
 
-/* Digest of the regular file `path`, symlinks followed. VIEW_NOT_A_FILE; -1: could not be read (`err->code` says why), or it
- * changed while being read. `info_ret` (NULL allowed) is the file that was read. */
-int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret, struct error *err);
+/* Digest of the regular file `path`, symlinks followed. VIEW_NOT_A_FILE; -1: could not be read (`err->code` says why),
+ * or it changed while being read. `info_ret` (NULL allowed) is the file that was read. */
+int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret,
+	struct error *err);
 
 /* Target of a symlink, valid until the next call on the view; NULL when `path` is no symlink. */
 const char *view_readlink(struct view *view, uint64_t since, const char *path);
@@ -66,30 +68,33 @@ struct view_name {
 	enum view_name_type type;
 };
 
-/* The names in the directory `path`, sorted, without "." and "..", in `arena`. VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAMES, or
- * -1: could not be read. The digest of a listing (LOOKUP_LISTING) is that of a type character, a space, the name and a NUL for each. */
-int view_names(struct view *view, uint64_t since, const char *path, struct arena *arena, struct view_name **ret, size_t *n_ret,
-	struct error *err);
+/* The names in the directory `path`, sorted, without "." and "..", in `arena`. VIEW_NOT_A_DIRECTORY,
+ * VIEW_TOO_MANY_NAMES, or -1: could not be read. The digest of a listing (LOOKUP_LISTING) is that of a type character,
+ * a space, the name and a NUL for each. */
+int view_names(struct view *view, uint64_t since, const char *path, struct arena *arena, struct view_name **ret,
+	size_t *n_ret, struct error *err);
 
-/* What a process would be told now: fills kind and digest from the file system for `lookup->path`, given the kind that was asked
- * (FILE/DIRECTORY/ABSENT/SPECIAL are one question — "what is there?" —, LISTING and LINK are their own; where no directory
- * or nothing at all is there, these two become what is). A file or directory that this user can't read is SPECIAL.
- * -1: a file could not be read or changed while being read. */
+/* What a process would be told now: fills kind and digest from the file system for `lookup->path`, given the kind that
+ * was asked (FILE/DIRECTORY/ABSENT/SPECIAL are one question — "what is there?" —, LISTING and LINK are their own; where
+ * no directory or nothing at all is there, these two become what is). A file or directory that this user can't read is
+ * SPECIAL. -1: a file could not be read or changed while being read. */
 int view_observe(struct view *view, uint64_t since, struct lookup *lookup, struct error *err);
 
-/* Whether every look-up of the list is answered now exactly as it says. 0 = yes; VIEW_DIFFERS with the index of the first difference in
- * `at` (NULL allowed). Absences are asked of directories, not names. Unreadable = differs, SPECIAL always differs. */
+/* Whether every look-up of the list is answered now exactly as it says. 0 = yes; VIEW_DIFFERS with the index of the
+ * first difference in `at` (NULL allowed). Absences are asked of directories, not names. Unreadable = differs, SPECIAL
+ * always differs. */
 enum { VIEW_DIFFERS = 1 };
 int view_check(struct view *view, uint64_t since, const struct lookups *lookups, size_t *at);
 
-/* Whether any file or listed directory that the list found has an mtime or ctime at or after `since_ns` (CLOCK_REALTIME), or a directory
- * or symlink on the way to it was renamed or replaced since: an input that may have been edited while a job read it. For jobs
- * that ran in place. Names that merely appeared in or left a directory don't count: they are look-ups of their own. */
+/* Whether any file or listed directory that the list found has an mtime or ctime at or after `since_ns`
+ * (CLOCK_REALTIME), or a directory or symlink on the way to it was renamed or replaced since: an input that may have
+ * been edited while a job read it. For jobs that ran in place. Names that merely appeared in or left a directory don't
+ * count: they are look-ups of their own. */
 bool view_any_newer(struct view *view, uint64_t since, const struct lookups *lookups, int64_t since_ns);
 
-/* Inode and mtime equality are inputs: clang drops a second header that shares the inode, gcc one that shares mtime (in whole
- * seconds) and content (#pragma once, #import). A digest over the classes of equal inode and of equal mtime among the found files
- * that share content with another one; zero when there are none. `lookups` have their digests. */
+/* Inode and mtime equality are inputs: clang drops a second header that shares the inode, gcc one that shares mtime (in
+ * whole seconds) and content (#pragma once, #import). A digest over the classes of equal inode and of equal mtime among
+ * the found files that share content with another one; zero when there are none. `lookups` have their digests. */
 void view_alias_signature(struct view *view, uint64_t since, const struct lookups *lookups, struct digest *ret);
 
 /* Counters for statistics and tests. */
