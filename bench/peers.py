@@ -25,9 +25,9 @@ def cached_hit(name, meter, runs, unit, directory):
             server = newest("sccache")
         # ccache trusts only headers that are older than its run by a second or two; ours are. Twice: miss, then hit.
         measure.run(meter, 2, command, unit.cwd, environment)
-        before = measure.own_cpu_ms(server) if server else 0
+        before = measure.tree_cpu_ms(server) if server else 0
         cost = measure.run(meter, runs, command, unit.cwd, environment)
-        spent = (measure.own_cpu_ms(server) - before) / runs if server else 0
+        spent = (measure.tree_cpu_ms(server) - before) / runs if server else 0
         return cost.cpu_ms + spent, cost.wall_ms
     except subprocess.CalledProcessError as error:
         raise measure.Failure(f"its server did not start: {error.stderr.decode(errors='replace').strip()[-100:]}")
