@@ -59,8 +59,10 @@ static int lane_make_runner(struct lane *lane, struct error *err)
 	const struct lane_options *options = &lane->lanes->options;
 	bool sandbox = options->mode == RUNNER_NAMESPACES;
 	if (sandbox && !lane->opened) {
-		if (sync_target_open(&lane->target, lane->directory, runner_names, err) < 0)
+		if (sync_target_open(&lane->target, lane->directory, runner_names, err) < 0) {
+			sync_target_close(&lane->target);
 			return -1;
+		}
 		lane->opened = true;
 	}
 	if (!sandbox && file_make_dirs(lane->directory, 0700, err) < 0)
@@ -83,10 +85,11 @@ static int lane_make_runner(struct lane *lane, struct error *err)
 
 static void lane_drop_runner(struct lane *lane)
 {
+	struct runner *runner = lane->runner;
 	pthread_mutex_lock(&lane->lock);
-	runner_free(lane->runner);
 	lane->runner = NULL;
 	pthread_mutex_unlock(&lane->lock);
+	runner_free(runner); /* waits for its end: not under the lock, for which the loop may wait */
 }
 
 static int run_command(struct lane_op *op, struct run_result *ret, struct error *err)
@@ -108,6 +111,7 @@ static int run_command(struct lane_op *op, struct run_result *ret, struct error 
 		.redirects = redirects,
 		.n_redirects = n_redirects,
 		.timeout_ms = job->timeout_ms,
+		.cancelled = &op->cancelled,
 	};
 	if (runner_run(op->lane->runner, &command, ret, err) < 0)
 		return -1;
@@ -289,6 +293,8 @@ static int run_sandbox(struct lane_op *op, struct error *err)
 	}
 	if (outcome < 0)
 		return -1;
+	if (atomic_load(&op->cancelled))
+		return EXEC_CANCELLED;
 	if (sync_mark_dirty(target, err) < 0)
 		return -1;
 	struct run_result run = { 0 };
@@ -459,25 +465,31 @@ struct executor *lanes_new(uv_loop_t *loop, const struct lane_options *options, 
 
 	if (file_make_dirs(options->directory, 0700, err) < 0)
 		return NULL;
+	/* The physical path, because physical_in_root compares such. */
+	char *directory = realpath(options->directory, NULL);
+	if (!directory) {
+		error_set(err, errno, "cannot resolve %s", options->directory);
+		return NULL;
+	}
 	struct lanes *lanes = calloc(1, sizeof(*lanes));
 	if (!lanes)
 		abort();
 	lanes->executor.ops = options->mode == RUNNER_NAMESPACES ? &sandbox_ops : &inplace_ops;
 	lanes->loop = loop;
 	lanes->options = *options;
-	lanes->options.directory = strdup(options->directory);
+	lanes->options.directory = directory;
 	lanes->options.runner = strdup(options->runner);
 	lanes->options.interposer = strdup(options->interposer);
 	list_init(&lanes->waiting);
 	lanes->lanes = calloc(options->width, sizeof(*lanes->lanes));
-	if (!lanes->lanes)
+	if (!lanes->lanes || !lanes->options.runner || !lanes->options.interposer)
 		abort();
 	for (unsigned i = 0; i < options->width; i++) {
 		struct lane *lane = &lanes->lanes[i];
-		struct buf directory = { 0 };
-		buf_printf(&directory, "%s/%u", options->directory, i);
+		struct buf path = { 0 };
+		buf_printf(&path, "%s/%u", directory, i);
 		lane->lanes = lanes;
-		lane->directory = buf_take(&directory);
+		lane->directory = buf_take(&path);
 		pthread_mutex_init(&lane->lock, NULL);
 	}
 	if (lane_make_runner(&lanes->lanes[0], err) < 0) {

@@ -287,6 +287,16 @@ static int write_strings(struct runner *runner, const struct run_command *comman
 
 /* --- Running -------------------------------------------------------------------------------------------------------- */
 
+void runner_kill(struct runner *runner)
+{
+	struct runner_request request = { .op = RUNNER_KILL };
+	pthread_mutex_lock(&runner->lock);
+	/* That it can't be sent means that the runner is dead, and its command with it. */
+	if (runner->running)
+		(void)send_all(runner, slice_of(&request, sizeof(request)), NULL);
+	pthread_mutex_unlock(&runner->lock);
+}
+
 /* Hand the command over. Afterwards runner_kill() reaches it. */
 static int start_command(struct runner *runner, const struct run_command *command, const int fds[RUNNER_DESCRIPTORS],
 	struct error *err)
@@ -301,17 +311,10 @@ static int start_command(struct runner *runner, const struct run_command *comman
 		result = send_all(runner, buf_slice(&strings), err);
 	runner->running = result == 0;
 	pthread_mutex_unlock(&runner->lock);
+	/* Cancelled earlier: its kill found nothing running. Later: it finds the command. */
+	if (result == 0 && command->cancelled && atomic_load(command->cancelled))
+		runner_kill(runner);
 	return result;
-}
-
-void runner_kill(struct runner *runner)
-{
-	struct runner_request request = { .op = RUNNER_KILL };
-	pthread_mutex_lock(&runner->lock);
-	/* That it can't be sent means that the runner is dead, and its command with it. */
-	if (runner->running)
-		(void)send_all(runner, slice_of(&request, sizeof(request)), NULL);
-	pthread_mutex_unlock(&runner->lock);
 }
 
 /* Read what is there. 0 = go on, 1 = end. */

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -48,6 +49,7 @@ struct run_command {
 	const struct run_redirect *redirects; /* in place only */
 	size_t n_redirects;
 	int64_t timeout_ms;       /* killed after that; 0 = never */
+	const atomic_bool *cancelled; /* set by who cancels before it calls runner_kill, so that a kill that comes too early is not lost; NULL allowed */
 };
 
 struct run_result {
@@ -68,6 +70,6 @@ void run_result_deinit(struct run_result *result); /* NULL and { 0 } are allowed
  * /dev/null. `ret` is written in every case and always deinited by the caller. */
 int runner_run(struct runner *runner, const struct run_command *command, struct run_result *ret, struct error *err);
 
-/* Kill the running command, if any; from any thread. runner_run then returns with a signal. A kill before runner_run was entered does nothing:
- * who cancels a job keeps a flag of its own. */
+/* Kill the running command, if any; from any thread. runner_run then returns with a signal. Between commands it does nothing: see
+ * run_command.cancelled. */
 void runner_kill(struct runner *runner);
