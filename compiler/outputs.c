@@ -67,14 +67,14 @@ static void add_save_temps(struct command *command, const struct output_options 
 				(int)temps.len, temps.ptr));
 		}
 	}
-	if (!is_assembler(command->language)) {
-		if (!is_preprocessed(command->language))
-			add(command, OUTPUT_SIDE, join(arena, temps, is_cxx(command->language) ? ".ii" : ".i"), true);
-		if (clang)
-			add(command, OUTPUT_SIDE, join(arena, temps, ".bc"), true);
-	}
-	bool makes_assembly = !command->stops_at_assembly && command->language != LANGUAGE_ASM && !(clang && options->lto);
-	if (makes_assembly)
+	bool assembler = is_assembler(command->language);
+	if (!assembler && !is_preprocessed(command->language))
+		add(command, OUTPUT_SIDE, join(arena, temps, is_cxx(command->language) ? ".ii" : ".i"), true);
+	if (!assembler && clang)
+		add(command, OUTPUT_SIDE, join(arena, temps, ".bc"), true);
+	/* clang -flto ends with the .bc; preprocessed assembler is a .s. */
+	bool ends_before = command->stops_at_assembly || command->language == LANGUAGE_ASM;
+	if (!ends_before && (assembler || !clang || !options->lto))
 		add(command, OUTPUT_SIDE, join(arena, temps, ".s"), true);
 }
 
