@@ -38,6 +38,9 @@ def main():
         for compiler in ("gcc", "clang"):
             print(f"{compiler}: {sum(compiler in case.only for case in selected)} cases")
         return 0
+    if not selected:
+        print(f"no case matches {' '.join(options.only)}")
+        return 1
     directory = tempfile.mkdtemp(prefix="llama-differential-", dir=options.workdir)
     os.chmod(directory, 0o755)
     report = Report(options.verbose)
