@@ -11,6 +11,7 @@ enum { PATHS_LIMIT = 512, ARCHIVE_LIMIT_BYTES = 64 << 20 };
 struct paths {
 	const char **v;
 	size_t n;
+	bool overflow; /* there are more */
 	struct arena *arena;
 };
 
@@ -21,6 +22,8 @@ static void add(struct paths *paths, const char *path)
 			return;
 	if (paths->n < PATHS_LIMIT)
 		paths->v[paths->n++] = path;
+	else
+		paths->overflow = true;
 }
 
 /* Every regular file of `directory` whose name begins with one of `prefixes` (NULL: every file), one level down too when there are none. */
@@ -98,5 +101,5 @@ const char *const *locale_files(const char *const *env, struct arena *arena)
 		}
 		add_files(&paths, "/usr/lib/locale", NULL, 2);
 	}
-	return paths.v;
+	return paths.overflow ? NULL : paths.v;
 }

@@ -5,5 +5,5 @@
 #include "base/arena.h"
 
 /* Absolute paths of the files that exist for `env` (NAME=value, NULL-terminated); nothing for C and POSIX. NULL: too large to mirror (a
- * locale archive of all languages). In `arena`; NULL-terminated. */
+ * locale archive of all languages, or more than 512 files). In `arena`; NULL-terminated. */
 const char *const *locale_files(const char *const *env, struct arena *arena);

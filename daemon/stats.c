@@ -129,20 +129,26 @@ static json_t *tally_to_json(const struct tally *tally)
 	return object;
 }
 
+static uint64_t counter_from_json(const json_t *value)
+{
+	json_int_t n = json_integer_value(value);
+	return n > 0 ? (uint64_t)n : 0;
+}
+
 static void tally_from_json(struct tally *tally, json_t *object)
 {
 	const char *last;
 #define X(field, key)                                                                                                 \
 	{                                                                                                             \
 		json_t *in = nested(object, key, &last);                                                              \
-		tally->counters.field = (uint64_t)json_integer_value(json_object_get(in, last));                      \
+		tally->counters.field = counter_from_json(json_object_get(in, last));                                 \
 	}
 	STATS_TABLE(X)
 #undef X
 	const char *name;
 	json_t *n;
 	json_object_foreach(json_object_get(json_object_get(object, "local"), "reasons"), name, n)
-		tally_add_reason(tally, name, (uint64_t)json_integer_value(n));
+		tally_add_reason(tally, name, counter_from_json(n));
 }
 
 struct stats *stats_new(const char *path)
@@ -209,6 +215,10 @@ void stats_add_local(struct stats *stats, const char *build_id, const struct rea
 {
 	_cleanup_buf_ struct buf name = { 0 };
 	reason_format(reason, &name);
+	/* An option may hold any bytes; a key of JSON may not. */
+	for (size_t i = 0; i < name.len; i++)
+		if ((unsigned char)name.ptr[i] >= 0x80)
+			name.ptr[i] = '?';
 	struct tally *tallies[] = { &stats->total, need_build(stats, build_id) };
 	for (size_t i = 0; i < 2; i++) {
 		if (!tallies[i])
