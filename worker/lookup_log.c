@@ -187,10 +187,10 @@ int lookup_log_parse(struct slice mapping, const struct lookup_log_filter *filte
 		return error_set(err, 0, "look-up log has a wrong size");
 	memcpy(&header, mapping.ptr, sizeof(header));
 	if (header.magic != TRACE_MAGIC || header.size != mapping.len || header.records < sizeof(header) ||
-		header.records % 4 != 0 || header.records > mapping.len || header.used < header.records)
+		header.records % 4 != 0 || header.records > mapping.len || header.used < header.records || header.used % 4 != 0)
 		return error_set(err, 0, "look-up log has a malformed header");
 	/* Past the end once it is full: those records are lost, and the last one before may be missing too. */
-	uint32_t end = header.used <= mapping.len ? header.used : (uint32_t)mapping.len;
+	uint32_t end = header.used <= mapping.len ? header.used : (uint32_t)mapping.len & ~3u;
 
 	__attribute__((cleanup(reading_deinit))) struct reading reading = { .filter = filter, .arena = arena };
 	for (const char *const *p = filter->outputs; p && *p; p++) {

@@ -170,12 +170,104 @@ static void interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_sym
 	expect_redirected("home", "linked", "linked");
 }
 
+/* What compilers write, they write to the temporaries: as the plain compiler would, and whatever stood at the targets stays. */
+static const struct compile {
+	const char *command;    /* in the directory of x.c, by the shell */
+	const char *outputs[4]; /* what it makes */
+} compiles[] = {
+	{ "exec gcc -c x.c", { "x.o" } },
+	{ "exec gcc -c -O2 -o ./x.o -MD x.c", { "x.o", "x.d" } },
+	{ "exec gcc -c x.c -o \"$PWD//x.o\" -MMD -MF dep.d", { "x.o", "dep.d" } },
+	{ "exec gcc -S -g x.c", { "x.s" } },
+	{ "exec gcc -c -g -gsplit-dwarf x.c", { "x.o", "x.dwo" } },
+	{ "exec gcc -c -fstack-usage -pipe x.c", { "x.o", "x.su" } },
+	{ "exec gcc -c --coverage -frandom-seed=1 x.c -o x.o", { "x.o", "x.gcno" } },
+	{ "exec gcc -c -save-temps x.c", { "x.o", "x.i", "x.s" } },
+	{ "exec gcc -c -flto -frandom-seed=1 x.c", { "x.o" } },
+	{ "exec gcc -c a.S -o x.o", { "x.o" } },
+	{ "exec clang -c x.c", { "x.o" } },
+	{ "exec clang -c -O2 -o ./x.o -MD x.c", { "x.o", "x.d" } },
+	{ "exec clang -S -g -o \"$PWD//x.s\" x.c", { "x.s" } },
+	{ "exec clang -c -g -gsplit-dwarf x.c", { "x.o", "x.dwo" } },
+	{ "exec clang -c --coverage x.c", { "x.o", "x.gcno" } },
+	{ "exec clang -c -save-temps x.c", { "x.o", "x.i", "x.s", "x.bc" } },
+	{ "exec clang -c -fno-integrated-as -MD x.c", { "x.o", "x.d" } },
+	{ "exec clang -c a.S -o x.o", { "x.o" } },
+};
+
+static void compile_in_place(const struct place *place, const struct compile *compile)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct error err;
+	struct run_redirect redirects[4];
+	size_t n = 0;
+	/* The plain compiler first; what it made is set aside, and something else put there. */
+	shell("cd %s && (%s) && mkdir expected", place->home, compile->command);
+	for (; n < 4 && compile->outputs[n]; n++) {
+		const char *name = compile->outputs[n];
+		shell("cd %s && mv %s expected/ && echo old >%s", place->home, name, name);
+		redirects[n].target = arena_printf(&arena, "%s/%s", place->home, name);
+		redirects[n].temporary = arena_printf(&arena, "%s/.%s.new", place->home, name);
+	}
+	struct runner_options options = { .mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place->tmp };
+	struct runner *runner = runner_new(&options, &err);
+	if (!runner)
+		fail_msg("%s", err.text);
+	const char *env[] = { arena_printf(&arena, "PATH=%s", getenv("PATH")), arena_printf(&arena, "PWD=%s", place->home), NULL };
+	struct run_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", compile->command, NULL }, .env = env,
+		.cwd = place->home, .umask = 022, .redirects = redirects, .n_redirects = n };
+	struct run_result result;
+	if (runner_run(runner, &command, &result, &err) < 0)
+		fail_msg("%s", err.text);
+	if (result.exit_code != 0)
+		fail_msg("%s: exit %d, signal %d: %s", compile->command, result.exit_code, result.signal, buf_str(&result.err));
+	struct lookup_log_filter filter = { .private_dir = place->tmp };
+	struct lookup_log log;
+	if (lookup_log_parse(slice_of(result.trace, result.trace_bytes), &filter, &arena, &log, &err) < 0)
+		fail_msg("%s", err.text);
+	if (!log.complete)
+		fail_msg("%s: incomplete log", compile->command);
+	for (size_t i = 0; i < n; i++) {
+		char check[600];
+		snprintf(check, sizeof(check), "cd %s && cmp expected/%s .%s.new && test \"$(cat %s)\" = old", place->home, compile->outputs[i],
+			compile->outputs[i], compile->outputs[i]);
+		if (system(check) != 0)
+			fail_msg("%s: %s", compile->command, compile->outputs[i]);
+	}
+	run_result_deinit(&result);
+	runner_free(runner);
+	/* And nothing else has come into being. */
+	shell("cd %s && rm -r expected && for f in %s %s %s %s; do rm $f .$f.new; done && test \"$(ls -A | tr '\\n' ' ')\" = 'a.S x.c '", place->home,
+		compile->outputs[0], n > 1 ? compile->outputs[1] : "", n > 2 ? compile->outputs[2] : "", n > 3 ? compile->outputs[3] : "");
+}
+
+static void interposer__compilers_write_to_the_temporaries(void **state)
+{
+	struct place place;
+	struct error err;
+	make_place(&place);
+	shell("rm -r %s && mkdir %s && cd %s && printf '#include <stdio.h>\nint main(void) { puts(\"x\"); return 0; }\n' >x.c && "
+	      "printf '.globl f\nf: .long 1\n' >a.S", place.home, place.home, place.home);
+	for EACH(i, compiles) {
+		char name[10];
+		sscanf(compiles[i].command, "exec %9s", name);
+		char probe[64];
+		snprintf(probe, sizeof(probe), "command -v %s >/dev/null", name);
+		if (system(probe) == 0)
+			compile_in_place(&place, &compiles[i]);
+		else
+			print_message("skipped: no %s here: %s\n", name, compiles[i].command);
+	}
+	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(interposer__every_call_behaves_and_is_logged),
 		cmocka_unit_test(interposer__outputs_are_redirected),
 		cmocka_unit_test(interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_symlink),
+		cmocka_unit_test(interposer__compilers_write_to_the_temporaries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
