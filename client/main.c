@@ -55,6 +55,13 @@ static void write_output(int fd, struct slice bytes)
 	}
 }
 
+/* A pipe whose reader has left kills the compiler that writes to it, in a way of its own, before its object is whole. */
+static bool can_deliver(int fd, struct slice bytes)
+{
+	struct pollfd poll_fd = { fd, POLLOUT, 0 };
+	return bytes.len == 0 || poll(&poll_fd, 1, 0) <= 0 || !(poll_fd.revents & POLLERR);
+}
+
 static void identify_self(struct resolve_context *context)
 {
 	context->self_path = "/proc/self/exe";
@@ -110,6 +117,10 @@ static void compile_by_daemon(
 		return;
 	}
 	const struct frame_done *done = &answer.done;
+	if (!can_deliver(1, done->out) || !can_deliver(2, done->err)) {
+		error_set(why, 0, "nobody reads the messages any more");
+		return;
+	}
 	if (commit_renames(done->renames, done->n_renames, why) < 0)
 		return;
 	say("llamacc: %s: done by the daemon, exit status %u\n", resolved->compiler, done->exit_code);

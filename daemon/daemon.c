@@ -126,6 +126,7 @@ static int open_state(struct daemon *daemon, struct error *err)
 	daemon->cache = cache_open(daemon->cache_dir, modes[config->cache], err);
 	if (!daemon->cache)
 		return -1;
+	cache_arm_sigbus(daemon->cache);
 	buf_reset(&path);
 	buf_printf(&path, "%s/content", daemon->cache_dir);
 	daemon->content = store_disk_new(path.ptr, (int64_t)config->cache_size_bytes, err);

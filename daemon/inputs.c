@@ -103,9 +103,10 @@ static int look_at_text(struct daemon *daemon, const struct plan *plan, const ch
 	return outcome;
 }
 
-static bool has_suffix(const char *path, const char *suffix)
+bool inputs_is_pch(const char *path)
 {
-	return slice_has_suffix(slice_str(path), suffix);
+	/* gcc takes any file in a directory x.h.gch, too. */
+	return slice_has_suffix(slice_str(path), ".gch") || slice_has_suffix(slice_str(path), ".pch") || strstr(path, ".gch/");
 }
 
 /* By path and kind alone: one of the lists may have no digests yet. */
@@ -158,8 +159,11 @@ static int add_named(struct daemon *daemon, const struct plan *plan, struct aren
 	for (size_t i = 0; i < command->n_named_dirs; i++)
 		paths[n++] = path_absolute(arena, cwd, command->named_dirs[i]);
 	int outcome = 0;
-	for (size_t i = 0; i < n && outcome == 0; i++)
-		outcome = entered(snapshot_add(daemon->snapshot, plan->since, path_squeeze(arena, paths[i]), err), reason);
+	for (size_t i = 0; i < n && outcome == 0; i++) {
+		const char *path = path_squeeze(arena, paths[i]);
+		if (strcmp(path, "/dev/null") != 0) /* every root has that */
+			outcome = entered(snapshot_add(daemon->snapshot, plan->since, path, err), reason);
+	}
 	return outcome;
 }
 
@@ -182,7 +186,7 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 		struct lookups own = inputs_own(&scan->lookups, toolchain, arena);
 		for (size_t i = 0; i < own.n && outcome == 0; i++) {
 			const struct lookup *lookup = &own.v[i];
-			if (lookup->kind == LOOKUP_FILE && (has_suffix(lookup->path, ".gch") || has_suffix(lookup->path, ".pch")))
+			if (lookup->kind == LOOKUP_FILE && inputs_is_pch(lookup->path))
 				return local(reason, REASON_PCH, NULL);
 			outcome = add_lookup(daemon, plan->since, lookup, reason, err);
 			if (lookup->kind == LOOKUP_FILE && outcome == 0)

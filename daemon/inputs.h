@@ -17,6 +17,9 @@ enum inputs_outcome { INPUTS_LOCAL = 1, INPUTS_REPEAT };
 int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct lookup_log *scan,
 	struct arena *arena, struct digest *root, struct reason *reason, struct error *err);
 
+/* Whether this is a precompiled header by its name. */
+bool inputs_is_pch(const char *path);
+
 /* Whether the texts among `lookups` that are no part of the toolchain use the clock. */
 bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups);
 

@@ -105,7 +105,7 @@ static bool is_plain_output(const char *path, struct arena *arena)
 		return false;
 	}
 	const char *directory = path_dirname(arena, path);
-	return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0 && strlen(path_basename(path)) < 200;
+	return faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 static int examine_files(struct daemon *daemon, struct plan *plan, struct arena *arena, struct reason *reason)
@@ -282,8 +282,8 @@ void plan_name_temporaries(struct daemon *daemon, struct plan *plan, struct aren
 	for (size_t i = 0; i < plan->n_outputs; i++) {
 		const char *path = plan->outputs[i].path;
 		int directory = (int)(path_basename(path) - path);
-		plan->outputs[i].temporary = arena_printf(arena, "%.*s.%s.llama-%x-%llx", directory, path, path_basename(path),
-			(unsigned)getpid(), (unsigned long long)++daemon->n_temporaries);
+		plan->outputs[i].temporary = arena_printf(arena, "%.*s.llama-%x-%llx", directory, path, (unsigned)getpid(),
+			(unsigned long long)++daemon->n_temporaries);
 	}
 }
 

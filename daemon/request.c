@@ -18,6 +18,9 @@
 #include "daemon/toolchains.h"
 #include "event/watch.h"
 
+/* While files come and go, a job may find the tree out of date several times in a row. */
+enum { MISSING_LIMIT = 5 };
+
 enum state {
 	STATE_ARRIVED,
 	STATE_TOOLCHAIN,
@@ -54,7 +57,8 @@ struct request {
 	struct exec_result result;  /* of the job */
 	bool sandboxed;             /* it runs in the sandbox, not in place */
 	uint64_t generation;        /* of the snapshot, as of the job's root */
-	bool repeated;
+	bool repeated;              /* after an input had not been predicted */
+	unsigned n_missing;         /* how often a mirrored file had vanished before it was copied */
 	int64_t run_started_ns;     /* CLOCK_REALTIME */
 
 	struct answer answer;
@@ -409,6 +413,16 @@ static bool digest_lookups(struct request *request, uint64_t since)
 	return !view_any_newer(daemon->view, since, lookups, request->run_started_ns - 20 * 1000000);
 }
 
+/* A precompiled header that the scan didn't look for. */
+static bool used_pch(const struct request *request)
+{
+	const struct lookups *lookups = &request->result.log.lookups;
+	for (size_t i = 0; i < lookups->n; i++)
+		if (lookups->v[i].kind == LOOKUP_FILE && inputs_is_pch(lookups->v[i].path))
+			return true;
+	return false;
+}
+
 static void executed(struct request *request)
 {
 	const struct exec_result *result = &request->result;
@@ -432,16 +446,12 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 	}
 	if (outcome == EXEC_MISSING) {
 		plan_remove_temporaries(&request->plan);
-		if (request->repeated) {
-			char hex[DIGEST_HEX_CHARS + 1];
-			digest_hex(&result->missing, hex);
-			journal_note(daemon->log, "missing", hex);
+		if (++request->n_missing > MISSING_LIMIT) {
 			go_local(request, REASON_INPUT_CHANGED, NULL);
 			return;
 		}
 		/* A file that was mirrored for another job is gone or was edited: the whole tree is looked at again. */
 		struct error err;
-		request->repeated = true;
 		request->plan.since = view_arrive(daemon->view);
 		if (snapshot_refresh(daemon->snapshot, request->plan.since, &err) < 0)
 			journal_note(daemon->log, "snapshot", err.text);
@@ -479,6 +489,10 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 			go_local(request, REASON_SCAN_MISS, NULL);
 			return;
 		}
+	}
+	if (request->sandboxed && used_pch(request)) {
+		go_local(request, REASON_PCH, NULL);
+		return;
 	}
 	if (result->exit_code != 0) {
 		count(request, compile_errors, 1);
