@@ -64,11 +64,11 @@ CASES = [
     ("sh as compiler", ["sh", "-c", "cd inc && gcc -c -I.. ../x.c && test -e x.o && cat near.h >/dev/null"], {}),
 ]
 
-# What libc does inside itself; the toolchain's record has it.
+# What libc does inside itself; the toolchain's record has it. (/usr/lib/lib: the $ORIGIN/../lib that libLLVM brings along.)
 EXPLAINED = re.compile(
     r"^/etc/ld\.so\.(cache|preload|nohwcap)$"
     r"|/lib[^/]*\.so[.0-9]*$"  # the loader; what it found and kept is in the log as loaded
-    r"|^/(usr/)?lib(64|32|x32)?/((x86_64|aarch64)-linux-gnu/)?(tls|glibc-hwcaps|x86_64|aarch64|haswell|avx512_1)?"
+    r"|^/(usr/)?lib(64|32|x32|/lib)?(/(x86_64|aarch64)-linux-gnu)?(/(tls|glibc-hwcaps|x86-64-v\d|x86_64|aarch64|haswell|avx512_1))*$"
     r"|/locale(-archive|\.alias)?(/|$)|/locale-langpack/|/LC_[A-Z]+(/|$)|\.mo$|/gconv(/|$)|/charset\.alias$"
     r"|^/(proc/(self|sys|cpuinfo|meminfo|filesystems|stat|\d+|mounts)|sys/devices|sys/fs/cgroup|dev/(null|tty|urandom))"
 )
@@ -206,7 +206,7 @@ def run_case(name, argv, extra, interposer, work):
     env = {"PATH": "/nonexistent:" + os.environ["PATH"], "LC_MESSAGES": "C", "TMPDIR": work + "/tmp", "LLAMA_TRACE": str(fd), **extra}
     program = shutil.which(argv[0])
     # -E: for the traced command only, not for strace itself.
-    command = ["strace", "-ff", "-s", "4096", "-o", work + "/traces/t", "-E", "LD_PRELOAD=" + interposer, program, *argv[1:]]
+    command = ["strace", "-ff", "--seccomp-bpf", "-e", "trace=%file,%process,chdir,fchdir", "-s", "4096", "-o", work + "/traces/t", "-E", "LD_PRELOAD=" + interposer, program, *argv[1:]]
     done = subprocess.run(command, cwd=work, env=env, pass_fds=[fd], capture_output=True, timeout=120)
     wanted = 1 if "error" in name else 0
     problems = []
