@@ -7,8 +7,8 @@
  *	integer number of look-ups, then each, in the order of their paths:
  *		byte    kind, plus 8 if a digest follows
  *		integer how many bytes the path shares with the one before it
- *		integer how many other bytes follow, then these; the path is absolute, at most 4095 bytes long, without
- *NUL integer size and 32 bytes hash: the digest
+ *		integer how many other bytes follow, then these; the path is absolute, at most 4095 bytes long, without NUL
+ *		integer size and 32 bytes hash: the digest
  *
  * No I/O here. */
 #pragma once
