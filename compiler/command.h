@@ -34,7 +34,7 @@ enum output_kind {
 struct command_output {
 	enum output_kind kind;
 	const char *path; /* as the compiler will open it: relative to the cwd or absolute */
-	bool optional;    /* the compiler may not make it */
+	bool optional;    /* the compiler may not make it: all side files */
 };
 
 /* How the dependency file is asked for; meaningful when `wanted`. */
@@ -43,7 +43,6 @@ struct command_depfile {
 	const char *path;     /* where it goes */
 	bool user_headers;    /* -MMD */
 	bool phony;           /* -MP */
-	bool missing_generated; /* -MG */
 	const char **targets; /* as they'll stand in the file after quoting (-MT verbatim, -MQ quoted, or the default), NULL-terminated */
 	size_t n_targets;
 };
@@ -58,21 +57,22 @@ struct command {
 	const char **argv; /* what to run: argv[0] as received, @files expanded, order kept; NULL-terminated */
 	size_t argc;
 
-	/* The arguments that can reach the outputs, in order, for the key: argv without the compiler, the names in -o, -MF, -MT, -MQ
-	 * (unless recorded) and colour options. */
+	/* What of the command can reach the outputs, in order, for the key: the compiler's basename (clang++ is clang by another name), then argv
+	 * without the names in -o, -MF, -MT, -MQ (unless recorded) and colour options. */
 	const char **key_args;
 	size_t n_key_args;
 
-	/* argv of the prediction: the same command as a dependency scan to standard output (-M -MF …): no object is written, no
-	 * diagnostics matter. NULL when there is nothing to preprocess. argv[0] included. */
+	/* argv of the prediction: the same command as a dependency scan to standard output (-M): it preprocesses alike and writes no file; its
+	 * diagnostics don't matter. NULL when there is nothing to preprocess. argv[0] included. */
 	const char **scan_argv;
 
 	struct command_output *outputs;
 	size_t n_outputs;
 	struct command_depfile depfile;
 
-	/* Files and directories named by options that must be in the input root, beyond what -M finds (profile data, ignorelists, -include, sysroot,
-	 * search directories even when missing, …); as given. */
+	/* Files and directories named by options that must be in the input root if they exist, beyond what -M finds (profile data, ignorelists,
+	 * -include, sysroot, search directories, …); as given. Not all need exist: -include is also searched like #include "…", and profile data may be
+	 * a directory, for which default.profdata in it is listed as well. */
 	const char **named_files;
 	size_t n_named_files;
 	const char **named_dirs;
@@ -81,7 +81,7 @@ struct command {
 	bool user_set_color;     /* -f[no-]diagnostics-color or -f[no-]color-diagnostics given */
 	bool wants_native;       /* -march/-mtune/-mcpu=native to be resolved with compiler/native.h before use */
 	bool records_output_name; /* the -o name reaches an output: -gsplit-dwarf, --coverage, -save-temps, … (then it is in key_args) */
-	bool random_seed;        /* outputs differ between two runs of the plain compiler (-flto, --coverage without -frandom-seed…) */
+	bool random_seed;        /* outputs differ between two runs of the plain compiler (gcc -flto, --coverage without -frandom-seed) */
 };
 
 /* The request as the parser sees it. */

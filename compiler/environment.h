@@ -8,7 +8,7 @@
 
 struct environment {
 	/* "NAME=value" for the worker's environment and the key, sorted by name, NULL-terminated. LANG, LC_*, LANGUAGE, CPATH family, SOURCE_DATE_EPOCH,
-	 * TZ, PATH, COMPILER_PATH, GCC_EXEC_PREFIX, PWD when it names the cwd. */
+	 * TZ, PATH, COMPILER_PATH, GCC_EXEC_PREFIX. PWD is the caller's to add, who knows whether it names the cwd. */
 	const char **key;
 	size_t n_key;
 	/* Only when stderr is a terminal or colour is asked for: TERM, COLUMNS, GCC_COLORS, NO_COLOR, CLICOLOR*. For the worker; for the key of
@@ -27,5 +27,5 @@ struct environment {
 int environment_parse(const char *const *env, size_t n_env, struct arena *arena, struct environment *ret,
 	struct reason *reason);
 
-/* PWD for the worker: the value of PWD when it is absolute and names the same directory as `cwd` (caller says so by `pwd_is_cwd`), else cwd. */
-const char *environment_get(const char *const *env, size_t n_env, const char *name); /* value or NULL */
+/* The value of a variable in a list of "NAME=value", or NULL. */
+const char *environment_get(const char *const *env, size_t n_env, const char *name);

@@ -10,6 +10,7 @@ static bool is_probe_dir(const char *path)
 		"/CMakeFiles/CMakeTmp",        /* CMake before 3.25 */
 		"/CMakeFiles/CMakeScratch",    /* and after */
 		"/CMakeFiles/ShowIncludes",
+		"/cmTC_",
 		"/meson-private/tmp",
 		"/ffconf.",                    /* FFmpeg */
 		"/config.tests/",              /* Qt 5 */

@@ -23,6 +23,7 @@ static void probe__is_known_by_names_and_directory(void **state)
 	assert_true(probe("gcc -c src.c", "/p/CMakeFiles/CMakeScratch/TryCompile-x"));
 	assert_true(probe("gcc -c /p/CMakeFiles/CMakeTmp/src.c", "/p"));
 	assert_true(probe("gcc -c x.c", "/p/CMakeFiles/3.25.1/CompilerIdC"));
+	assert_true(probe("gcc -c y.c -o CMakeFiles/cmTC_1ab.dir/y.c.o", "/p"));
 	assert_true(probe("gcc -c sanitycheckc.c", "/p/meson-private"));
 	assert_true(probe("gcc /p/meson-private/tmpabc/testfile.c -o /p/meson-private/tmpabc/output.obj", "/p"));
 

@@ -31,6 +31,9 @@ static void textscan__finds_what_the_dependency_scan_omits(void **state)
 		{ "#embed \"e.bin\" limit(3)\n", "<e.bin>" },
 		{ "#  embed \"e.bin\"\n", "<e.bin>" },
 		{ "# embed <e.bin>\n", "u" },
+		{ "/* the `.include` directive */", "" },
+		{ "0123456789abcde__DATE__", "d" },
+		{ "0123456789abcdef0123456789__TIMESTAMP__", "t" },
 		{ "#embedded \"x\"\nembed \"y\"", "" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
