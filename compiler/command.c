@@ -18,8 +18,9 @@
 
 struct item {
 	const struct option *option; /* NULL for an input */
-	size_t first, n;             /* its arguments */
-	const char *key, *scan;      /* what stands for it there, when it is a -Wp, list that lost its dependency options; "" for nothing */
+	size_t first, n;	     /* its arguments */
+	/* What stands for it there when it is a -Wp, list that lost its dependency options; "" for nothing. */
+	const char *key, *scan;
 };
 
 struct parse {
@@ -31,18 +32,18 @@ struct parse {
 	struct item *items;
 	size_t n_items;
 
-	struct reason local;    /* the first thing that forbids the engine, if any */
+	struct reason local;	/* the first thing that forbids the engine, if any */
 	const char *other_mode; /* -fsyntax-only and the like */
 	bool information, preprocess, deps_only, compile, assembly;
 	bool reads_stdin;
 	size_t n_inputs;
 	const char *language_name; /* of the last -x; NULL: by suffix */
-	struct reason language;    /* why the input's language is local */
+	struct reason language;	   /* why the input's language is local */
 
 	struct output_options outputs;
-	bool dep_driver;         /* -MD or -MMD */
-	bool dep_wp;             /* -Wp,-MD… */
-	const char *dep_file;    /* -MF, or in -Wp, */
+	bool dep_driver;	   /* -MD or -MMD */
+	bool dep_wp;		   /* -Wp,-MD… */
+	const char *dep_file;	   /* -MF, or in -Wp, */
 	struct deptarget *targets; /* of -MT and -MQ */
 	size_t n_targets;
 
@@ -358,6 +359,7 @@ static void add_option(struct parse *p, struct item *item, const char *value)
 		command->depfile.phony = true;
 		break;
 	case OPTION_COLOR:
+	case OPTION_PLAIN:
 		command->user_set_color = true;
 		break;
 	case OPTION_CPU:
@@ -425,7 +427,8 @@ static void add_option(struct parse *p, struct item *item, const char *value)
 	}
 	case OPTION_TO_ASSEMBLER: {
 		size_t n = 1;
-		char **pieces = item->option->style == ARG_COMMA ? split_commas(p, value, &n) : (char *[]){ (char *)value };
+		char **pieces = item->option->style == ARG_COMMA ? split_commas(p, value, &n)
+								 : (char *[]){ (char *)value };
 		if (!to_assembler(p, pieces, n))
 			local(p, REASON_OPTION, item->option->name);
 		break;
@@ -549,8 +552,8 @@ static struct reason decide(const struct parse *p)
 		code = REASON_ASSEMBLE;
 	else if (p->dep_wp && p->dep_driver)
 		return (struct reason){ REASON_OPTION, "-Wp," };
-	else if (command->wants_native &&
-		(clang ? p->records_all || is_assembler(command->language) : p->debug || p->records_some || p->outputs.lto))
+	else if (command->wants_native && (clang ? p->records_all || is_assembler(command->language)
+						 : p->debug || p->records_some || p->outputs.lto))
 		code = REASON_NATIVE;
 	else if ((p->outputs.output && is_special(p->outputs.output)) || (p->dep_file && is_special(p->dep_file)))
 		code = REASON_OUTPUT_SPECIAL;
@@ -566,8 +569,8 @@ static void fill_depfile(struct parse *p)
 	depfile->wanted = (p->dep_driver || p->dep_wp) && has_preprocessor(p->command->language);
 	if (!depfile->wanted)
 		return;
-	depfile->path = p->dep_file ? p->dep_file :
-				      outputs_depfile_name(p->request->family, p->command->input, output, p->arena);
+	depfile->path = p->dep_file ? p->dep_file
+				    : outputs_depfile_name(p->request->family, p->command->input, output, p->arena);
 	/* Without -MT and -MQ: gcc's driver passes -MQ with the output's name, but not for -Wp,-MD, which it doesn't see. */
 	if (p->n_targets == 0 && output && (clang || p->dep_driver))
 		add_target(p, output, true);

@@ -17,41 +17,42 @@ enum language {
 	LANGUAGE_UNKNOWN,
 	LANGUAGE_C,
 	LANGUAGE_CXX,
-	LANGUAGE_C_CPP_OUTPUT,   /* .i */
+	LANGUAGE_C_CPP_OUTPUT,	 /* .i */
 	LANGUAGE_CXX_CPP_OUTPUT, /* .ii */
-	LANGUAGE_ASM,            /* .s */
-	LANGUAGE_ASM_CPP,        /* .S .sx */
-	LANGUAGE_LLVM_IR,        /* .ll .bc: local */
+	LANGUAGE_ASM,		 /* .s */
+	LANGUAGE_ASM_CPP,	 /* .S .sx */
+	LANGUAGE_LLVM_IR,	 /* .ll .bc: local */
 };
 
 /* What a file the compiler writes is. */
 enum output_kind {
-	OUTPUT_MAIN,    /* -o, or the default name in the cwd */
+	OUTPUT_MAIN,	/* -o, or the default name in the cwd */
 	OUTPUT_DEPFILE, /* -MD/-MMD, -Wp,-MD,… */
-	OUTPUT_SIDE,    /* .dwo .gcno .su, -save-temps files, …: names follow the compiler's own rules */
+	OUTPUT_SIDE,	/* .dwo .gcno .su, -save-temps files, …: names follow the compiler's own rules */
 };
 
 struct command_output {
 	enum output_kind kind;
 	const char *path; /* as the compiler will open it: relative to the cwd or absolute */
-	bool optional;    /* the compiler may not make it: all side files */
+	bool optional;	  /* the compiler may not make it: all side files */
 };
 
 /* How the dependency file is asked for; meaningful when `wanted`. */
 struct command_depfile {
 	bool wanted;
-	const char *path;     /* where it goes */
-	bool user_headers;    /* -MMD */
-	bool phony;           /* -MP */
-	const char **targets; /* as they'll stand in the file after quoting (-MT verbatim, -MQ quoted, or the default), NULL-terminated */
+	const char *path;  /* where it goes */
+	bool user_headers; /* -MMD */
+	bool phony;	   /* -MP */
+	const char **
+		targets; /* as they'll stand in the file after quoting (-MT verbatim, -MQ quoted, or the default), NULL-terminated */
 	size_t n_targets;
 };
 
 struct command {
 	enum compiler_family family;
 	enum language language;
-	const char *input; /* as given */
-	bool assembles_only; /* input is assembler: no preprocessing, no -M */
+	const char *input;	/* as given */
+	bool assembles_only;	/* input is assembler: no preprocessing, no -M */
 	bool stops_at_assembly; /* -S */
 
 	const char **argv; /* what to run: argv[0] as received, @files expanded, order kept; NULL-terminated */
@@ -78,10 +79,10 @@ struct command {
 	const char **named_dirs;
 	size_t n_named_dirs;
 
-	bool user_set_color;     /* -f[no-]diagnostics-color or -f[no-]color-diagnostics given */
-	bool wants_native;       /* -march/-mtune/-mcpu=native to be resolved with compiler/native.h before use */
+	bool user_set_color; /* -f[no-]diagnostics-color or -f[no-]color-diagnostics given */
+	bool wants_native;   /* -march/-mtune/-mcpu=native to be resolved with compiler/native.h before use */
 	bool records_output_name; /* the -o name reaches an output: -gsplit-dwarf, --coverage, -save-temps, … (then it is in key_args) */
-	bool random_seed;        /* outputs differ between two runs of the plain compiler (gcc -flto, --coverage without -frandom-seed) */
+	bool random_seed; /* outputs differ between two runs of the plain compiler (gcc -flto, --coverage without -frandom-seed) */
 };
 
 /* The request as the parser sees it. */
@@ -100,7 +101,8 @@ struct command_request {
 enum command_outcome { COMMAND_LOCAL = 1 };
 
 /* 0: `ret` is filled, everything in `arena`. COMMAND_LOCAL: `reason` says why (probes of configure scripts included). Cannot fail otherwise. */
-int command_parse(const struct command_request *request, struct arena *arena, struct command *ret, struct reason *reason);
+int command_parse(
+	const struct command_request *request, struct arena *arena, struct command *ret, struct reason *reason);
 
 /* The family by the name alone ("gcc-12", "x86_64-linux-gnu-g++", "clang++-14", "cc"/"c++" → FAMILY_UNKNOWN). */
 enum compiler_family command_family_of_name(const char *basename);

@@ -6,7 +6,7 @@
 
 /* The two styles in which the compilers break lines (gcc: make_write of libcpp/mkdeps.cc; clang: outputDependencyFile of DependencyFile.cpp). */
 enum style { STYLE_GCC, STYLE_CLANG };
-#define GCC_COLUMNS 72
+#define GCC_COLUMNS   72
 #define CLANG_COLUMNS 75
 
 struct scanner {
@@ -147,7 +147,8 @@ static struct slice split_rule(struct slice stored, const char *const *targets, 
 	return slice_of(s.at, (size_t)(s.end - s.at));
 }
 
-static void render_gcc(const char *const *targets, size_t n_targets, const struct slice *words, size_t n, struct buf *to)
+static void render_gcc(
+	const char *const *targets, size_t n_targets, const struct slice *words, size_t n, struct buf *to)
 {
 	size_t column = 0;
 	for (size_t i = 0; i < n_targets + n; i++) {
@@ -171,7 +172,8 @@ static void render_gcc(const char *const *targets, size_t n_targets, const struc
 		buf_append_char(to, ':');
 }
 
-static void render_clang(const char *const *targets, size_t n_targets, const struct slice *words, size_t n, struct buf *to)
+static void render_clang(
+	const char *const *targets, size_t n_targets, const struct slice *words, size_t n, struct buf *to)
 {
 	size_t columns = 0;
 	for (size_t i = 0; i < n_targets; i++) {

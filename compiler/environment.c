@@ -58,19 +58,16 @@ static bool name_fits(const char *pattern, struct slice name)
 	return slice_equal_str(name, pattern);
 }
 
-static enum class classify(struct slice name)
-{
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (name_fits(table[i].name, name))
-			return table[i].class;
-	}
-	return HARMLESS;
+static enum class classify(struct slice name) {
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++){
+		if (name_fits(table[i].name, name)) return table[i].class; }
+return HARMLESS;
 }
 
 static bool is_on(const char *value)
 {
-	return value && *value && strcmp(value, "0") != 0 && strcasecmp(value, "no") != 0 && strcasecmp(value, "off") != 0 &&
-	       strcasecmp(value, "false") != 0;
+	return value && *value && strcmp(value, "0") != 0 && strcasecmp(value, "no") != 0 &&
+	       strcasecmp(value, "off") != 0 && strcasecmp(value, "false") != 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -88,8 +85,8 @@ const char *environment_get(const char *const *env, size_t n_env, const char *na
 	return NULL;
 }
 
-int environment_parse(const char *const *env, size_t n_env, struct arena *arena, struct environment *ret,
-	struct reason *reason)
+int environment_parse(
+	const char *const *env, size_t n_env, struct arena *arena, struct environment *ret, struct reason *reason)
 {
 	struct strlist key = { 0 }, color = { 0 };
 
@@ -121,7 +118,8 @@ int environment_parse(const char *const *env, size_t n_env, struct arena *arena,
 			/* fall through */
 		case FORBIDDEN:
 			if (reason->code == REASON_NONE)
-				*reason = (struct reason){ REASON_ENVIRONMENT, arena_strndup(arena, name.ptr, name.len) };
+				*reason = (struct reason){ REASON_ENVIRONMENT,
+					arena_strndup(arena, name.ptr, name.len) };
 			break;
 		}
 	}

@@ -17,15 +17,15 @@ struct environment {
 	size_t n_color;
 	const char *path; /* value of PATH, or NULL */
 	bool source_date_epoch;
-	bool recache;         /* LLAMACC_RECACHE */
+	bool recache;	      /* LLAMACC_RECACHE */
 	bool requested_local; /* LLAMACC_LOCAL */
 	bool remote_assemble;
 };
 
 /* `env` as in the request frame. 0 or COMMAND_LOCAL with `reason` = environment:<name> (DEPENDENCIES_OUTPUT, SUNPRO_DEPENDENCIES, CCC_OVERRIDE_OPTIONS,
  * LD_PRELOAD, LD_LIBRARY_PATH, unknown GCC_*, CLANG_*, CCC_*, LD_*; set but empty counts as unset where the compilers treat it so). */
-int environment_parse(const char *const *env, size_t n_env, struct arena *arena, struct environment *ret,
-	struct reason *reason);
+int environment_parse(
+	const char *const *env, size_t n_env, struct arena *arena, struct environment *ret, struct reason *reason);
 
 /* The value of a variable in a list of "NAME=value", or NULL. */
 const char *environment_get(const char *const *env, size_t n_env, const char *name);

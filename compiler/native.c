@@ -75,7 +75,7 @@ static bool find_cc1_line(struct slice answer, enum compiler_family family, stru
 }
 
 struct flags {
-	struct strlist front; /* go before everything else */
+	struct strlist front;	/* go before everything else */
 	const char *cpu, *tune; /* clang */
 };
 
@@ -110,8 +110,8 @@ static int read_flags(const struct strlist *line, enum compiler_family family, s
 }
 
 /* `args` from `start` on with the flags in: the front first, native replaced or dropped. */
-static int rewrite(struct strlist *ret, const char **args, size_t n, const struct flags *flags, enum compiler_family family,
-	struct arena *arena, struct error *err)
+static int rewrite(struct strlist *ret, const char **args, size_t n, const struct flags *flags,
+	enum compiler_family family, struct arena *arena, struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *name;
@@ -123,7 +123,8 @@ static int rewrite(struct strlist *ret, const char **args, size_t n, const struc
 			const char *value = strcmp(name, "-mtune=native") == 0 ? flags->tune : flags->cpu;
 			if (!value)
 				return error_set(err, 0, "the compiler did not say what %s is", name);
-			strlist_add(ret, arena, arena_printf(arena, "%.*s%s", (int)(strchr(name, '=') + 1 - name), name, value));
+			strlist_add(ret, arena,
+				arena_printf(arena, "%.*s%s", (int)(strchr(name, '=') + 1 - name), name, value));
 		}
 	}
 	return 0;

@@ -21,15 +21,15 @@ enum option_style {
 enum option_class {
 	OPTION_HARMLESS,  /* names no file, or only the linker's */
 	OPTION_DIRECTORY, /* its value is a directory that is searched */
-	OPTION_FILE,      /* its value is a file that is read */
+	OPTION_FILE,	  /* its value is a file that is read */
 
-	OPTION_COMPILE,  /* -c */
+	OPTION_COMPILE,	 /* -c */
 	OPTION_ASSEMBLY, /* -S */
-	OPTION_OUTPUT,   /* -o */
+	OPTION_OUTPUT,	 /* -o */
 	OPTION_LANGUAGE, /* -x */
 	OPTION_END_OF_OPTIONS,
 
-	OPTION_DEP_ALL,    /* -MD */
+	OPTION_DEP_ALL,	   /* -MD */
 	OPTION_DEP_USER,   /* -MMD */
 	OPTION_DEP_FILE,   /* -MF */
 	OPTION_DEP_TARGET, /* -MT */
@@ -37,11 +37,12 @@ enum option_class {
 	OPTION_DEP_PHONY,  /* -MP */
 
 	OPTION_COLOR,
-	OPTION_CPU,          /* -march= and friends: "native" must be resolved */
-	OPTION_DEBUG,        /* -g… */
+	OPTION_PLAIN, /* no colour, and more: stays in the key */
+	OPTION_CPU,   /* -march= and friends: "native" must be resolved */
+	OPTION_DEBUG, /* -g… */
 	OPTION_LTO,
 	OPTION_SEED,
-	OPTION_RECORDS,      /* clang copies the whole command line into the object; gcc only the flags */
+	OPTION_RECORDS,	     /* clang copies the whole command line into the object; gcc only the flags */
 	OPTION_PROFILE_FILE, /* clang: profile data, a file or a directory with default.profdata */
 
 	/* Write further files beside the main output. */
@@ -74,15 +75,15 @@ enum option_class {
 
 struct option {
 	const char *name;
-	uint8_t style;    /* enum option_style */
+	uint8_t style;	  /* enum option_style */
 	uint8_t families; /* a set, private to the table */
-	uint8_t class;    /* enum option_class */
+	uint8_t class;	  /* enum option_class */
 };
 
 struct option_match {
 	const struct option *option; /* static */
-	const char *value;           /* the joined value, inside the argument; NULL when it is the next argument */
-	bool separate;               /* the next argument belongs to it */
+	const char *value;	     /* the joined value, inside the argument; NULL when it is the next argument */
+	bool separate;		     /* the next argument belongs to it */
 };
 
 /* What `arg` is for this family's driver; false when it is unknown, and might name a file, or isn't an option. */

@@ -54,7 +54,8 @@ static bool is_cxx(enum language language)
 	return language == LANGUAGE_CXX || language == LANGUAGE_CXX_CPP_OUTPUT;
 }
 
-static void add_save_temps(struct command *command, const struct output_options *options, struct arena *arena, struct slice gcc_stem)
+static void add_save_temps(
+	struct command *command, const struct output_options *options, struct arena *arena, struct slice gcc_stem)
 {
 	bool clang = command->family == FAMILY_CLANG;
 	struct slice temps = gcc_stem;
@@ -63,8 +64,8 @@ static void add_save_temps(struct command *command, const struct output_options 
 		temps = stem(command->input, false, true);
 		if (options->save_temps == SAVE_TEMPS_OBJ && options->output && strchr(options->output, '/')) {
 			const char *base = path_basename(options->output);
-			temps = slice_str(arena_printf(arena, "%.*s%.*s", (int)(base - options->output), options->output,
-				(int)temps.len, temps.ptr));
+			temps = slice_str(arena_printf(arena, "%.*s%.*s", (int)(base - options->output),
+				options->output, (int)temps.len, temps.ptr));
 		}
 	}
 	bool assembler = is_assembler(command->language);
@@ -88,7 +89,8 @@ void outputs_name(struct command *command, const struct output_options *options,
 	struct slice side = output ? stem(output, !in_cwd, clang) : from_input;
 
 	command->outputs = arena_array(arena, struct command_output, MAX_OUTPUTS);
-	add(command, OUTPUT_MAIN, output ? output : join(arena, from_input, command->stops_at_assembly ? ".s" : ".o"), false);
+	add(command, OUTPUT_MAIN, output ? output : join(arena, from_input, command->stops_at_assembly ? ".s" : ".o"),
+		false);
 	if (command->depfile.wanted)
 		add(command, OUTPUT_DEPFILE, command->depfile.path, false);
 

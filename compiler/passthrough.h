@@ -8,7 +8,7 @@ enum assembler_option {
 	ASSEMBLER_UNKNOWN,
 	ASSEMBLER_HARMLESS,
 	ASSEMBLER_HARMLESS_PAIR, /* the next argument is its value (--defsym, -I) */
-	ASSEMBLER_DIRECTORY,     /* -Idir */
+	ASSEMBLER_DIRECTORY,	 /* -Idir */
 	ASSEMBLER_DIRECTORY_PAIR,
 };
 enum assembler_option passthrough_assembler(const char *arg);

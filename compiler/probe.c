@@ -7,13 +7,10 @@
 static bool is_probe_dir(const char *path)
 {
 	static const char *const parts[] = {
-		"/CMakeFiles/CMakeTmp",        /* CMake before 3.25 */
-		"/CMakeFiles/CMakeScratch",    /* and after */
-		"/CMakeFiles/ShowIncludes",
-		"/cmTC_",
-		"/meson-private/tmp",
-		"/ffconf.",                    /* FFmpeg */
-		"/config.tests/",              /* Qt 5 */
+		"/CMakeFiles/CMakeTmp",							/* CMake before 3.25 */
+		"/CMakeFiles/CMakeScratch",						/* and after */
+		"/CMakeFiles/ShowIncludes", "/cmTC_", "/meson-private/tmp", "/ffconf.", /* FFmpeg */
+		"/config.tests/",							/* Qt 5 */
 	};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (strstr(path, parts[i]) || strncmp(path, parts[i] + 1, strlen(parts[i]) - 1) == 0)
@@ -40,8 +37,8 @@ static bool is_probe_name(const char *name)
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		size_t n = strlen(names[i].start);
-		if (strncmp(name, names[i].start, n) == 0 &&
-			(names[i].any_end || !name[n] || name[n] == '.' || name[n] == '_' || isdigit((unsigned char)name[n])))
+		if (strncmp(name, names[i].start, n) == 0 && (names[i].any_end || !name[n] || name[n] == '.' ||
+								     name[n] == '_' || isdigit((unsigned char)name[n])))
 			return true;
 	}
 	return false;

@@ -4,8 +4,7 @@
 
 static const struct {
 	const char *name, *text;
-} reasons[] = {
-	[REASON_NONE] = { "none", "runs on the engine" },
+} reasons[] = { [REASON_NONE] = { "none", "runs on the engine" },
 #define X(enumerator, name, text) [REASON_##enumerator] = { name, text },
 	REASON_TABLE(X)
 #undef X

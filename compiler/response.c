@@ -16,7 +16,8 @@ int response_split(struct slice text, enum compiler_family family, struct arena 
 		if (text.ptr[i] == '\0' || text.ptr[i] == '\v' || text.ptr[i] == '\f')
 			return -1;
 	}
-	if (slice_has_prefix(text, "\xef\xbb\xbf") || slice_has_prefix(text, "\xfe\xff") || slice_has_prefix(text, "\xff\xfe"))
+	if (slice_has_prefix(text, "\xef\xbb\xbf") || slice_has_prefix(text, "\xfe\xff") ||
+		slice_has_prefix(text, "\xff\xfe"))
 		return -1;
 
 	const char *at = text.ptr, *end = text.ptr + text.len;

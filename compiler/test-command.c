@@ -18,7 +18,8 @@ static void parse(const struct row *row, struct arena *arena, struct command *re
 	struct reason reason;
 	struct strlist list = words(row->command, arena);
 	if (parse_words(&list, arena, ret, &reason) != 0)
-		fail_msg("%s\n  is local: %s %s", row->command, reason_name(reason.code), reason.detail ? reason.detail : "");
+		fail_msg("%s\n  is local: %s %s", row->command, reason_name(reason.code),
+			reason.detail ? reason.detail : "");
 }
 
 #define ROWS(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -242,7 +243,8 @@ static void command__what_cannot_run_elsewhere_is_local_for_its_reason(void **st
 		struct command command;
 		struct reason reason;
 		struct strlist list = words(rows[i].command, &arena);
-		assert_int_equal(parse_words(&list, &arena, &command, &reason), reason.code == REASON_NONE ? 0 : COMMAND_LOCAL);
+		assert_int_equal(
+			parse_words(&list, &arena, &command, &reason), reason.code == REASON_NONE ? 0 : COMMAND_LOCAL);
 		reason_format(&reason, &got);
 		check(&rows[i], buf_str(&got));
 	}
@@ -260,7 +262,9 @@ static void command__key_holds_all_that_can_reach_the_outputs_in_order(void **st
 		{ "gcc -c a.c -Wp,-D,X -Wp,-D_FORTIFY_SOURCE=2", "gcc -c a.c -Wp,-D,X -Wp,-D_FORTIFY_SOURCE=2" },
 		{ "gcc -c a.c -fdiagnostics-color=always -fno-diagnostics-color", "gcc -c a.c" },
 		{ "clang -c a.c -fcolor-diagnostics -o b.o", "clang -c a.c" },
-		{ "gcc -c a.c -ffile-prefix-map=a=b -fdebug-prefix-map=/x=/y", "gcc -c a.c -ffile-prefix-map=a=b -fdebug-prefix-map=/x=/y" },
+		{ "gcc -c a.c -ffile-prefix-map=a=b -fdebug-prefix-map=/x=/y",
+			"gcc -c a.c -ffile-prefix-map=a=b -fdebug-prefix-map=/x=/y" },
+		{ "gcc -c a.c -fdiagnostics-plain-output", "gcc -c a.c -fdiagnostics-plain-output" },
 		{ "gcc -g -gsplit-dwarf -c a.c -o b.o", "gcc -g -gsplit-dwarf -c a.c -o b.o" },
 		{ "gcc --coverage -c a.c -ob.o -MF d", "gcc --coverage -c a.c -ob.o" },
 		{ "gcc -fprofile-generate -c a.c -o b.o", "gcc -fprofile-generate -c a.c -o b.o" },
@@ -268,7 +272,8 @@ static void command__key_holds_all_that_can_reach_the_outputs_in_order(void **st
 		{ "gcc -frecord-gcc-switches -c a.c -o b.o -MD -MF d", "gcc -frecord-gcc-switches -c a.c -MD" },
 		{ "clang -frecord-gcc-switches -c a.c -o b.o -MD -MF d -fcolor-diagnostics",
 			"clang -frecord-gcc-switches -c a.c -o b.o -MD -MF d -fcolor-diagnostics" },
-		{ "clang -Xclang -target-feature -Xclang +avx -c a.c", "clang -Xclang -target-feature -Xclang +avx -c a.c" },
+		{ "clang -Xclang -target-feature -Xclang +avx -c a.c",
+			"clang -Xclang -target-feature -Xclang +avx -c a.c" },
 		{ "clang -c -o b.o -- -a.c", "clang -c -- -a.c" },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -285,7 +290,8 @@ static void command__scan_is_the_same_command_without_what_writes(void **state)
 {
 	static const struct row rows[] = {
 		{ "gcc -O2 -c a.c -o a.o", "gcc -M -O2 a.c" },
-		{ "gcc -c a.c -MD -MF d -MT t -MQq -MP -g -gsplit-dwarf --coverage -fstack-usage -save-temps=obj -fcallgraph-info",
+		{ "gcc -c a.c -MD -MF d -MT t -MQq -MP -g -gsplit-dwarf --coverage -fstack-usage -save-temps=obj "
+		  "-fcallgraph-info",
 			"gcc -M a.c -g" },
 		{ "gcc -c a.c -Wp,-MMD,x.d,-DX -Wa,-Ifoo -Xassembler -g", "gcc -M a.c -Wp,-DX" },
 		{ "gcc -c a.c -Wp,-MMD,x.d -include b.h -x c -std=c99", "gcc -M a.c -include b.h -x c -std=c99" },
@@ -340,7 +346,8 @@ static void command__facts_are_read_from_the_options(void **state)
 	static const struct {
 		const char *command;
 		enum language language;
-		const char *flags; /* c colour set, n native, r records name, s random seed, a assembles only, u -MMD, p -MP */
+		const char *
+			flags; /* c colour set, n native, r records name, s random seed, a assembles only, u -MMD, p -MP */
 	} rows[] = {
 		{ "gcc -c a.c", LANGUAGE_C, "" },
 		{ "g++ -c a.c", LANGUAGE_CXX, "" },
@@ -356,6 +363,7 @@ static void command__facts_are_read_from_the_options(void **state)
 		{ "gcc -c a.ii", LANGUAGE_CXX_CPP_OUTPUT, "" },
 		{ "clang -c a.CC", LANGUAGE_CXX, "" },
 		{ "gcc -c a.c -fdiagnostics-color=auto", LANGUAGE_C, "c" },
+		{ "gcc -c a.c -fdiagnostics-plain-output", LANGUAGE_C, "c" },
 		{ "gcc -c a.c -march=native", LANGUAGE_C, "n" },
 		{ "gcc -c a.c -march=native -g0", LANGUAGE_C, "n" },
 		{ "clang -c a.c -mtune=native -g", LANGUAGE_C, "n" },
@@ -389,24 +397,61 @@ static void command__harmless_options_do_not_keep_it_local(void **state)
 {
 	static const struct row rows[] = {
 		{ "gcc -c a.c -Wall -Wextra -Werror=format -Wno-foo -Wframe-larger-than=2048 -pedantic -ansi -w", "" },
-		{ "gcc -c a.c -O2 -Og -Ofast -fPIC -fno-strict-aliasing -fvisibility=hidden -fsanitize=address,undefined", "" },
-		{ "gcc -c a.c -m64 -msse4.2 -mno-red-zone -mcmodel=kernel -mstack-protector-guard-symbol=x -mfentry-section=.x", "" },
+		{ "gcc -c a.c -O2 -Og -Ofast -fPIC -fno-strict-aliasing -fvisibility=hidden "
+		  "-fsanitize=address,undefined",
+			"" },
+		{ "gcc -c a.c -m64 -msse4.2 -mno-red-zone -mcmodel=kernel -mstack-protector-guard-symbol=x "
+		  "-mfentry-section=.x",
+			"" },
 		{ "gcc -c a.c -g3 -gdwarf-4 -gz=zlib -ggdb -gno-column-info", "" },
 		{ "gcc -c a.c -pipe -pthread -pg -p -H -P -undef -trigraphs --param x=1 --param=y=2", "" },
-		{ "gcc -c a.c -Lfoo -L foo -lfoo -Wl,-rpath,/x -Xlinker -z -z now -s -static -shared -rdynamic -T x.ld -u f", "" },
+		{ "gcc -c a.c -Lfoo -L foo -lfoo -Wl,-rpath,/x -Xlinker -z -z now -s -static -shared -rdynamic -T x.ld "
+		  "-u f",
+			"" },
 		{ "gcc -c a.c -Wa,--noexecstack -Wa,-mrelax-relocations=no,--defsym,X=1 -Xassembler -g", "" },
 		{ "gcc -c a.c -fexec-charset=ANSI_X3.4-1968 -frandom-seed=a/b.c -fopt-info -flto=auto", "" },
 		{ "gcc -c a.c -finstrument-functions-exclude-file-list=/usr/x.h,y.c -fplt -ftemplate-depth=900", "" },
 		{ "clang -c a.c -Qunused-arguments -Rpass=.* -fms-compatibility-version=19.20 -stdlib=libc++", "" },
-		{ "clang -c a.c --target=aarch64-linux-gnu -target x86_64-linux-gnu -integrated-as -ftrapv-handler f", "" },
-		{ "clang -c a.c -Xclang -fno-pch-timestamp -Xclang -mllvm -Xclang -inline-threshold=3 -mllvm -enable-foo", "" },
+		{ "clang -c a.c --target=aarch64-linux-gnu -target x86_64-linux-gnu -integrated-as -ftrapv-handler f",
+			"" },
+		{ "clang -c a.c -Xclang -fno-pch-timestamp -Xclang -mllvm -Xclang -inline-threshold=3 -mllvm "
+		  "-enable-foo",
+			"" },
 		{ "clang -c a.c -fbasic-block-sections=all -fclang-abi-compat=14.0 -mthread-model posix", "" },
 		{ "clang -c a.c -fprofile-generate=/x/y.z -fprofile-instr-generate=%p.profraw", "" },
+		/* as build systems write them: the Linux kernel, CMake, automake with libtool, Meson, Bazel, Chromium */
+		{ "gcc -Wp,-MMD,kernel/.fork.o.d -nostdinc -I./arch/x86/include -include ./include/linux/kconfig.h "
+		  "-D__KERNEL__ "
+		  "-fmacro-prefix-map=./= -std=gnu11 -fshort-wchar -mpreferred-stack-boundary=3 "
+		  "-mindirect-branch=thunk-extern "
+		  "--param=allow-store-data-races=0 -Wa,-gdwarf-5 -pg -mrecord-mcount -mfentry -fplt "
+		  "-DKBUILD_MODFILE='\"kernel/fork\"' -c -o kernel/fork.o kernel/fork.c",
+			"./include/linux/kconfig.h" },
+		{ "g++ -DX=\"1.0\" -I/b/inc -isystem /usr/include/x -O3 -DNDEBUG -fPIC -fvisibility-inlines-hidden "
+		  "-std=gnu++17 "
+		  "-Werror=date-time -MD -MT lib/x.cc.o -MF lib/x.cc.o.d -o lib/x.cc.o -c /b/x.cc",
+			"" },
+		{ "gcc -DHAVE_CONFIG_H -I. -g -O2 -MT x.lo -MD -MP -MF .deps/x.Tpo -c x.c -fPIC -DPIC -o .libs/x.o",
+			"" },
+		{ "gcc -Isub -I../sub -fdiagnostics-color=always -D_FILE_OFFSET_BITS=64 -Winvalid-pch -MD -MQ "
+		  "x.p/a.c.o -MF x.p/a.c.o.d "
+		  "-o x.p/a.c.o -c ../a.c",
+			"" },
+		{ "gcc -U_FORTIFY_SOURCE -fstack-protector -Wunused-but-set-parameter -g0 -MD -MF bazel-out/k8/x.d "
+		  "-frandom-seed=bazel-out/x.o "
+		  "-iquote . -no-canonical-prefixes -D__DATE__=\"redacted\" -c a.cc -o bazel-out/x.o",
+			"" },
+		{ "clang++ -MMD -MF obj/x.o.d -fcrash-diagnostics-dir=../../tools/clang/crashreports -mllvm "
+		  "-instcombine-lower-dbg-declare=0 -ffp-contract=off -ffile-compilation-dir=. -no-canonical-prefixes "
+		  "-gdwarf-4 "
+		  "-Xclang -debug-info-kind=limited -c x.cc -o obj/x.o",
+			"" },
 		{ "clang -c a.c -fprofile-use=x.prof", "x.prof x.prof/default.profdata" },
 		{ "clang -c a.c -fsanitize-ignorelist=i.txt -fprofile-sample-use=s -fxray-attr-list=l", "i.txt s l" },
 		{ "gcc -c a.c -include b.h -imacros c.h -includee.h --include=d.h", "b.h c.h e.h d.h" },
 		{ "gcc -c a.c -Wp,-include,b.h -Xpreprocessor -DX", "b.h" },
-		{ "gcc -c a.c -I a -Ib -iquote c -isystem d -idirafter=e -isystemf -I- -I=g --sysroot=h -isysroot i", "|a b c d f h i" },
+		{ "gcc -c a.c -I a -Ib -iquote c -isystem d -idirafter=e -isystemf -I- -I=g --sysroot=h -isysroot i",
+			"|a b c d f h i" },
 		{ "gcc -c a.c -iprefix a/ -iwithprefix b -iwithprefixbefore c", "" },
 		{ "gcc -c a.S -Wa,-Ia,-I,b -Wp,-Ic,-isystem,d", "|a b c d" },
 		{ "clang -c a.c -resource-dir a -stdlib++-isystem b -cxx-isystem c --gcc-toolchain=d", "|a b c d" },
@@ -443,13 +488,23 @@ static void command__families_are_told_by_the_name(void **state)
 		enum compiler_family family;
 		bool cxx;
 	} rows[] = {
-		{ "gcc", FAMILY_GCC, false }, { "g++", FAMILY_GCC, true }, { "gcc-12", FAMILY_GCC, false },
-		{ "x86_64-linux-gnu-gcc", FAMILY_GCC, false }, { "x86_64-linux-gnu-g++-12", FAMILY_GCC, true },
-		{ "arm-none-eabi-gcc-12.2.1", FAMILY_GCC, false }, { "clang", FAMILY_CLANG, false },
-		{ "clang++-14", FAMILY_CLANG, true }, { "aarch64-linux-gnu-clang", FAMILY_CLANG, false },
-		{ "cc", FAMILY_UNKNOWN, false }, { "c++", FAMILY_UNKNOWN, true }, { "gcc-ar", FAMILY_UNKNOWN, false },
-		{ "clang-cl", FAMILY_UNKNOWN, false }, { "clang-format-14", FAMILY_UNKNOWN, false },
-		{ "12", FAMILY_UNKNOWN, false }, { "", FAMILY_UNKNOWN, false }, { "-", FAMILY_UNKNOWN, false },
+		{ "gcc", FAMILY_GCC, false },
+		{ "g++", FAMILY_GCC, true },
+		{ "gcc-12", FAMILY_GCC, false },
+		{ "x86_64-linux-gnu-gcc", FAMILY_GCC, false },
+		{ "x86_64-linux-gnu-g++-12", FAMILY_GCC, true },
+		{ "arm-none-eabi-gcc-12.2.1", FAMILY_GCC, false },
+		{ "clang", FAMILY_CLANG, false },
+		{ "clang++-14", FAMILY_CLANG, true },
+		{ "aarch64-linux-gnu-clang", FAMILY_CLANG, false },
+		{ "cc", FAMILY_UNKNOWN, false },
+		{ "c++", FAMILY_UNKNOWN, true },
+		{ "gcc-ar", FAMILY_UNKNOWN, false },
+		{ "clang-cl", FAMILY_UNKNOWN, false },
+		{ "clang-format-14", FAMILY_UNKNOWN, false },
+		{ "12", FAMILY_UNKNOWN, false },
+		{ "", FAMILY_UNKNOWN, false },
+		{ "-", FAMILY_UNKNOWN, false },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		assert_int_equal(command_family_of_name(rows[i].name), rows[i].family);

@@ -3,30 +3,25 @@
 #include "compiler/depfile.h"
 
 /* Written by gcc 12 and clang 14. */
-static const char gcc_text[] =
-	"out/q.o: s.c hdr_number_1.h hdr_number_2.h hdr_number_3.h hdr_number_4.h \\\n"
-	" hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b\\\\\\ c.h hdr_number_6.h\n"
-	"hdr_number_1.h:\n"
-	"sp\\ ace/x\\#y.h:\n";
-static const char gcc_two_targets[] =
-	"this_is_a_long_target_name_for_wrap.o third.o \\\n"
-	" another_really_long_target_name.o: s.c /usr/include/stdc-predef.h \\\n"
-	" hdr_number_1.h hdr_number_2.h hdr_number_3.h hdr_number_4.h \\\n"
-	" hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b\\\\\\ c.h hdr_number_6.h\n";
-static const char gcc_plain[] =
-	"s.o: s.c /usr/include/stdc-predef.h hdr_number_1.h hdr_number_2.h \\\n"
-	" hdr_number_3.h hdr_number_4.h hdr_number_5.h sp\\ ace/x\\#y.h \\\n"
-	" do$$l/b\\\\\\ c.h hdr_number_6.h\n";
-static const char clang_text[] =
-	"s.o: s.c hdr_number_1.h hdr_number_2.h hdr_number_3.h hdr_number_4.h \\\n"
-	"  hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b/\\ c.h hdr_number_6.h\n"
-	"\n"
-	"hdr_number_1.h:\n";
-static const char clang_dotted[] =
-	"./out/q.o: s.c hdr_number_1.h hdr_number_2.h hdr_number_3.h \\\n"
-	"  hdr_number_4.h hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b/\\ c.h hdr_number_6.h\n"
-	"\n"
-	"hdr_number_1.h:\n";
+static const char gcc_text[] = "out/q.o: s.c hdr_number_1.h hdr_number_2.h hdr_number_3.h hdr_number_4.h \\\n"
+			       " hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b\\\\\\ c.h hdr_number_6.h\n"
+			       "hdr_number_1.h:\n"
+			       "sp\\ ace/x\\#y.h:\n";
+static const char gcc_two_targets[] = "this_is_a_long_target_name_for_wrap.o third.o \\\n"
+				      " another_really_long_target_name.o: s.c /usr/include/stdc-predef.h \\\n"
+				      " hdr_number_1.h hdr_number_2.h hdr_number_3.h hdr_number_4.h \\\n"
+				      " hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b\\\\\\ c.h hdr_number_6.h\n";
+static const char gcc_plain[] = "s.o: s.c /usr/include/stdc-predef.h hdr_number_1.h hdr_number_2.h \\\n"
+				" hdr_number_3.h hdr_number_4.h hdr_number_5.h sp\\ ace/x\\#y.h \\\n"
+				" do$$l/b\\\\\\ c.h hdr_number_6.h\n";
+static const char clang_text[] = "s.o: s.c hdr_number_1.h hdr_number_2.h hdr_number_3.h hdr_number_4.h \\\n"
+				 "  hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b/\\ c.h hdr_number_6.h\n"
+				 "\n"
+				 "hdr_number_1.h:\n";
+static const char clang_dotted[] = "./out/q.o: s.c hdr_number_1.h hdr_number_2.h hdr_number_3.h \\\n"
+				   "  hdr_number_4.h hdr_number_5.h sp\\ ace/x\\#y.h do$$l/b/\\ c.h hdr_number_6.h\n"
+				   "\n"
+				   "hdr_number_1.h:\n";
 static const char clang_three_targets[] =
 	"this_is_a_long_target_name_for_wrap.o another_really_long_target_name.o \\\n"
 	"  third.o: s.c hdr_number_1.h hdr_number_2.h hdr_number_3.h \\\n"
@@ -54,15 +49,15 @@ static void check_retarget(const char *stored, const char *old_targets, const ch
 static void depfile__is_rendered_for_another_target_as_the_compiler_would(void **state)
 {
 	check_retarget(gcc_text, "out/q.o", "out/q.o", gcc_text);
-	check_retarget(gcc_plain, "s.o", "this_is_a_long_target_name_for_wrap.o third.o another_really_long_target_name.o",
-		gcc_two_targets);
-	check_retarget(gcc_two_targets, "this_is_a_long_target_name_for_wrap.o third.o another_really_long_target_name.o", "s.o",
-		gcc_plain);
+	check_retarget(gcc_plain, "s.o",
+		"this_is_a_long_target_name_for_wrap.o third.o another_really_long_target_name.o", gcc_two_targets);
+	check_retarget(gcc_two_targets,
+		"this_is_a_long_target_name_for_wrap.o third.o another_really_long_target_name.o", "s.o", gcc_plain);
 	check_retarget(clang_text, "s.o", "./out/q.o", clang_dotted);
-	check_retarget(clang_text, "s.o", "this_is_a_long_target_name_for_wrap.o another_really_long_target_name.o third.o",
-		clang_three_targets);
-	check_retarget(clang_three_targets, "this_is_a_long_target_name_for_wrap.o another_really_long_target_name.o third.o",
-		"s.o", clang_text);
+	check_retarget(clang_text, "s.o",
+		"this_is_a_long_target_name_for_wrap.o another_really_long_target_name.o third.o", clang_three_targets);
+	check_retarget(clang_three_targets,
+		"this_is_a_long_target_name_for_wrap.o another_really_long_target_name.o third.o", "s.o", clang_text);
 	check_retarget("a.o: a.c\n", "a.o", "b.o", "b.o: a.c\n");
 	check_retarget("a.o: a.c x.h\nx.h:\n", "a.o", "b.o", "b.o: a.c x.h\nx.h:\n");
 }
@@ -75,7 +70,8 @@ static void depfile__of_unexpected_form_is_not_rendered(void **state)
 	check_retarget("a.o: a.c \\\n b.c\n", "a.o", "b.o", NULL);
 	check_retarget("", "a.o", "b.o", NULL);
 	/* Short enough for one line before; two styles differ after: */
-	check_retarget("a.o: a.c b.c\n", "a.o", "a_name_that_is_so_long_that_the_line_must_be_broken_after_its_colon_for_sure.o", NULL);
+	check_retarget("a.o: a.c b.c\n", "a.o",
+		"a_name_that_is_so_long_that_the_line_must_be_broken_after_its_colon_for_sure.o", NULL);
 }
 
 static void depfile__inputs_are_read_as_make_would(void **state)

@@ -21,14 +21,13 @@ static void write_file(const char *path, const char *text)
 		fail_msg("%s", err.text);
 }
 
-static const char source[] =
-	"#include \"header_with_a_long_name_1.h\"\n"
-	"#include \"header_with_a_long_name_2.h\"\n"
-	"#include \"sp ace/x#y$z.h\"\n"
-	"#include <stddef.h>\n"
-	"extern double a[100], b[100];\n"
-	"int f(int x) { return x + 1; }\n"
-	"void g(void) { for (int i = 0; i < 100; i++) a[i] = a[i] * b[i] + f(i); }\n";
+static const char source[] = "#include \"header_with_a_long_name_1.h\"\n"
+			     "#include \"header_with_a_long_name_2.h\"\n"
+			     "#include \"sp ace/x#y$z.h\"\n"
+			     "#include <stddef.h>\n"
+			     "extern double a[100], b[100];\n"
+			     "int f(int x) { return x + 1; }\n"
+			     "void g(void) { for (int i = 0; i < 100; i++) a[i] = a[i] * b[i] + f(i); }\n";
 
 /* A fresh directory with sources, made the cwd; the caller removes it with `leave`. */
 static void enter(char *dir)
@@ -96,8 +95,8 @@ static void list_files(const char *dir, struct arena *arena, struct strlist *ret
 	for (struct dirent *entry; (entry = readdir(d));) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		const char *path = strcmp(dir, ".") == 0 ? arena_strdup(arena, entry->d_name) :
-							   arena_printf(arena, "%s/%s", dir, entry->d_name);
+		const char *path = strcmp(dir, ".") == 0 ? arena_strdup(arena, entry->d_name)
+							 : arena_printf(arena, "%s/%s", dir, entry->d_name);
 		if (entry->d_type == DT_DIR)
 			list_files(path, arena, ret);
 		else
@@ -138,13 +137,16 @@ static void check_depfile(const struct command *command, const char *line, struc
 	const char *others[] = { "some/other/directory/with/a/name.o" };
 	if (file_read(command->depfile.path, 1 << 20, &text, &err) < 0)
 		fail_msg("%s: %s", line, err.text);
-	if (depfile_retarget(buf_slice(&text), command->depfile.targets, command->depfile.n_targets, command->depfile.targets,
-		    command->depfile.n_targets, &again) != 0)
-		fail_msg("%s: can't be rendered again (target %s):\n%s", line, command->depfile.targets[0], buf_str(&text));
+	if (depfile_retarget(buf_slice(&text), command->depfile.targets, command->depfile.n_targets,
+		    command->depfile.targets, command->depfile.n_targets, &again) != 0)
+		fail_msg("%s: can't be rendered again (target %s):\n%s", line, command->depfile.targets[0],
+			buf_str(&text));
 	/* A text without a broken line may be of either style, and then refused. */
-	if (depfile_retarget(buf_slice(&text), command->depfile.targets, command->depfile.n_targets, others, 1, &other) == 0) {
+	if (depfile_retarget(
+		    buf_slice(&text), command->depfile.targets, command->depfile.n_targets, others, 1, &other) == 0) {
 		assert_int_equal(depfile_retarget(buf_slice(&other), others, 1, command->depfile.targets,
-					 command->depfile.n_targets, &back), 0);
+					 command->depfile.n_targets, &back),
+			0);
 		assert_true(slice_equal(buf_slice(&back), buf_slice(&text)));
 	} else {
 		assert_null(strstr(buf_str(&text), "\\\n"));
@@ -192,21 +194,54 @@ static void check_command(const char *driver, const char *arguments)
 }
 
 static const char *const where[] = {
-	"-c a.c", "-c src/b.c", "-c src/b.c -o out/z.o", "-c src/b.c -o out/z", "-c src/b.c -o out/z.x.o", "-c src/b.c -o out/z.x",
-	"-c c.x.c", "-c c.x.c -o ./z.o", "-S src/b.c", "-S src/b.c -o out/q.s", "-S src/b.c -o out/q", "-c s.s", "-c src/S.S -o out/w.o",
-	"-c p.i -o out/p.o", "-c p.ii", "-c -x c src/noext", "-c .dot.c", "-c .dot.c -o out/.foo", "-c src/b.c -o out/z.",
+	"-c a.c",
+	"-c src/b.c",
+	"-c src/b.c -o out/z.o",
+	"-c src/b.c -o out/z",
+	"-c src/b.c -o out/z.x.o",
+	"-c src/b.c -o out/z.x",
+	"-c c.x.c",
+	"-c c.x.c -o ./z.o",
+	"-S src/b.c",
+	"-S src/b.c -o out/q.s",
+	"-S src/b.c -o out/q",
+	"-c s.s",
+	"-c src/S.S -o out/w.o",
+	"-c p.i -o out/p.o",
+	"-c p.ii",
+	"-c -x c src/noext",
+	"-c .dot.c",
+	"-c .dot.c -o out/.foo",
+	"-c src/b.c -o out/z.",
 };
 static const char *const what_both[] = {
-	"-O1", "-MD", "-MMD -MP", "-MD -MF out/d~d.d", "-MD -MT ./t -MQ q#$x -MT last~one.o -MQ ./z", "-Wp,-MD,out/w.d",
-	"-Wp,-MMD,out/w.d -MT t", "-g -gsplit-dwarf -MD", "--coverage", "-ftest-coverage", "-fstack-usage", "-save-temps", "-save-temps=obj",
-	"-save-temps=cwd", "-save-temps --coverage -fstack-usage", "-save-temps=cwd --coverage -fstack-usage -MD",
-	"-flto -fstack-usage", "-flto -save-temps", "-fprofile-arcs", "-g3 -O2 -pipe -fPIC -Wall -D~X=1 -I. -iquote src",
+	"-O1",
+	"-MD",
+	"-MMD -MP",
+	"-MD -MF out/d~d.d",
+	"-MD -MT ./t -MQ q#$x -MT last~one.o -MQ ./z",
+	"-Wp,-MD,out/w.d",
+	"-Wp,-MMD,out/w.d -MT t",
+	"-g -gsplit-dwarf -MD",
+	"--coverage",
+	"-ftest-coverage",
+	"-fstack-usage",
+	"-save-temps",
+	"-save-temps=obj",
+	"-save-temps=cwd",
+	"-save-temps --coverage -fstack-usage",
+	"-save-temps=cwd --coverage -fstack-usage -MD",
+	"-flto -fstack-usage",
+	"-flto -save-temps",
+	"-fprofile-arcs",
+	"-g3 -O2 -pipe -fPIC -Wall -D~X=1 -I. -iquote src",
 	"-fsanitize=undefined -fdiagnostics-color=always",
 };
-static const char *const what_gcc[] = { "-fcallgraph-info", "-fcallgraph-info=su,da", "-Wp,-MD,out/w.d,-MP,-DX -Wp,-MT,t",
-	"-frecord-gcc-switches -fverbose-asm", "-Wa,--noexecstack,-Isrc" };
-static const char *const what_clang[] = { "-g -gsplit-dwarf=single", "-g -gsplit-dwarf=split", "-frecord-gcc-switches -MD",
-	"-Wp,-MD", "-fsanitize=undefined -fsanitize-ignorelist=ignore.txt", "-mllvm -inline-threshold=3 -Xclang -fno-pch-timestamp" };
+static const char *const what_gcc[] = { "-fcallgraph-info", "-fcallgraph-info=su,da",
+	"-Wp,-MD,out/w.d,-MP,-DX -Wp,-MT,t", "-frecord-gcc-switches -fverbose-asm", "-Wa,--noexecstack,-Isrc" };
+static const char *const what_clang[] = { "-g -gsplit-dwarf=single", "-g -gsplit-dwarf=split",
+	"-frecord-gcc-switches -MD", "-Wp,-MD", "-fsanitize=undefined -fsanitize-ignorelist=ignore.txt",
+	"-mllvm -inline-threshold=3 -Xclang -fno-pch-timestamp" };
 
 /* The whole product takes minutes: every fourth, along its diagonals, unless LLAMA_TEST_ALL is set. */
 static void check_all(const char *driver, const char *const *what, size_t n)
@@ -248,11 +283,14 @@ static void check_key(const char *driver, const char *option)
 	struct reason reason;
 	struct error err;
 	const char *line = arena_printf(&arena, "%s %s", driver, option);
-	struct strlist one = words(arena_printf(&arena,
-					   "%s -frandom-seed=1 -c a.c %s -o z.o -MD -MF d -MT t -fdiagnostics-color=never",
-					   driver, option), &arena);
-	struct strlist two = words(arena_printf(&arena, "%s -frandom-seed=1 -c a.c %s -o out/longer.x.o -MD -fdiagnostics-color=always",
-					   driver, option), &arena);
+	struct strlist one = words(
+		arena_printf(&arena, "%s -frandom-seed=1 -c a.c %s -o z.o -MD -MF d -MT t -fdiagnostics-color=never",
+			driver, option),
+		&arena);
+	struct strlist two = words(
+		arena_printf(&arena, "%s -frandom-seed=1 -c a.c %s -o out/longer.x.o -MD -fdiagnostics-color=always",
+			driver, option),
+		&arena);
 	assert_int_equal(parse_words(&one, &arena, &first, &reason), 0);
 	assert_int_equal(parse_words(&two, &arena, &second, &reason), 0);
 	bool equal = first.n_key_args == second.n_key_args;
@@ -273,9 +311,10 @@ static void check_key(const char *driver, const char *option)
 
 static void drivers__equal_keys_mean_equal_objects(void **state)
 {
-	static const char *const both[] = { "-O2", "-g", "-g3 -gdwarf-4", "-g -frecord-gcc-switches", "-g -grecord-gcc-switches", "-flto -g",
-		"-fprofile-arcs", "--coverage", "-ftest-coverage", "-fprofile-generate", "-g -gsplit-dwarf", "-fstack-usage",
-		"-save-temps", "-fsanitize=address,undefined", "-S -fverbose-asm", "-pg", "-fopenmp", "-ffile-prefix-map=/tmp=/x -g" };
+	static const char *const both[] = { "-O2", "-g", "-g3 -gdwarf-4", "-g -frecord-gcc-switches",
+		"-g -grecord-gcc-switches", "-flto -g", "-fprofile-arcs", "--coverage", "-ftest-coverage",
+		"-fprofile-generate", "-g -gsplit-dwarf", "-fstack-usage", "-save-temps",
+		"-fsanitize=address,undefined", "-S -fverbose-asm", "-pg", "-fopenmp", "-ffile-prefix-map=/tmp=/x -g" };
 	if (have("gcc")) {
 		for (size_t i = 0; i < N(both); i++)
 			check_key("gcc", both[i]);
@@ -315,8 +354,9 @@ static void check_native(const char *driver, const char *arguments)
 
 static void drivers__native_made_explicit_gives_the_same_code(void **state)
 {
-	static const char *const both[] = { "-O3 -march=native", "-O3 -mno-avx -march=native", "-O3 -march=native -mtune=generic",
-		"-O3 -mtune=native", "-O3 -march=native -mtune=native -mno-fma -DX=\"a~b\"", "-O3 -march=native -march=x86-64" };
+	static const char *const both[] = { "-O3 -march=native", "-O3 -mno-avx -march=native",
+		"-O3 -march=native -mtune=generic", "-O3 -mtune=native",
+		"-O3 -march=native -mtune=native -mno-fma -DX=\"a~b\"", "-O3 -march=native -march=x86-64" };
 	for (size_t i = 0; i < N(both); i++) {
 		if (have("gcc"))
 			check_native("gcc", both[i]);

@@ -18,9 +18,10 @@ static void environment__key_is_sorted_and_holds_what_matters(void **state)
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_buf_ struct buf reason = { 0 }, got = { 0 };
 	struct environment environment;
-	const char *env[] = { "TZ=", "LC_MESSAGES=de_DE.UTF-8", "LANG=", "PATH=/bin", "HOME=/x", "CPATH=/inc", "C_INCLUDE_PATH=",
-		"SOURCE_DATE_EPOCH=0", "LD_LIBRARY_PATH=", "LD_RUN_PATH=/x", "MALFORMED", "TERM=xterm", "GCC_COLORS=",
-		"LLAMACC_RECACHE=1", "LLAMACC_LOCAL=0", "LLAMACC_REMOTE_ASSEMBLE=off", NULL };
+	const char *env[] = { "TZ=", "LC_MESSAGES=de_DE.UTF-8", "LANG=", "PATH=/bin", "HOME=/x", "CPATH=/inc",
+		"C_INCLUDE_PATH=", "SOURCE_DATE_EPOCH=0", "LD_LIBRARY_PATH=", "LD_RUN_PATH=/x", "MALFORMED",
+		"TERM=xterm", "GCC_COLORS=", "LLAMACC_RECACHE=1", "LLAMACC_LOCAL=0", "LLAMACC_REMOTE_ASSEMBLE=off",
+		NULL };
 	assert_int_equal(parse(env, &arena, &environment, &reason), 0);
 	append_all(&got, environment.key, environment.n_key);
 	buf_append_char(&got, '|');
@@ -36,8 +37,9 @@ static void environment__key_is_sorted_and_holds_what_matters(void **state)
 
 static void environment__variables_we_do_not_follow_keep_it_local(void **state)
 {
-	static const char *const names[] = { "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "CCC_OVERRIDE_OPTIONS", "LD_PRELOAD",
-		"LD_LIBRARY_PATH", "LD_BIND_NOW", "GCC_SPECS", "GCC_COMPARE_DEBUG", "CLANG_NO_DEFAULT_CONFIG", "CC_PRINT_OPTIONS" };
+	static const char *const names[] = { "DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES", "CCC_OVERRIDE_OPTIONS",
+		"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_BIND_NOW", "GCC_SPECS", "GCC_COMPARE_DEBUG",
+		"CLANG_NO_DEFAULT_CONFIG", "CC_PRINT_OPTIONS" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		_cleanup_arena_ struct arena arena = ARENA_INIT;
 		_cleanup_buf_ struct buf reason = { 0 };

@@ -8,10 +8,10 @@ static const char gcc_answer[] =
 	" /usr/lib/gcc/x86_64-linux-gnu/12/cc1 -quiet -D \"X=a b\\\"c\" a.c \"-march=skylake\" -mavx -mno-sgx --param "
 	"\"l1-cache-size=48\" \"-mtune=skylake\" -quiet -dumpbase a.c -mno-avx -o /tmp/x.s\n"
 	" as --64 -o a.o /tmp/x.s\n";
-static const char clang_answer[] =
-	"clang version 14\n"
-	" \"/usr/lib/llvm-14/bin/clang\" \"-cc1\" \"-triple\" \"x86_64\" \"-target-cpu\" \"skylake\" \"-target-feature\" \"+avx\" "
-	"\"-target-feature\" \"-sgx\" \"-tune-cpu\" \"skylake-avx512\" \"-o\" \"a.o\"\n";
+static const char clang_answer[] = "clang version 14\n"
+				   " \"/usr/lib/llvm-14/bin/clang\" \"-cc1\" \"-triple\" \"x86_64\" \"-target-cpu\" "
+				   "\"skylake\" \"-target-feature\" \"+avx\" "
+				   "\"-target-feature\" \"-sgx\" \"-tune-cpu\" \"skylake-avx512\" \"-o\" \"a.o\"\n";
 
 static void check(const char *command_line, const char *answer, const char *want_argv, const char *want_key)
 {
@@ -37,8 +37,10 @@ static void check(const char *command_line, const char *answer, const char *want
 static void native__becomes_explicit_flags(void **state)
 {
 	check("gcc -O2 -mno-avx -march=native -c a.c -o b.o", gcc_answer,
-		"gcc -march=skylake -mavx -mno-sgx --param l1-cache-size=48 -mtune=skylake -mno-avx -O2 -mno-avx -c a.c -o b.o",
-		"gcc -march=skylake -mavx -mno-sgx --param l1-cache-size=48 -mtune=skylake -mno-avx -O2 -mno-avx -c a.c");
+		"gcc -march=skylake -mavx -mno-sgx --param l1-cache-size=48 -mtune=skylake -mno-avx -O2 -mno-avx -c "
+		"a.c -o b.o",
+		"gcc -march=skylake -mavx -mno-sgx --param l1-cache-size=48 -mtune=skylake -mno-avx -O2 -mno-avx -c "
+		"a.c");
 	check("clang -O2 -march=native -mtune=native -c a.c -o b.o", clang_answer,
 		"clang -Xclang -target-feature -Xclang +avx -Xclang -target-feature -Xclang -sgx -O2 -march=skylake "
 		"-mtune=skylake-avx512 -c a.c -o b.o",

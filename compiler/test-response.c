@@ -42,7 +42,10 @@ static int read_from_table(void *ctx, const char *name, struct arena *arena, str
 	static const struct {
 		const char *name, *text;
 	} files[] = {
-		{ "plain", "-O2 -c" }, { "outer", "-DA @plain 'in put.c'" }, { "loop", "@loop" }, { "twice", "@twice @twice x" },
+		{ "plain", "-O2 -c" },
+		{ "outer", "-DA @plain 'in put.c'" },
+		{ "loop", "@loop" },
+		{ "twice", "@twice @twice x" },
 	};
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (strcmp(files[i].name, name) == 0) {
@@ -56,7 +59,9 @@ static int read_from_table(void *ctx, const char *name, struct arena *arena, str
 static int expand(const char *command, struct arena *arena, struct buf *ret)
 {
 	struct strlist list = words(command, arena), args = { 0 };
-	struct command_request request = { .argv = list.items, .argc = list.n, .family = FAMILY_GCC, .read_file = read_from_table };
+	struct command_request request = {
+		.argv = list.items, .argc = list.n, .family = FAMILY_GCC, .read_file = read_from_table
+	};
 	if (response_expand(&request, arena, &args) < 0)
 		return -1;
 	append_all(ret, args.items, args.n);

@@ -33,7 +33,8 @@ static inline int no_file(void *ctx, const char *name, struct arena *arena, stru
 	return -1;
 }
 
-static inline int parse_words(const struct strlist *list, struct arena *arena, struct command *ret, struct reason *reason)
+static inline int parse_words(
+	const struct strlist *list, struct arena *arena, struct command *ret, struct reason *reason)
 {
 	const char *name = path_basename(list->items[0]);
 	struct command_request request = {

@@ -41,7 +41,8 @@ static void textscan__finds_what_the_dependency_scan_omits(void **state)
 		_cleanup_buf_ struct buf got = { 0 };
 		struct textscan scan;
 		textscan(slice_str(rows[i].text), &arena, &scan);
-		buf_printf(&got, "%s%s%s", scan.date_time ? "d" : "", scan.timestamp ? "t" : "", scan.unresolved ? "u" : "");
+		buf_printf(&got, "%s%s%s", scan.date_time ? "d" : "", scan.timestamp ? "t" : "",
+			scan.unresolved ? "u" : "");
 		for (size_t k = 0; k < scan.n_embedded; k++)
 			buf_printf(&got, "<%s>", scan.embedded[k]);
 		if (strcmp(buf_str(&got), rows[i].want) != 0)

@@ -43,7 +43,8 @@ static const char *next_candidate(const char *at, const char *end)
 			break;
 	}
 	for (; end - at >= 3; at++) {
-		if (memcmp(at, "__D", 3) == 0 || memcmp(at, "__T", 3) == 0 || memcmp(at, ".in", 3) == 0 || memcmp(at, "emb", 3) == 0)
+		if (memcmp(at, "__D", 3) == 0 || memcmp(at, "__T", 3) == 0 || memcmp(at, ".in", 3) == 0 ||
+			memcmp(at, "emb", 3) == 0)
 			return at;
 	}
 	return NULL;
@@ -99,8 +100,8 @@ static void add_operand(const char *at, const char *end, bool escaped, struct ar
 }
 
 /* `.incbin` or `.include` at `start`, which is `length` long: the assembler's, in its own source or in C's asm. */
-static void scan_directive(struct slice text, const char *start, size_t length, struct arena *arena, struct textscan *ret,
-	struct strlist *embedded)
+static void scan_directive(struct slice text, const char *start, size_t length, struct arena *arena,
+	struct textscan *ret, struct strlist *embedded)
 {
 	const char *end = text.ptr + text.len, *at = start + length;
 	/* Members and file names: x.include, foo.include.h, .include_dirs */
@@ -116,8 +117,8 @@ static void scan_directive(struct slice text, const char *start, size_t length, 
 	add_operand(operand, end, in_literal(text.ptr, start), arena, ret, embedded);
 }
 
-static void scan_embed(
-	struct slice text, const char *start, size_t length, struct arena *arena, struct textscan *ret, struct strlist *embedded)
+static void scan_embed(struct slice text, const char *start, size_t length, struct arena *arena, struct textscan *ret,
+	struct strlist *embedded)
 {
 	const char *end = text.ptr + text.len, *at = start + length;
 	while (start > text.ptr && (start[-1] == ' ' || start[-1] == '\t'))

@@ -7,11 +7,11 @@
 #include "base/arena.h"
 
 struct textscan {
-	bool date_time;         /* __DATE__ or __TIME__ occurs */
-	bool timestamp;         /* __TIMESTAMP__ occurs */
-	const char **embedded;  /* names in `.incbin "…"`, `.include "…"`, `#embed "…"`, as written; NULL-terminated */
+	bool date_time;	       /* __DATE__ or __TIME__ occurs */
+	bool timestamp;	       /* __TIMESTAMP__ occurs */
+	const char **embedded; /* names in `.incbin "…"`, `.include "…"`, `#embed "…"`, as written; NULL-terminated */
 	size_t n_embedded;
-	bool unresolved;        /* .incbin/.include/#embed whose name is not a plain string (a macro, <…>, part of a larger literal) */
+	bool unresolved; /* .incbin/.include/#embed whose name is not a plain string (a macro, <…>, part of a larger literal) */
 };
 
 void textscan(struct slice text, struct arena *arena, struct textscan *ret);
