@@ -33,12 +33,11 @@
 
 #include "worker/trace.h"
 
-#define EXPORT(name, function)                                                                                           \
-	__asm__(".globl " #name "\n\t.type " #name ", STT_FUNC\n\t.set " #name ", " #function)
-#define WRAPPER static __attribute__((used))
+#define EXPORT(name, function) __asm__(".globl " #name "\n\t.type " #name ", STT_FUNC\n\t.set " #name ", " #function)
+#define WRAPPER		       static __attribute__((used))
 
 /* The definition behind ours, resolved when the library comes up or at the first call, whichever is earlier. */
-#define NEXT(name) ((__typeof__(name) *)next_symbol(&next_##name, #name))
+#define NEXT(name)    ((__typeof__(name) *)next_symbol(&next_##name, #name))
 #define NEXT_OF(name) static void *next_##name
 
 static void *next_symbol(void **slot, const char *name)
@@ -75,11 +74,12 @@ NEXT_OF(utimes);
 /* The log. */
 
 static struct trace_header *trace; /* NULL: nobody is listening */
-static bool ready;                 /* set_up() ran */
-static bool moved;                 /* the process called chdir: `start` and `pwd` no longer hold */
-static char start[PATH_MAX];       /* cwd at the start */
+static bool ready;		   /* set_up() ran */
+static bool moved;		   /* the process called chdir: `start` and `pwd` no longer hold */
+static char start[PATH_MAX];	   /* cwd at the start */
 static size_t start_len;
-static const char *pwd;        /* $PWD where it names the same directory by another text; else NULL; only when there are redirects */
+static const char
+	*pwd; /* $PWD where it names the same directory by another text; else NULL; only when there are redirects */
 static unsigned long n_loaded; /* objects the loader had mapped when we last looked */
 
 static void set_up(void);
@@ -142,7 +142,8 @@ static void record_bytes(enum trace_op op, int dirfd, const char *path, size_t l
 				*to++ = '/';
 			}
 			memcpy(to, path, len);
-			__atomic_store_n((uint32_t *)((char *)trace + at), trace_word(op, (uint32_t)total), __ATOMIC_RELEASE);
+			__atomic_store_n(
+				(uint32_t *)((char *)trace + at), trace_word(op, (uint32_t)total), __ATOMIC_RELEASE);
 		}
 	}
 	errno = saved;
@@ -162,7 +163,10 @@ static int examine(int dirfd, const char *path, struct stat *st, int flags)
 
 static enum trace_op op_of_mode(mode_t mode)
 {
-	return S_ISREG(mode) ? TRACE_FOUND : S_ISDIR(mode) ? TRACE_DIRECTORY : S_ISLNK(mode) ? TRACE_LINK : TRACE_SPECIAL;
+	return S_ISREG(mode)   ? TRACE_FOUND
+	       : S_ISDIR(mode) ? TRACE_DIRECTORY
+	       : S_ISLNK(mode) ? TRACE_LINK
+			       : TRACE_SPECIAL;
 }
 
 /* The call on `path` failed with errno. Keeps it. */
@@ -182,7 +186,8 @@ static void record_failure(int dirfd, const char *path)
 			len--;
 		memcpy(copy, path, len);
 		copy[len] = '\0';
-		record_bytes(examine(dirfd, copy, &st, 0) == 0 ? op_of_mode(st.st_mode) : TRACE_ABSENT, dirfd, path, len);
+		record_bytes(
+			examine(dirfd, copy, &st, 0) == 0 ? op_of_mode(st.st_mode) : TRACE_ABSENT, dirfd, path, len);
 	} else if (saved == ENOENT || saved == ENOTDIR) {
 		record(TRACE_ABSENT, dirfd, path);
 	} else if ((saved == EEXIST || saved == EISDIR || saved == ENOTEMPTY) && examine(dirfd, path, &st, 0) == 0) {
@@ -238,7 +243,8 @@ static bool names_target(const char *base, const char *path, const char *target)
 				continue;
 			}
 			if (!(n == 1 && p[0] == '.')) {
-				if (target[0] != '/' || strncmp(target + 1, p, n) != 0 || (target[1 + n] != '/' && target[1 + n] != '\0'))
+				if (target[0] != '/' || strncmp(target + 1, p, n) != 0 ||
+					(target[1 + n] != '/' && target[1 + n] != '\0'))
 					return false;
 				target += 1 + n;
 			}
@@ -296,7 +302,8 @@ static struct trace_header *map_trace(void)
 		return NULL;
 	int fd = atoi(variable);
 	struct stat st;
-	if (syscall(SYS_fstat, fd, &st) < 0 || st.st_size < (off_t)sizeof(struct trace_header) || st.st_size > UINT32_MAX / 2)
+	if (syscall(SYS_fstat, fd, &st) < 0 || st.st_size < (off_t)sizeof(struct trace_header) ||
+		st.st_size > UINT32_MAX / 2)
 		return NULL;
 	struct trace_header *header = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (header == MAP_FAILED)
@@ -319,8 +326,9 @@ static void set_up(void)
 		start_len = n > 1 && start[0] == '/' ? (size_t)n - 1 : 0;
 		struct stat there, here;
 		pwd = trace->n_redirects > 0 ? getenv("PWD") : NULL;
-		if (pwd && (pwd[0] != '/' || examine(AT_FDCWD, pwd, &there, 0) < 0 || examine(AT_FDCWD, ".", &here, 0) < 0 ||
-				   there.st_dev != here.st_dev || there.st_ino != here.st_ino))
+		if (pwd && (pwd[0] != '/' || examine(AT_FDCWD, pwd, &there, 0) < 0 ||
+				   examine(AT_FDCWD, ".", &here, 0) < 0 || there.st_dev != here.st_dev ||
+				   there.st_ino != here.st_ino))
 			pwd = NULL;
 		__atomic_fetch_add(&trace->started, 1, __ATOMIC_RELAXED);
 	}
@@ -616,7 +624,8 @@ static void record_access(int dirfd, const char *path, const char *real, bool gr
 {
 	struct stat st;
 	int saved = errno;
-	bool explained = !granted && saved == EACCES && tracing() && examine(dirfd, real, &st, 0) == 0 && (st.st_mode & 0444);
+	bool explained = !granted && saved == EACCES && tracing() && examine(dirfd, real, &st, 0) == 0 &&
+			 (st.st_mode & 0444);
 	errno = saved;
 	record_question(dirfd, path, real, granted || explained);
 }
@@ -1086,17 +1095,17 @@ WRAPPER int wrap_execvp(const char *name, char *const argv[])
 EXPORT(execvp, wrap_execvp);
 
 /* The arguments of execl and its kin as a vector on the caller's stack; leaves `args` behind the terminating NULL. */
-#define COLLECT_ARGUMENTS(argv, first, args)                                                                            \
-	va_start(args, first);                                                                                          \
-	size_t n_args = 2;                                                                                              \
-	while (va_arg(args, char *))                                                                                    \
-		n_args++;                                                                                               \
-	va_end(args);                                                                                                   \
-	char **argv = alloca(n_args * sizeof(*argv));                                                                   \
-	argv[0] = (char *)first;                                                                                        \
-	va_start(args, first);                                                                                          \
-	for (size_t i = 1; i < n_args; i++)                                                                             \
-		argv[i] = va_arg(args, char *)
+#define COLLECT_ARGUMENTS(argv, first, args)                                                                           \
+	va_start(args, first);                                                                                         \
+	size_t n_args = 2;                                                                                             \
+	while (va_arg(args, char *))                                                                                   \
+		n_args++;                                                                                              \
+	va_end(args);                                                                                                  \
+	char **argv = alloca(n_args * sizeof(*argv));                                                                  \
+	argv[0] = (char *)first;                                                                                       \
+	va_start(args, first);                                                                                         \
+	for (size_t i = 1; i < n_args; i++)                                                                            \
+	argv[i] = va_arg(args, char *)
 
 WRAPPER int wrap_execl(const char *path, const char *first, ...)
 {
@@ -1128,8 +1137,8 @@ EXPORT(execlp, wrap_execlp);
 
 typedef posix_spawn_file_actions_t file_actions;
 
-WRAPPER int wrap_posix_spawn(pid_t *pid, const char *path, const file_actions *actions, const posix_spawnattr_t *attributes,
-	char *const argv[], char *const env[])
+WRAPPER int wrap_posix_spawn(pid_t *pid, const char *path, const file_actions *actions,
+	const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
 	record_program(path);
 	count_executed(1);
@@ -1140,8 +1149,8 @@ WRAPPER int wrap_posix_spawn(pid_t *pid, const char *path, const file_actions *a
 }
 EXPORT(posix_spawn, wrap_posix_spawn);
 
-WRAPPER int wrap_posix_spawnp(pid_t *pid, const char *name, const file_actions *actions, const posix_spawnattr_t *attributes,
-	char *const argv[], char *const env[])
+WRAPPER int wrap_posix_spawnp(pid_t *pid, const char *name, const file_actions *actions,
+	const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
 	record_search(name);
 	count_executed(1);

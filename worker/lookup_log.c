@@ -10,10 +10,26 @@
 /* What programs ask about themselves and about the machine, with no bearing on what they produce; that a compilation depends on the
  * processor (-march=native) is known from its options. An entry that ends in a slash stands for all below it. */
 static const char *const ambient[] = {
-	"/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/urandom", "/dev/zero",
-	"/proc/cpuinfo", "/proc/filesystems", "/proc/meminfo", "/proc/mounts", "/proc/self/", "/proc/stat", "/proc/sys/", "/proc/thread-self/",
+	"/dev/full",
+	"/dev/null",
+	"/dev/random",
+	"/dev/tty",
+	"/dev/urandom",
+	"/dev/zero",
+	"/proc/cpuinfo",
+	"/proc/filesystems",
+	"/proc/meminfo",
+	"/proc/mounts",
+	"/proc/self/",
+	"/proc/stat",
+	"/proc/sys/",
+	"/proc/thread-self/",
 	"/proc/version",
-	"/sys/devices/system/", "/sys/fs/cgroup/", "/sys/fs/selinux", "/sys/kernel/mm/", "/selinux",
+	"/sys/devices/system/",
+	"/sys/fs/cgroup/",
+	"/sys/fs/selinux",
+	"/sys/kernel/mm/",
+	"/selinux",
 };
 
 /* What is known of one path. */
@@ -125,7 +141,8 @@ static void take_record(struct reading *reading, enum trace_op op, const char *p
 }
 
 /* All records. `whole` becomes false when one of them was never finished: what follows it can no longer be found. */
-static int take_records(struct reading *reading, struct slice mapping, uint32_t at, uint32_t end, bool *whole, struct error *err)
+static int take_records(
+	struct reading *reading, struct slice mapping, uint32_t at, uint32_t end, bool *whole, struct error *err)
 {
 	*whole = true;
 	while (at < end) {
@@ -187,7 +204,8 @@ int lookup_log_parse(struct slice mapping, const struct lookup_log_filter *filte
 		return error_set(err, 0, "look-up log has a wrong size");
 	memcpy(&header, mapping.ptr, sizeof(header));
 	if (header.magic != TRACE_MAGIC || header.size != mapping.len || header.records < sizeof(header) ||
-		header.records % 4 != 0 || header.records > mapping.len || header.used < header.records || header.used % 4 != 0)
+		header.records % 4 != 0 || header.records > mapping.len || header.used < header.records ||
+		header.used % 4 != 0)
 		return error_set(err, 0, "look-up log has a malformed header");
 	/* Past the end once it is full: those records are lost, and the last one before may be missing too. */
 	uint32_t end = header.used <= mapping.len ? header.used : (uint32_t)mapping.len & ~3u;

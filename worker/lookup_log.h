@@ -11,14 +11,17 @@
 
 struct lookup_log {
 	struct lookups lookups; /* sorted; digests zero */
-	const char **written;   /* absolute, squeezed, sorted, without doubles: what the job created, changed or removed, outputs included */
+	/* What the job created, changed or removed, outputs included: absolute, squeezed, sorted, without doubles. */
+	const char **written;
 	size_t n_written;
 	bool complete; /* no overflow, nothing torn, and every executed program had the interposer */
 };
 
 struct lookup_log_filter {
-	const char *const *outputs; /* absolute paths of the outputs (and their temporaries): look-ups of them are no inputs; NULL-terminated; NULL allowed */
-	const char *private_dir;    /* "/.llama" or the job's TMPDIR: everything below is ours; NULL allowed */
+	/* Absolute paths of the outputs and of their temporaries: look-ups of them are no inputs. NULL-terminated; NULL allowed. */
+	const char *const *outputs;
+	/* "/.llama" or the job's TMPDIR: everything below is ours; NULL allowed. */
+	const char *private_dir;
 };
 
 /* Decode the log. What the job itself had written before it looked is no input. What compilers ask of themselves and of the machine

@@ -61,7 +61,9 @@ static int send_request(struct runner *runner, const struct runner_request *requ
 		char bytes[CMSG_SPACE(sizeof(int) * RUNNER_DESCRIPTORS)];
 	} control = { 0 };
 	struct iovec iov = { (void *)request, sizeof(*request) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
 	head->cmsg_level = SOL_SOCKET;
 	head->cmsg_type = SCM_RIGHTS;
@@ -84,7 +86,8 @@ static int receive_answer(struct runner *runner, struct runner_answer *ret, stru
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return error_set(err, n < 0 ? errno : 0, n < 0 ? "cannot talk to llama-runner" : "llama-runner died");
+			return error_set(
+				err, n < 0 ? errno : 0, n < 0 ? "cannot talk to llama-runner" : "llama-runner died");
 		at += n;
 		left -= (size_t)n;
 	}
@@ -162,7 +165,9 @@ struct runner *runner_new(const struct runner_options *options, struct error *er
 	runner->trace_fd = options->nofile > 0 && options->nofile <= TRACE_FD ? options->nofile - 1 : TRACE_FD;
 	/* LD_PRELOAD takes spaces and colons for separators, the loader expands dollars: there is no quoting. */
 	if (strpbrk(runner->preload, " :$"))
-		return error_set(err, EINVAL, "%s: a space, colon or dollar in this path can't be preloaded", runner->preload), NULL;
+		return error_set(err, EINVAL, "%s: a space, colon or dollar in this path can't be preloaded",
+			       runner->preload),
+		       NULL;
 	if (!namespaces && access(options->interposer, R_OK) < 0)
 		return error_set(err, errno, "cannot read %s", options->interposer), NULL;
 
@@ -259,8 +264,9 @@ static int make_tty(const struct run_command *command, int *master, struct error
 
 static bool is_ours(const char *variable)
 {
-	return slice_has_prefix(slice_str(variable), "LD_PRELOAD=") || slice_has_prefix(slice_str(variable), "TMPDIR=") ||
-		slice_has_prefix(slice_str(variable), TRACE_VARIABLE "=");
+	return slice_has_prefix(slice_str(variable), "LD_PRELOAD=") ||
+	       slice_has_prefix(slice_str(variable), "TMPDIR=") ||
+	       slice_has_prefix(slice_str(variable), TRACE_VARIABLE "=");
 }
 
 /* The request's strings; fills in the counts and the size. */
@@ -276,7 +282,8 @@ static int write_strings(struct runner *runner, const struct run_command *comman
 		buf_append(ret, *p, strlen(*p) + 1);
 		request->n_env++;
 	}
-	buf_printf(ret, "LD_PRELOAD=%s%cTMPDIR=%s%c" TRACE_VARIABLE "=%u%c", runner->preload, 0, runner->tmpdir, 0, runner->trace_fd, 0);
+	buf_printf(ret, "LD_PRELOAD=%s%cTMPDIR=%s%c" TRACE_VARIABLE "=%u%c", runner->preload, 0, runner->tmpdir, 0,
+		runner->trace_fd, 0);
 	request->n_env += 3;
 	/* The kernel takes 6 MiB at the very most (three quarters of the stack's limit, at most 8 MiB). */
 	if (ret->len > 32 << 20)
@@ -298,8 +305,8 @@ void runner_kill(struct runner *runner)
 }
 
 /* Hand the command over. Afterwards runner_kill() reaches it. */
-static int start_command(struct runner *runner, const struct run_command *command, const int fds[RUNNER_DESCRIPTORS],
-	struct error *err)
+static int start_command(
+	struct runner *runner, const struct run_command *command, const int fds[RUNNER_DESCRIPTORS], struct error *err)
 {
 	_cleanup_buf_ struct buf strings = { 0 };
 	struct runner_request request = { .op = RUNNER_RUN, .umask = command->umask, .trace_fd = runner->trace_fd };
@@ -340,7 +347,8 @@ static int collect(struct runner *runner, const struct run_command *command, int
 {
 	int64_t deadline_ms = command->timeout_ms > 0 ? clock_monotonic_ms() + command->timeout_ms : 0;
 	struct buf *outputs[2] = { &ret->out, &ret->err };
-	struct pollfd polls[3] = { { streams[0], POLLIN, 0 }, { streams[1], POLLIN, 0 }, { runner->socket, POLLIN, 0 } };
+	struct pollfd polls[3] = { { streams[0], POLLIN, 0 }, { streams[1], POLLIN, 0 },
+		{ runner->socket, POLLIN, 0 } };
 	while (polls[0].fd >= 0 || polls[1].fd >= 0 || polls[2].fd >= 0) {
 		int wait_ms = -1;
 		if (deadline_ms > 0) {
@@ -367,7 +375,8 @@ static int collect(struct runner *runner, const struct run_command *command, int
 			if (end)
 				polls[i].fd = -1;
 			if (ret->out.len + ret->err.len > OUTPUT_LIMIT_BYTES)
-				return error_set(err, EFBIG, "output of %s exceeds %d MiB", command->argv[0], OUTPUT_LIMIT_BYTES >> 20);
+				return error_set(err, EFBIG, "output of %s exceeds %d MiB", command->argv[0],
+					OUTPUT_LIMIT_BYTES >> 20);
 		}
 		if (polls[2].fd >= 0 && polls[2].revents) {
 			if (receive_answer(runner, answer, err) < 0)

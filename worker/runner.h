@@ -2,9 +2,9 @@
  * the way. One runner runs one command at a time.
  *
  * Namespaces: at start the runner enters user, mount, PID, network, IPC and UTS namespaces, makes the slot's root its root (pivot_root) with /proc,
- * a few device nodes and a tmpfs /.llama, gives up all capabilities for good (bounding set emptied, no_new_privs) and proves that it got there. It is
- * the init of its PID namespace: after each command it kills whatever else is left in it. In place: the command runs at home in a session of its own; the runner
- * is a subreaper and kills what is left before it answers.
+ * a few device nodes and a tmpfs /.llama, gives up all capabilities for good (bounding set emptied, no_new_privs) and proves that
+ * it got there. It is the init of its PID namespace: after each command it kills whatever else is left in it. In place: the
+ * command runs at home in a session of its own; the runner is a subreaper and kills what is left before it answers.
  *
  * The runner dies with its socket: when the daemon goes, so do its jobs. */
 #pragma once
@@ -23,12 +23,17 @@ enum runner_mode { RUNNER_INPLACE, RUNNER_NAMESPACES };
 
 struct runner_options {
 	enum runner_mode mode;
-	const char *program;    /* path of llama-runner */
-	const char *interposer; /* path of llama-interpose.so; in namespaces the runner copies it to /.llama/interpose.so */
-	const char *root;       /* namespaces: the slot's root directory, which exists and is not replaced while the runner lives; else NULL. The runner
-	                           makes the empty directories proc, dev and .llama in it and mounts over them (seen by itself only) */
-	const char *tmpdir;     /* in place: a private directory for the command's temporaries; namespaces: ignored (/.llama/tmp). Emptied after each command */
-	unsigned nofile;        /* soft limit of open files for the commands; 0 = the daemon's own */
+	/* Path of llama-runner. */
+	const char *program;
+	/* Path of llama-interpose.so; in namespaces the runner copies it to /.llama/interpose.so. */
+	const char *interposer;
+	/* Namespaces: the slot's root directory, which exists and is not replaced while the runner lives; else NULL. The runner makes
+	 * the empty directories proc, dev and .llama in it and mounts over them, which only itself and its commands see. */
+	const char *root;
+	/* In place: a private directory for the command's temporaries, emptied after each; ignored in namespaces (/.llama/tmp). */
+	const char *tmpdir;
+	/* Soft limit of open files for the commands; 0 = the daemon's own. */
+	unsigned nofile;
 };
 
 /* Start and prove it (namespaces: really mounts). -1/NULL: `err` says which step is forbidden; the caller falls back to in place. */
@@ -40,24 +45,25 @@ struct run_redirect {
 };
 
 struct run_command {
-	const char *const *argv;  /* argv[0] is the absolute path that is executed */
-	const char *const *env;   /* complete; LD_PRELOAD, LLAMA_TRACE and TMPDIR are set by the runner */
-	const char *cwd;          /* absolute, as the command shall see it */
+	const char *const *argv; /* argv[0] is the absolute path that is executed */
+	const char *const *env;	 /* complete; LD_PRELOAD, LLAMA_TRACE and TMPDIR are set by the runner */
+	const char *cwd;	 /* absolute, as the command shall see it */
 	mode_t umask;
-	bool tty;                 /* stderr is a pseudo-terminal without output processing, of this size */
+	bool tty; /* stderr is a pseudo-terminal without output processing, of this size */
 	unsigned columns, rows;
 	const struct run_redirect *redirects; /* in place only */
 	size_t n_redirects;
-	int64_t timeout_ms;       /* killed after that; 0 = never */
-	const atomic_bool *cancelled; /* set by who cancels before it calls runner_kill, so that a kill that comes too early is not lost; NULL allowed */
+	int64_t timeout_ms; /* killed after that; 0 = never */
+	/* Set by who cancels before it calls runner_kill, so that a kill that comes too early is not lost; NULL allowed. */
+	const atomic_bool *cancelled;
 };
 
 struct run_result {
-	int exit_code;   /* of a command that exited */
-	int signal;      /* that killed it, else 0 */
+	int exit_code; /* of a command that exited */
+	int signal;    /* that killed it, else 0 */
 	bool timed_out;
 	struct buf out, err; /* whole; owned: run_result_deinit */
-	void *trace;     /* the look-up log's mapping (worker/trace.h), trace_bytes long; owned */
+	void *trace;	     /* the look-up log's mapping (worker/trace.h), trace_bytes long; owned */
 	size_t trace_bytes;
 	int64_t user_us, system_us, wall_us;
 	int64_t max_rss_kb;

@@ -70,7 +70,9 @@ static int receive_request(struct runner_request *ret, int fds[RUNNER_DESCRIPTOR
 		char bytes[CMSG_SPACE(sizeof(int) * RUNNER_DESCRIPTORS)];
 	} control;
 	struct iovec iov = { ret, sizeof(*ret) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	ssize_t n;
 	do
 		n = recvmsg(RUNNER_SOCKET, &message, MSG_CMSG_CLOEXEC);
@@ -101,8 +103,10 @@ static int enter_namespaces(struct error *err)
 	snprintf(gid_map, sizeof(gid_map), "%u %u 1\n", getegid(), getegid());
 	int others = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 	if (unshare(CLONE_NEWUSER | others) < 0)
-		return error_set(err, errno, "cannot make a user namespace (sysctl user.max_user_namespaces, or a container's rules)");
-	if (write_file("/proc/self/setgroups", "deny\n", err) < 0 || write_file("/proc/self/uid_map", uid_map, err) < 0 ||
+		return error_set(err, errno,
+			"cannot make a user namespace (sysctl user.max_user_namespaces, or a container's rules)");
+	if (write_file("/proc/self/setgroups", "deny\n", err) < 0 ||
+		write_file("/proc/self/uid_map", uid_map, err) < 0 ||
 		write_file("/proc/self/gid_map", gid_map, err) < 0)
 		return -1;
 	return 0;
@@ -121,7 +125,8 @@ static int make_dir(const char *path, mode_t mode, struct error *err)
 	return 0;
 }
 
-static int mount_at(const char *source, const char *target, const char *type, unsigned long flags, const char *data, struct error *err)
+static int mount_at(const char *source, const char *target, const char *type, unsigned long flags, const char *data,
+	struct error *err)
 {
 	if (mount(source, target, type, flags, data) < 0)
 		return error_set(err, errno, "cannot mount %s on %s of the sandbox", source, target);
@@ -177,7 +182,8 @@ static int enter_root(struct state *state, struct error *err)
 		return -1;
 	if (mount_at("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=0755,size=64k", err) < 0 || make_devices(err) < 0 ||
 		mount_at("tmpfs", ".llama", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755", err) < 0 ||
-		copy_interposer(state->interposer, ".llama/interpose.so", err) < 0 || make_dir(".llama/tmp", 0700, err) < 0)
+		copy_interposer(state->interposer, ".llama/interpose.so", err) < 0 ||
+		make_dir(".llama/tmp", 0700, err) < 0)
 		return -1;
 	/* Onto itself, then the old root, now on top of it, is let go of. */
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
@@ -324,7 +330,8 @@ static bool await_end(const struct state *state, int pidfd)
 	}
 }
 
-static bool split_strings(char *strings, size_t size, const char **cwd, char **argv, size_t n_argv, char **env, size_t n_env)
+static bool split_strings(
+	char *strings, size_t size, const char **cwd, char **argv, size_t n_argv, char **env, size_t n_env)
 {
 	char *at = strings, *end = strings + size;
 	for (size_t i = 0; i < 1 + n_argv + n_env; i++) {
@@ -346,7 +353,8 @@ static bool split_strings(char *strings, size_t size, const char **cwd, char **a
 static bool run(const struct state *state, const struct runner_request *request, const int *fds)
 {
 	_cleanup_free_ char *strings = malloc((size_t)request->size + 1);
-	if (!strings || request->n_argv == 0 || request->n_argv > request->size || request->n_env > request->size || fds[2] < 0)
+	if (!strings || request->n_argv == 0 || request->n_argv > request->size || request->n_env > request->size ||
+		fds[2] < 0)
 		return false;
 	_cleanup_free_ char **argv = calloc((size_t)request->n_argv + 1, sizeof(*argv));
 	_cleanup_free_ char **env = calloc((size_t)request->n_env + 1, sizeof(*env));
@@ -359,7 +367,8 @@ static bool run(const struct state *state, const struct runner_request *request,
 	static char stack[64 * 1024] __attribute__((aligned(64)));
 	int pidfd = -1;
 	int64_t start_ns = clock_monotonic_ns();
-	pid_t pid = clone(launch_command, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
+	pid_t pid = clone(
+		launch_command, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &launch, &pidfd);
 	if (pid < 0) {
 		answer.code = errno;
 		snprintf(answer.step, sizeof(answer.step), "cannot fork");
@@ -462,7 +471,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "llama-runner: is started by the llama daemon of the same version\n");
 		return 2;
 	}
-	struct state state = { .namespaces = strcmp(argv[2], "namespaces") == 0, .interposer = argv[3], .place = argv[4] };
+	struct state state = {
+		.namespaces = strcmp(argv[2], "namespaces") == 0, .interposer = argv[3], .place = argv[4]
+	};
 	struct error err;
 	if (fcntl(RUNNER_SOCKET, F_SETFD, FD_CLOEXEC) < 0) {
 		fprintf(stderr, "llama-runner: descriptor %d is no socket\n", RUNNER_SOCKET);

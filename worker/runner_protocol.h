@@ -14,7 +14,7 @@ enum { RUNNER_SOCKET = 3, RUNNER_DESCRIPTORS = 3 };
 enum { RUNNER_PROTOCOL = 1 };
 
 #define RUNNER_INTERPOSER "/.llama/interpose.so" /* in namespaces */
-#define RUNNER_TMPDIR "/.llama/tmp"
+#define RUNNER_TMPDIR	  "/.llama/tmp"
 
 enum runner_op { RUNNER_RUN = 1, RUNNER_KILL };
 
@@ -28,7 +28,7 @@ struct runner_request {
 };
 
 struct runner_answer {
-	int32_t code;   /* errno of a failed step; 0 */
+	int32_t code;	/* errno of a failed step; 0 */
 	int32_t status; /* as from waitpid */
 	int64_t user_us, system_us, wall_us, max_rss_kb;
 	char step[232]; /* what failed, fit to print; else "" */

@@ -15,12 +15,12 @@
 #include <unistd.h>
 #include <utime.h>
 
-#define CHECK(condition)                                                                                    \
-	do {                                                                                                \
-		if (!(condition)) {                                                                         \
-			fprintf(stderr, "line %d: %s (errno %d)\n", __LINE__, #condition, errno);            \
-			exit(1);                                                                            \
-		}                                                                                           \
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "line %d: %s (errno %d)\n", __LINE__, #condition, errno);                      \
+			exit(1);                                                                                       \
+		}                                                                                                      \
 	} while (0)
 #define FAILS(call, code) CHECK((errno = 0, (call)) < 0 && errno == (code))
 
@@ -51,8 +51,8 @@ static void opens(void)
 	CHECK((errno = 0, !fopen("absent/fopen", "r")) && errno == ENOENT);
 	CHECK((file = fopen("/dev/null", "r")) && (file = freopen("found/freopen", "r", file)) && fclose(file) == 0);
 	CHECK((fd = creat("new-creat", 0640)) >= 0 && fchmod(fd, 0600) == 0 && close(fd) == 0);
-	CHECK((fd = open("new-open", O_WRONLY | O_CREAT | O_EXCL, 0604)) >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 0777) == 0604 &&
-		close(fd) == 0);
+	CHECK((fd = open("new-open", O_WRONLY | O_CREAT | O_EXCL, 0604)) >= 0 && fstat(fd, &st) == 0 &&
+		(st.st_mode & 0777) == 0604 && close(fd) == 0);
 	FAILS(open("new-open", O_WRONLY | O_CREAT | O_EXCL, 0604), EEXIST);
 	CHECK((file = fopen("new-fopen", "w")) && fputs("text", file) >= 0 && fclose(file) == 0);
 	FAILS(open("", O_RDONLY), ENOENT);
@@ -100,7 +100,8 @@ static void questions(void)
 static void changes(void)
 {
 	CHECK(mkdir("made", 0700) == 0 && rmdir("made") == 0);
-	CHECK(symlink("x", "made-link") == 0 && rename("made-link", "renamed-link") == 0 && remove("renamed-link") == 0);
+	CHECK(symlink("x", "made-link") == 0 && rename("made-link", "renamed-link") == 0 &&
+		remove("renamed-link") == 0);
 	CHECK(link("found/link", "hard") == 0 && unlinkat(AT_FDCWD, "hard", 0) == 0);
 	CHECK(mkdir("removed", 0700) == 0 && remove("removed") == 0);
 	FAILS(unlink("absent/unlink"), ENOENT);
@@ -108,7 +109,8 @@ static void changes(void)
 	FAILS(rmdir("found"), ENOTEMPTY);
 	CHECK(chmod("new-open", 0600) == 0 && truncate("new-open", 3) == 0);
 	struct timespec times[2] = { { 1, 0 }, { 2, 0 } };
-	CHECK(utimensat(AT_FDCWD, "new-open", times, 0) == 0 && utime("new-open", NULL) == 0 && utimes("new-open", NULL) == 0);
+	CHECK(utimensat(AT_FDCWD, "new-open", times, 0) == 0 && utime("new-open", NULL) == 0 &&
+		utimes("new-open", NULL) == 0);
 	CHECK(mkfifo("fifo", 0600) == 0 && unlink("fifo") == 0);
 }
 
@@ -123,7 +125,10 @@ static void programs(void)
 	CHECK(posix_spawnp(&pid, "nothing", NULL, NULL, nothing, environ) == ENOENT);
 	FAILS(execv("absent/execv", nothing), ENOENT);
 	FAILS(execvp("nothing-too", nothing), ENOENT);
-	struct { const char *name; int kind; } ways[] = { { "bin/execv", 0 }, { "execvp", 1 }, { "bin/execl", 2 }, { "execlp", 3 }, { "bin/execle", 4 } };
+	struct {
+		const char *name;
+		int kind;
+	} ways[] = { { "bin/execv", 0 }, { "execvp", 1 }, { "bin/execl", 2 }, { "execlp", 3 }, { "bin/execle", 4 } };
 	for (int i = 0; i < 5; i++) {
 		const char *name = ways[i].name;
 		pid = vfork();

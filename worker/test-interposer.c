@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,14 +18,16 @@
 #include "worker/lookup_log.h"
 #include "worker/runner.h"
 
-static const char *const found[] = { "open", "openat", "fstatat", "fopen", "freopen", "stat", "statx", "access", "faccessat", "euidaccess",
-	"lstat", "readlink", "link", "after-chdir", "addopen", "tgt" };
-static const char *const absent[] = { "absent/open", "absent/openat", "found/absent-below", "absent/fopen", "absent/stat", "absent/access",
-	"absent/realpath", "absent/canonicalize", "absent/opendir", "absent/unlink", "absent/execv", "absent-bin/spawnedp", "absent-bin/nothing", "bin/nothing", "bin/nothing-too",
+static const char *const found[] = { "open", "openat", "fstatat", "fopen", "freopen", "stat", "statx", "access",
+	"faccessat", "euidaccess", "lstat", "readlink", "link", "after-chdir", "addopen", "tgt" };
+static const char *const absent[] = { "absent/open", "absent/openat", "found/absent-below", "absent/fopen",
+	"absent/stat", "absent/access", "absent/realpath", "absent/canonicalize", "absent/opendir", "absent/unlink",
+	"absent/execv", "absent-bin/spawnedp", "absent-bin/nothing", "bin/nothing", "bin/nothing-too",
 	"absent-bin/execvp", "absent-bin/execlp", "absent/chdir", "found/absent-after-chdir", "absent/fchdir" };
 static const char *const executed[] = { "spawned", "spawnedp", "execv", "execvp", "execl", "execlp", "execle" };
 static const char *const listed[] = { "listed", "listed-too", "listed-by-fd" };
-static const char *const written[] = { "new-creat", "new-open", "new-fopen", "made", "made-link", "renamed-link", "hard", "removed", "fifo", "out", "aside" };
+static const char *const written[] = { "new-creat", "new-open", "new-fopen", "made", "made-link", "renamed-link",
+	"hard", "removed", "fifo", "out", "aside" };
 
 #define EACH(i, array) (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
@@ -49,20 +53,26 @@ static void make_place(struct place *place)
 	snprintf(place->linked, sizeof(place->linked), "%s/linked", place->dir);
 	snprintf(place->tmp, sizeof(place->tmp), "%s/tmp", place->dir);
 	snprintf(place->temporary, sizeof(place->temporary), "%s/home/.out.1", place->dir);
-	shell("mkdir %s %s && ln -s home %s && cd %s && mkdir found bin listed listed-too listed-by-fd && ln -s found/tgt link",
+	shell("mkdir %s %s && ln -s home %s && cd %s && mkdir found bin listed listed-too listed-by-fd && ln -s "
+	      "found/tgt link",
 		place->home, place->tmp, place->linked, place->home);
-	for EACH(i, found)
-		shell("printf found. >%s/found/%s && chmod 644 %s/found/%s", place->home, found[i], place->home, found[i]);
+	for
+		EACH(i, found)
+	shell("printf found. >%s/found/%s && chmod 644 %s/found/%s", place->home, found[i], place->home, found[i]);
 	/* A script rather than a link to env: a multi-call binary would look at its name. */
-	for EACH(i, executed)
-		shell("printf '#!/bin/sh\\nexec \"$@\"\\n' >%s/bin/%s && chmod 755 %s/bin/%s", place->home, executed[i], place->home, executed[i]);
+	for
+		EACH(i, executed)
+	shell("printf '#!/bin/sh\\nexec \"$@\"\\n' >%s/bin/%s && chmod 755 %s/bin/%s", place->home, executed[i],
+		place->home, executed[i]);
 }
 
 /* Run it in `cwd`; $PWD says `pwd`; `out` is redirected when it is `target`. */
-static void run_calls(const struct place *place, const char *cwd, const char *pwd, const char *target, struct arena *arena,
-	struct lookup_log *ret)
+static void run_calls(const struct place *place, const char *cwd, const char *pwd, const char *target,
+	struct arena *arena, struct lookup_log *ret)
 {
-	struct runner_options options = { .mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place->tmp };
+	struct runner_options options = {
+		.mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place->tmp
+	};
 	struct error err;
 	struct runner *runner = runner_new(&options, &err);
 	if (!runner)
@@ -70,8 +80,12 @@ static void run_calls(const struct place *place, const char *cwd, const char *pw
 	const char *env[] = { arena_printf(arena, "PATH=%s/absent-bin:%s/bin:/usr/bin:/bin", place->home, place->home),
 		arena_printf(arena, "PWD=%s", pwd), NULL };
 	struct run_redirect redirect = { target, place->temporary };
-	struct run_command command = { .argv = (const char *const[]){ TEST_CALLS, target ? pwd : NULL, NULL }, .env = env, .cwd = cwd, .umask = 0,
-		.redirects = &redirect, .n_redirects = target != NULL };
+	struct run_command command = { .argv = (const char *const[]){ TEST_CALLS, target ? pwd : NULL, NULL },
+		.env = env,
+		.cwd = cwd,
+		.umask = 0,
+		.redirects = &redirect,
+		.n_redirects = target != NULL };
 	struct run_result result;
 	if (runner_run(runner, &command, &result, &err) < 0)
 		fail_msg("%s", err.text);
@@ -94,7 +108,8 @@ static bool has(const struct lookup_log *log, enum lookup_kind kind, const struc
 	return false;
 }
 
-static void expect(const struct lookup_log *log, enum lookup_kind kind, const struct place *place, const char *directory, const char *name)
+static void expect(const struct lookup_log *log, enum lookup_kind kind, const struct place *place,
+	const char *directory, const char *name)
 {
 	char path[PATH_MAX];
 	snprintf(path, sizeof(path), "%s%s%s", directory, *directory ? "/" : "", name);
@@ -121,15 +136,19 @@ static void interposer__every_call_behaves_and_is_logged(void **state)
 	make_place(&place);
 	run_calls(&place, place.home, place.home, NULL, &arena, &log);
 	assert_true(log.complete);
-	for EACH(i, found)
-		if (strcmp(found[i], "tgt") != 0)
-			expect(&log, LOOKUP_FILE, &place, "found", found[i]);
-	for EACH(i, absent)
-		expect(&log, LOOKUP_ABSENT, &place, "", absent[i]);
-	for EACH(i, executed)
-		expect(&log, LOOKUP_FILE, &place, "bin", executed[i]);
-	for EACH(i, listed)
-		expect(&log, LOOKUP_LISTING, &place, "", listed[i]);
+	for
+		EACH(i, found)
+	if (strcmp(found[i], "tgt") != 0)
+		expect(&log, LOOKUP_FILE, &place, "found", found[i]);
+	for
+		EACH(i, absent)
+	expect(&log, LOOKUP_ABSENT, &place, "", absent[i]);
+	for
+		EACH(i, executed)
+	expect(&log, LOOKUP_FILE, &place, "bin", executed[i]);
+	for
+		EACH(i, listed)
+	expect(&log, LOOKUP_LISTING, &place, "", listed[i]);
 	expect(&log, LOOKUP_LINK, &place, "", "link");
 	expect(&log, LOOKUP_LINK, &place, "found", "lstat");
 	expect(&log, LOOKUP_LINK, &place, "found", "readlink");
@@ -151,7 +170,8 @@ static void expect_redirected(const char *cwd_is, const char *pwd_is, const char
 	make_place(&place);
 	const char *in_dir = arena_printf(&arena, "%s/", place.dir);
 	const char *target = arena_printf(&arena, "%s%s/out", in_dir, target_in);
-	run_calls(&place, arena_printf(&arena, "%s%s", in_dir, cwd_is), arena_printf(&arena, "%s%s", in_dir, pwd_is), target, &arena, &log);
+	run_calls(&place, arena_printf(&arena, "%s%s", in_dir, cwd_is), arena_printf(&arena, "%s%s", in_dir, pwd_is),
+		target, &arena, &log);
 	_cleanup_buf_ struct buf text = { 0 };
 	assert_int_equal(access(target, F_OK), -1);
 	assert_int_equal(file_read(place.temporary, 100, &text, &err), 0);
@@ -172,7 +192,7 @@ static void interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_sym
 
 /* What compilers write, they write to the temporaries: as the plain compiler would, and whatever stood at the targets stays. */
 static const struct compile {
-	const char *command;    /* in the directory of x.c, by the shell */
+	const char *command;	/* in the directory of x.c, by the shell */
 	const char *outputs[4]; /* what it makes */
 } compiles[] = {
 	{ "exec gcc -c x.c", { "x.o" } },
@@ -209,18 +229,26 @@ static void compile_in_place(const struct place *place, const struct compile *co
 		redirects[n].target = arena_printf(&arena, "%s/%s", place->home, name);
 		redirects[n].temporary = arena_printf(&arena, "%s/.%s.new", place->home, name);
 	}
-	struct runner_options options = { .mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place->tmp };
+	struct runner_options options = {
+		.mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place->tmp
+	};
 	struct runner *runner = runner_new(&options, &err);
 	if (!runner)
 		fail_msg("%s", err.text);
-	const char *env[] = { arena_printf(&arena, "PATH=%s", getenv("PATH")), arena_printf(&arena, "PWD=%s", place->home), NULL };
-	struct run_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", compile->command, NULL }, .env = env,
-		.cwd = place->home, .umask = 022, .redirects = redirects, .n_redirects = n };
+	const char *env[] = { arena_printf(&arena, "PATH=%s", getenv("PATH")),
+		arena_printf(&arena, "PWD=%s", place->home), NULL };
+	struct run_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", compile->command, NULL },
+		.env = env,
+		.cwd = place->home,
+		.umask = 022,
+		.redirects = redirects,
+		.n_redirects = n };
 	struct run_result result;
 	if (runner_run(runner, &command, &result, &err) < 0)
 		fail_msg("%s", err.text);
 	if (result.exit_code != 0)
-		fail_msg("%s: exit %d, signal %d: %s", compile->command, result.exit_code, result.signal, buf_str(&result.err));
+		fail_msg("%s: exit %d, signal %d: %s", compile->command, result.exit_code, result.signal,
+			buf_str(&result.err));
 	struct lookup_log_filter filter = { .private_dir = place->tmp };
 	struct lookup_log log;
 	if (lookup_log_parse(slice_of(result.trace, result.trace_bytes), &filter, &arena, &log, &err) < 0)
@@ -229,16 +257,18 @@ static void compile_in_place(const struct place *place, const struct compile *co
 		fail_msg("%s: incomplete log", compile->command);
 	for (size_t i = 0; i < n; i++) {
 		char check[600];
-		snprintf(check, sizeof(check), "cd %s && cmp expected/%s .%s.new && test \"$(cat %s)\" = old", place->home, compile->outputs[i],
-			compile->outputs[i], compile->outputs[i]);
+		snprintf(check, sizeof(check), "cd %s && cmp expected/%s .%s.new && test \"$(cat %s)\" = old",
+			place->home, compile->outputs[i], compile->outputs[i], compile->outputs[i]);
 		if (system(check) != 0)
 			fail_msg("%s: %s", compile->command, compile->outputs[i]);
 	}
 	run_result_deinit(&result);
 	runner_free(runner);
 	/* And nothing else has come into being. */
-	shell("cd %s && rm -r expected && for f in %s %s %s %s; do rm $f .$f.new; done && test \"$(ls -A | tr '\\n' ' ')\" = 'a.S x.c '", place->home,
-		compile->outputs[0], n > 1 ? compile->outputs[1] : "", n > 2 ? compile->outputs[2] : "", n > 3 ? compile->outputs[3] : "");
+	shell("cd %s && rm -r expected && for f in %s %s %s %s; do rm $f .$f.new; done && test \"$(ls -A | tr '\\n' ' "
+	      "')\" = 'a.S x.c '",
+		place->home, compile->outputs[0], n > 1 ? compile->outputs[1] : "", n > 2 ? compile->outputs[2] : "",
+		n > 3 ? compile->outputs[3] : "");
 }
 
 static void interposer__compilers_write_to_the_temporaries(void **state)
@@ -246,18 +276,22 @@ static void interposer__compilers_write_to_the_temporaries(void **state)
 	struct place place;
 	struct error err;
 	make_place(&place);
-	shell("rm -r %s && mkdir %s && cd %s && printf '#include <stdio.h>\nint main(void) { puts(\"x\"); return 0; }\n' >x.c && "
-	      "printf '.globl f\nf: .long 1\n' >a.S", place.home, place.home, place.home);
-	for EACH(i, compiles) {
-		char name[10];
-		sscanf(compiles[i].command, "exec %9s", name);
-		char probe[64];
-		snprintf(probe, sizeof(probe), "command -v %s >/dev/null", name);
-		if (system(probe) == 0)
-			compile_in_place(&place, &compiles[i]);
-		else
-			print_message("skipped: no %s here: %s\n", name, compiles[i].command);
-	}
+	shell("rm -r %s && mkdir %s && cd %s && printf '#include <stdio.h>\nint main(void) { puts(\"x\"); return 0; "
+	      "}\n' >x.c && "
+	      "printf '.globl f\nf: .long 1\n' >a.S",
+		place.home, place.home, place.home);
+	for
+		EACH(i, compiles)
+		{
+			char name[10];
+			sscanf(compiles[i].command, "exec %9s", name);
+			char probe[64];
+			snprintf(probe, sizeof(probe), "command -v %s >/dev/null", name);
+			if (system(probe) == 0)
+				compile_in_place(&place, &compiles[i]);
+			else
+				print_message("skipped: no %s here: %s\n", name, compiles[i].command);
+		}
 	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
 }
 

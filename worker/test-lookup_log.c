@@ -2,7 +2,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,8 +22,13 @@ static void log_init(struct log *log)
 {
 	memset(log, 0, sizeof(*log));
 	uint32_t at = sizeof(log->header);
-	log->header = (struct trace_header){ .magic = TRACE_MAGIC, .size = sizeof(log->bytes), .started = 1, .executed = 1,
-		.redirects = at, .records = at, .used = at };
+	log->header = (struct trace_header){ .magic = TRACE_MAGIC,
+		.size = sizeof(log->bytes),
+		.started = 1,
+		.executed = 1,
+		.redirects = at,
+		.records = at,
+		.used = at };
 }
 
 static void log_add(struct log *log, enum trace_op op, const char *path)
@@ -32,7 +39,8 @@ static void log_add(struct log *log, enum trace_op op, const char *path)
 	log->header.used += trace_record_size((uint32_t)strlen(path));
 }
 
-static int log_parse(struct log *log, const struct lookup_log_filter *filter, struct arena *arena, struct lookup_log *ret)
+static int log_parse(
+	struct log *log, const struct lookup_log_filter *filter, struct arena *arena, struct lookup_log *ret)
 {
 	static const struct lookup_log_filter none;
 	struct error err;

@@ -2,7 +2,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -27,8 +29,9 @@ struct fixture {
 	struct runner *runner;
 };
 
-static const char *const programs[] = { "/bin/sh", "/bin/true", "/bin/cat", "/bin/sleep", "/bin/mkdir", "/bin/ls", "/usr/bin/env",
-	"/usr/bin/id", "/usr/bin/tty", "/usr/bin/setsid", "/usr/bin/head", "/usr/bin/stat", "/usr/bin/readlink", "/usr/bin/tr", "/bin/grep" };
+static const char *const programs[] = { "/bin/sh", "/bin/true", "/bin/cat", "/bin/sleep", "/bin/mkdir", "/bin/ls",
+	"/usr/bin/env", "/usr/bin/id", "/usr/bin/tty", "/usr/bin/setsid", "/usr/bin/head", "/usr/bin/stat",
+	"/usr/bin/readlink", "/usr/bin/tr", "/bin/grep" };
 
 static void shell(const char *format, ...)
 {
@@ -45,7 +48,8 @@ static void make_root(const char *root)
 	assert_int_equal(mkdir(root, 0755), 0);
 	shell("mkdir -p %s/usr/bin %s/work %s/tmp && ln -s usr/bin %s/bin", root, root, root, root);
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		shell("cp -L %s %s/usr/bin/ && for l in $(ldd %s | grep -o '/[^ ]*'); do mkdir -p %s/${l%%/*}; cp -nL $l %s/$l; done",
+		shell("cp -L %s %s/usr/bin/ && for l in $(ldd %s | grep -o '/[^ ]*'); do mkdir -p %s/${l%%/*}; cp -nL "
+		      "$l %s/$l; done",
 			programs[i], root, programs[i], root, root);
 }
 
@@ -110,7 +114,7 @@ static int tear_down(void **state)
 static const char *const plain_env[] = { "PATH=/usr/bin:/bin", "COLOUR=red", "TMPDIR=/elsewhere", NULL };
 
 /* Run a shell script, as a template for struct run_command. */
-#define SCRIPT(text) \
+#define SCRIPT(text)                                                                                                   \
 	.argv = (const char *const[]){ "/bin/sh", "-c", text, NULL }, .env = plain_env, .cwd = "/", .umask = 022
 
 static void run(struct fixture *f, const struct run_command *command, struct run_result *ret)
@@ -144,7 +148,8 @@ static void runner__signals_are_told_apart_from_exits(void **state)
 static void runner__large_output_on_both_streams_is_whole(void **state)
 {
 	_cleanup_result_ struct run_result result = { 0 };
-	run(*state, &(struct run_command){ SCRIPT("head -c 9000000 /dev/zero & head -c 8000000 /dev/zero >&2; wait") }, &result);
+	run(*state, &(struct run_command){ SCRIPT("head -c 9000000 /dev/zero & head -c 8000000 /dev/zero >&2; wait") },
+		&result);
 	assert_int_equal(result.exit_code, 0);
 	assert_int_equal(result.out.len, 9000000);
 	assert_int_equal(result.err.len, 8000000);
@@ -163,7 +168,9 @@ static void runner__environment_is_the_given_one(void **state)
 {
 	struct fixture *f = *state;
 	_cleanup_result_ struct run_result result = { 0 };
-	run(f, &(struct run_command){ SCRIPT("echo $COLOUR $TMPDIR; test -d $TMPDIR; echo $? $HOME; env | grep -c -e LD_PRELOAD -e LLAMA_TRACE") },
+	run(f,
+		&(struct run_command){ SCRIPT("echo $COLOUR $TMPDIR; test -d $TMPDIR; echo $? $HOME; env | grep -c -e "
+					      "LD_PRELOAD -e LLAMA_TRACE") },
 		&result);
 	char expected[200];
 	snprintf(expected, sizeof(expected), "red %s\n0\n2\n", f->mode == RUNNER_INPLACE ? f->place : "/.llama/tmp");
@@ -173,8 +180,11 @@ static void runner__environment_is_the_given_one(void **state)
 static void runner__stderr_may_be_a_terminal(void **state)
 {
 	_cleanup_result_ struct run_result result = { 0 };
-	struct run_command command = { SCRIPT("test -t 2 && echo terminal; test -t 1 || echo none; printf 'a\\nb\\tc\\n' >&2; "
-			"head -c 200000 /dev/zero | tr '\\0' x >&2"), .tty = true, .columns = 97, .rows = 33 };
+	struct run_command command = {
+		SCRIPT("test -t 2 && echo terminal; test -t 1 || echo none; printf 'a\\nb\\tc\\n' >&2; "
+		       "head -c 200000 /dev/zero | tr '\\0' x >&2"),
+		.tty = true, .columns = 97, .rows = 33
+	};
 	run(*state, &command, &result);
 	assert_string_equal(buf_str(&result.out), "terminal\nnone\n");
 	assert_int_equal(result.err.len, 6 + 200000);
@@ -276,7 +286,9 @@ static void runner__what_a_command_leaves_behind_is_killed(void **state)
 	_cleanup_result_ struct run_result result = { 0 };
 	char script[200], mark[32];
 	snprintf(mark, sizeof(mark), "7%d", (int)getpid());
-	snprintf(script, sizeof(script), "sleep %s & setsid sleep %s & (setsid sh -c 'sleep %s; :' >/dev/null 2>&1 &); echo done", mark, mark, mark);
+	snprintf(script, sizeof(script),
+		"sleep %s & setsid sleep %s & (setsid sh -c 'sleep %s; :' >/dev/null 2>&1 &); echo done", mark, mark,
+		mark);
 	int64_t start_ms = clock_monotonic_ms();
 	run(*state, &(struct run_command){ SCRIPT(script) }, &result);
 	assert_int_equal(result.exit_code, 0);
@@ -315,7 +327,8 @@ static void runner__a_job_ends_with_its_runner(void **state)
 static void runner__temporaries_are_gone_after_the_command(void **state)
 {
 	_cleanup_result_ struct run_result result = { 0 };
-	run(*state, &(struct run_command){ SCRIPT("cd $TMPDIR && mkdir -p a/b && echo x > a/b/c && echo y > d && ls") }, &result);
+	run(*state, &(struct run_command){ SCRIPT("cd $TMPDIR && mkdir -p a/b && echo x > a/b/c && echo y > d && ls") },
+		&result);
 	assert_string_equal(buf_str(&result.out), "a\nd\n");
 	run_result_deinit(&result);
 	run(*state, &(struct run_command){ SCRIPT("ls $TMPDIR") }, &result);
@@ -386,7 +399,8 @@ static void runner__look_ups_are_logged(void **state)
 	struct fixture *f = *state;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_result_ struct run_result result = { 0 };
-	struct run_command command = { SCRIPT("cat nothere; cat /usr/./bin/env >/dev/null; echo x >$TMPDIR/y; nosuchprogram; true") };
+	struct run_command command = { SCRIPT(
+		"cat nothere; cat /usr/./bin/env >/dev/null; echo x >$TMPDIR/y; nosuchprogram; true") };
 	command.cwd = "/usr";
 	run(f, &command, &result);
 	struct lookup_log log;
@@ -395,12 +409,17 @@ static void runner__look_ups_are_logged(void **state)
 	assert_int_equal(lookup_log_parse(slice_of(result.trace, result.trace_bytes), &filter, &arena, &log, &err), 0);
 	assert_true(log.complete);
 	assert_int_equal(log.n_written, 0);
-	struct { const char *path; enum lookup_kind kind; bool seen; } expected[] = {
-		{ "/usr/nothere", LOOKUP_ABSENT, false }, { "/usr/bin/env", LOOKUP_FILE, false }, { "/bin/nosuchprogram", LOOKUP_ABSENT, false },
-		{ "/usr/bin/nosuchprogram", LOOKUP_ABSENT, false }, { "/usr/bin/cat", LOOKUP_FILE, false } };
+	struct {
+		const char *path;
+		enum lookup_kind kind;
+		bool seen;
+	} expected[] = { { "/usr/nothere", LOOKUP_ABSENT, false }, { "/usr/bin/env", LOOKUP_FILE, false },
+		{ "/bin/nosuchprogram", LOOKUP_ABSENT, false }, { "/usr/bin/nosuchprogram", LOOKUP_ABSENT, false },
+		{ "/usr/bin/cat", LOOKUP_FILE, false } };
 	for (size_t i = 0; i < log.lookups.n; i++)
 		for (size_t j = 0; j < 5; j++)
-			expected[j].seen |= expected[j].kind == log.lookups.v[i].kind && strcmp(expected[j].path, log.lookups.v[i].path) == 0;
+			expected[j].seen |= expected[j].kind == log.lookups.v[i].kind &&
+					    strcmp(expected[j].path, log.lookups.v[i].path) == 0;
 	for (size_t j = 0; j < 5; j++)
 		if (!expected[j].seen)
 			fail_msg("%s is not in the log", expected[j].path);
@@ -432,8 +451,10 @@ static void runner__in_place_outputs_go_to_their_temporaries(void **state)
 static void runner__in_namespaces_nothing_of_home_is_in_reach(void **state)
 {
 	_cleanup_result_ struct run_result result = { 0 };
-	run(*state, &(struct run_command){ SCRIPT("test -e /etc/passwd && echo home; ls /; ls /dev; ls /sys 2>/dev/null; "
-			"grep Cap /proc/self/status; grep NoNewPrivs /proc/self/status") }, &result);
+	run(*state,
+		&(struct run_command){ SCRIPT("test -e /etc/passwd && echo home; ls /; ls /dev; ls /sys 2>/dev/null; "
+					      "grep Cap /proc/self/status; grep NoNewPrivs /proc/self/status") },
+		&result);
 	assert_null(strstr(buf_str(&result.out), "home"));
 	assert_non_null(strstr(buf_str(&result.out), "fd\nfull\nnull\nrandom\nstderr\nstdin\nstdout\nurandom\nzero\n"));
 	for (const char *set = buf_str(&result.out); (set = strstr(set, "Cap")); set++)
@@ -452,30 +473,33 @@ static void runner__a_root_that_is_missing_is_an_error_that_names_it(void **stat
 static void runner__a_helper_that_is_missing_is_an_error_that_names_it(void **state)
 {
 	struct error err;
-	struct runner_options options = { .mode = RUNNER_INPLACE, .program = "/no/such/runner", .interposer = TEST_INTERPOSER, .tmpdir = "/tmp" };
+	struct runner_options options = {
+		.mode = RUNNER_INPLACE, .program = "/no/such/runner", .interposer = TEST_INTERPOSER, .tmpdir = "/tmp"
+	};
 	assert_null(runner_new(&options, &err));
 	assert_non_null(strstr(err.text, "/no/such/runner"));
 }
 
-#define COMMON(setup)                                                                                            \
-	cmocka_unit_test_setup_teardown(runner__exit_code_and_both_streams_come_back, setup, tear_down),         \
-	cmocka_unit_test_setup_teardown(runner__signals_are_told_apart_from_exits, setup, tear_down),            \
-	cmocka_unit_test_setup_teardown(runner__large_output_on_both_streams_is_whole, setup, tear_down),        \
-	cmocka_unit_test_setup_teardown(runner__too_much_output_is_an_error, setup, tear_down),                  \
-	cmocka_unit_test_setup_teardown(runner__environment_is_the_given_one, setup, tear_down),                 \
-	cmocka_unit_test_setup_teardown(runner__stderr_may_be_a_terminal, setup, tear_down),                     \
-	cmocka_unit_test_setup_teardown(runner__umask_and_cwd_are_the_given_ones, setup, tear_down),             \
-	cmocka_unit_test_setup_teardown(runner__missing_cwd_is_an_error_that_names_it, setup, tear_down),        \
-	cmocka_unit_test_setup_teardown(runner__missing_program_is_an_error_that_names_it, setup, tear_down),    \
-	cmocka_unit_test_setup_teardown(runner__timeout_kills, setup, tear_down),                                \
-	cmocka_unit_test_setup_teardown(runner__kill_works_from_another_thread_and_hits_no_later_command, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(runner__what_a_command_leaves_behind_is_killed, setup, tear_down),       \
-	cmocka_unit_test_setup_teardown(runner__a_job_ends_with_its_runner, setup, tear_down),                   \
-	cmocka_unit_test_setup_teardown(runner__temporaries_are_gone_after_the_command, setup, tear_down),       \
-	cmocka_unit_test_setup_teardown(runner__large_arguments_pass_or_say_too_big, setup, tear_down),          \
-	cmocka_unit_test_setup_teardown(runner__two_hundred_runs_leak_no_descriptor, setup, tear_down),          \
-	cmocka_unit_test_setup_teardown(runner__commands_hold_no_descriptor_but_the_log, setup, tear_down),      \
-	cmocka_unit_test_setup_teardown(runner__look_ups_are_logged, setup, tear_down)
+#define COMMON(setup)                                                                                                  \
+	cmocka_unit_test_setup_teardown(runner__exit_code_and_both_streams_come_back, setup, tear_down),               \
+		cmocka_unit_test_setup_teardown(runner__signals_are_told_apart_from_exits, setup, tear_down),          \
+		cmocka_unit_test_setup_teardown(runner__large_output_on_both_streams_is_whole, setup, tear_down),      \
+		cmocka_unit_test_setup_teardown(runner__too_much_output_is_an_error, setup, tear_down),                \
+		cmocka_unit_test_setup_teardown(runner__environment_is_the_given_one, setup, tear_down),               \
+		cmocka_unit_test_setup_teardown(runner__stderr_may_be_a_terminal, setup, tear_down),                   \
+		cmocka_unit_test_setup_teardown(runner__umask_and_cwd_are_the_given_ones, setup, tear_down),           \
+		cmocka_unit_test_setup_teardown(runner__missing_cwd_is_an_error_that_names_it, setup, tear_down),      \
+		cmocka_unit_test_setup_teardown(runner__missing_program_is_an_error_that_names_it, setup, tear_down),  \
+		cmocka_unit_test_setup_teardown(runner__timeout_kills, setup, tear_down),                              \
+		cmocka_unit_test_setup_teardown(                                                                       \
+			runner__kill_works_from_another_thread_and_hits_no_later_command, setup, tear_down),           \
+		cmocka_unit_test_setup_teardown(runner__what_a_command_leaves_behind_is_killed, setup, tear_down),     \
+		cmocka_unit_test_setup_teardown(runner__a_job_ends_with_its_runner, setup, tear_down),                 \
+		cmocka_unit_test_setup_teardown(runner__temporaries_are_gone_after_the_command, setup, tear_down),     \
+		cmocka_unit_test_setup_teardown(runner__large_arguments_pass_or_say_too_big, setup, tear_down),        \
+		cmocka_unit_test_setup_teardown(runner__two_hundred_runs_leak_no_descriptor, setup, tear_down),        \
+		cmocka_unit_test_setup_teardown(runner__commands_hold_no_descriptor_but_the_log, setup, tear_down),    \
+		cmocka_unit_test_setup_teardown(runner__look_ups_are_logged, setup, tear_down)
 
 static int remove_root(void **state)
 {
@@ -487,13 +511,15 @@ int main(void)
 {
 	const struct CMUnitTest inplace[] = {
 		COMMON(set_up_inplace),
-		cmocka_unit_test_setup_teardown(runner__in_place_outputs_go_to_their_temporaries, set_up_inplace, tear_down),
+		cmocka_unit_test_setup_teardown(
+			runner__in_place_outputs_go_to_their_temporaries, set_up_inplace, tear_down),
 		cmocka_unit_test(runner__a_root_that_is_missing_is_an_error_that_names_it),
 		cmocka_unit_test(runner__a_helper_that_is_missing_is_an_error_that_names_it),
 	};
 	const struct CMUnitTest namespaces[] = {
 		COMMON(set_up_namespaces),
-		cmocka_unit_test_setup_teardown(runner__in_namespaces_nothing_of_home_is_in_reach, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(
+			runner__in_namespaces_nothing_of_home_is_in_reach, set_up_namespaces, tear_down),
 	};
 	int failed = cmocka_run_group_tests_name("in place", inplace, NULL, NULL);
 

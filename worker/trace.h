@@ -16,16 +16,17 @@
 
 enum {
 	TRACE_MAGIC = 0x6c747263,
-	TRACE_BYTES = 32 << 20, /* sparse: only what is written takes memory; a unit with 3,000 absent names writes 300 KB */
+	/* Sparse: only what is written takes memory; a unit with 3,000 absent names writes 300 KB. */
+	TRACE_BYTES = 32 << 20,
 };
 
 struct trace_header {
 	uint32_t magic;
-	uint32_t size;     /* of the mapping */
-	uint32_t used;     /* atomic: offset of the next record */
+	uint32_t size;	   /* of the mapping */
+	uint32_t used;	   /* atomic: offset of the next record */
 	uint32_t overflow; /* atomic flag: something is missing from the log */
 	uint32_t started;  /* atomic: programs whose interposer came up */
-	uint32_t executed; /* atomic: exec and spawn calls made, minus those that failed; the command itself is counted before it starts */
+	uint32_t executed; /* atomic: successful exec and spawn calls; the command itself is counted before it starts */
 	uint32_t n_redirects;
 	uint32_t redirects; /* offset of the table: pairs of strings, absolute squeezed target, absolute temporary */
 	uint32_t records;   /* offset of the first record */
