@@ -1,6 +1,7 @@
 /* llama daemon */
 #include "daemon/daemon.h"
 
+#include <sys/resource.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -33,6 +34,9 @@ static int run(const struct control *control, bool foreground, struct error *err
 		.endpoint = control->endpoint,
 		.foreground = foreground,
 	};
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		options.nofile = (unsigned)files.rlim_cur;
 	if (control_find_program("llama-runner", &arena, &options.runner, err) < 0 ||
 		control_find_program("llama-interpose.so", &arena, &options.interposer, err) < 0 ||
 		detach_reduce_environment(err) < 0 || detach_raise_limits(err) < 0)

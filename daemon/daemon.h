@@ -12,6 +12,7 @@ struct daemon_options {
 	const struct config *config;
 	struct endpoint endpoint;
 	bool foreground;
+	unsigned nofile; /* soft limit of open files as it was before the daemon raised its own: for the commands */
 	const char *runner, *interposer; /* paths of llama-runner and llama-interpose.so */
 };
 

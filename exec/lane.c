@@ -73,6 +73,7 @@ static int lane_make_runner(struct lane *lane, struct error *err)
 		.interposer = options->interposer,
 		.root = sandbox ? lane->target.root : NULL,
 		.tmpdir = sandbox ? NULL : lane->directory,
+		.nofile = options->nofile,
 	};
 	struct runner *runner = runner_new(&runner_options, err);
 	if (!runner)

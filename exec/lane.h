@@ -15,6 +15,7 @@ struct lane_options {
 	unsigned width;
 	const char *directory;        /* private, on a local file system: <directory>/<lane number>/… is made below it */
 	const char *runner, *interposer;
+	unsigned nofile;              /* soft limit of open files for the commands; 0 = our own */
 	struct store *content;        /* outputs to keep go here: a store_disk; NULL: nothing is kept */
 	struct store *directories;    /* sandbox: Directory messages of the snapshots */
 	struct store *files;          /* sandbox: content of the input files */

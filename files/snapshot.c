@@ -359,12 +359,18 @@ static void collect_if_changed(void *ctx, const char *path, const struct tree_en
 	char absolute[4096 + 1];
 	snprintf(absolute, sizeof(absolute), "/%s", path);
 	struct view_info info = view_stat(view, collection->since, absolute, false);
+	struct digest digest;
 	const char *target;
 	switch (entry->kind) {
 	case TREE_FILE:
 		if (info.kind == VIEW_FILE && info.identity.mtime_ns == entry->mtime_ns &&
-			info.identity.size == entry->digest.size_bytes)
+			view_digest(view, collection->since, absolute, &digest, NULL, NULL) == 0 &&
+			digest_equal(&digest, &entry->digest)) {
+			/* The content may be remembered at another path, which has vanished. */
+			if (collection->snapshot->home)
+				home_store_remember(collection->snapshot->home, &digest, absolute);
 			return;
+		}
 		break;
 	case TREE_DIRECTORY:
 		if (info.kind == VIEW_DIRECTORY)
