@@ -156,8 +156,9 @@ static void take_frames(struct connection *connection)
 		if (outcome == FRAME_INCOMPLETE)
 			break;
 		if (outcome < 0) {
-			/* Most likely a client of another version, after an upgrade: it compiles locally; we make room for a new daemon. */
-			daemon_leave(connection->server->daemon);
+			/* A client of another version, after an upgrade: it compiles locally; we make room for a new daemon. */
+			if (err.code == EPROTONOSUPPORT)
+				daemon_leave(connection->server->daemon);
 			hang_up(connection);
 			return;
 		}

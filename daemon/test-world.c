@@ -1,0 +1,277 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/world.h"
+#include "wire/frame.h"
+
+static void world__what_was_executed_is_a_hit_the_next_time(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "int f(void) { int unused; return 1; }\n");
+	expect_executed(world, "gcc -g -O2 -Wall -c a.c");
+	world_shell(world, "mv a.o executed.o && gcc -g -O2 -Wall -c a.c -o plain.o 2>plain.txt && cmp executed.o plain.o");
+	assert_non_null(strstr(world_messages(world), "unused"));
+	expect_hit(world, "gcc -g -O2 -Wall -c a.c");
+	assert_non_null(strstr(world_messages(world), "unused"));
+	world_shell(world, "cmp a.o plain.o && cmp ../messages plain.txt");
+	assert_int_equal(world_stat(world, "requests"), 2);
+}
+
+static void world__an_edited_header_is_a_miss(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "#include \"a.h\"\nint f(void) { return VALUE; }\n");
+	world_write(world, "a.h", "#define VALUE 1\n");
+	expect_executed(world, "gcc -c a.c");
+	world_write(world, "a.h", "#define VALUE 2\n");
+	expect_executed(world, "gcc -c a.c");
+	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
+	world_write(world, "a.h", "#define VALUE 1\n");
+	expect_hit(world, "gcc -c a.c");
+}
+
+static void world__a_header_that_appears_earlier_is_a_miss(void **state)
+{
+	struct world *world = world_new("");
+	world_shell(world, "mkdir first second");
+	world_write(world, "a.c", "#include <a.h>\nint f(void) { return VALUE; }\n");
+	world_write(world, "second/a.h", "#define VALUE 1\n");
+	expect_executed(world, "gcc -Ifirst -Isecond -c a.c");
+	expect_hit(world, "gcc -Ifirst -Isecond -c a.c");
+	world_write(world, "first/a.h", "#define VALUE 2\n");
+	expect_executed(world, "gcc -Ifirst -Isecond -c a.c");
+	world_remove(world, "first/a.h");
+	expect_hit(world, "gcc -Ifirst -Isecond -c a.c");
+}
+
+static void world__dependency_files_are_made_for_each_target(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "#include \"a.h\"\n");
+	world_write(world, "a.h", "");
+	expect_executed(world, "gcc -MMD -c a.c -o one.o");
+	expect_hit(world, "gcc -MMD -c a.c -o two.o");
+	world_shell(world, "mv two.d hit.d && gcc -MMD -c a.c -o two.o && cmp two.d hit.d");
+}
+
+/* A unit that compiles for a long time. */
+static void write_slow_unit(struct world *world, const char *name)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	for (int i = 0; i < 20000; i++)
+		buf_printf(&text, "int f%d(int *p, int n) { for (int i = 0; i < n; i++) p[i] = p[i] * %d + n / p[n - i]; return *p; }\n", i, i);
+	world_write(world, name, buf_str(&text));
+}
+
+static void world__a_client_that_dies_leaves_nothing_behind(void **state)
+{
+	struct world *world = world_new("");
+	write_slow_unit(world, "slow.c");
+	struct client client = world_start(world, "gcc -O2 -S slow.c");
+	world_wait_status(world, "running", 1);
+	while (!strstr(world_list(world), "llama-"))
+		assert_true(world_status(world, "requests") > 0);
+	world_kill(world, client);
+	world_wait_status(world, "requests", 0);
+	assert_string_equal(world_list(world), "slow.c ");
+	assert_int_equal(world_stat(world, "cancelled"), 1);
+	assert_int_equal(world_status(world, "running"), 0);
+}
+
+static void world__clients_that_die_while_they_wait_free_the_way(void **state)
+{
+	struct world *world = world_new("");
+	write_slow_unit(world, "slow.c");
+	world_write(world, "a.c", "int a;\n");
+	expect_executed(world, "gcc -c a.c"); /* the compiler is known from now on */
+	struct client clients[4];
+	for (size_t i = 0; i < 4; i++)
+		clients[i] = world_start(world, "gcc -O2 -S slow.c");
+	world_wait_status(world, "waiting", 2);
+	assert_int_equal(world_status(world, "running"), 2);
+	for (size_t i = 4; i-- > 0;)
+		world_kill(world, clients[i]);
+	world_wait_status(world, "requests", 0);
+	expect_hit(world, "gcc -c a.c");
+	assert_string_equal(world_list(world), "a.c a.o slow.c ");
+}
+
+static void world__links_are_local_and_hold_a_core(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "int main(void) { return 0; }\n");
+	expect_local(world, "gcc a.c -o program", "link");
+	world_shell(world, "./program");
+	assert_int_equal(world_stat(world, "local.reasons.link"), 1);
+	world_wait_status(world, "requests", 0);
+	assert_int_equal(world_status(world, "running"), 0);
+}
+
+static void world__an_error_is_the_compiler_s_own(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "int f(void) { return undeclared; }\n");
+	struct outcome outcome = world_compile(world, "gcc -c a.c");
+	assert_string_equal(outcome.decision, "local:compile_error_retry");
+	assert_int_equal(outcome.exit_code, 1);
+	assert_non_null(strstr(world_messages(world), "undeclared"));
+	assert_string_equal(world_list(world), "a.c ");
+	assert_int_equal(world_stat(world, "compile_errors"), 1);
+}
+
+static void world__garbage_ends_its_connection_only(void **state)
+{
+	static const char text[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	struct world *world = world_new("");
+	assert_true(world_sends_garbage(world, text, sizeof(text)));
+	_cleanup_buf_ struct buf frame = { 0 };
+	frame_put_committed(&frame);
+	frame.ptr[6] = FRAME_REQUEST; /* of no bytes */
+	assert_true(world_sends_garbage(world, frame.ptr, frame.len));
+	frame.ptr[6] = FRAME_DONE; /* not for a client to send */
+	assert_true(world_sends_garbage(world, frame.ptr, frame.len));
+	frame.ptr[6] = 77;
+	assert_true(world_sends_garbage(world, frame.ptr, frame.len));
+	world_write(world, "a.c", "int a;\n");
+	expect_executed(world, "gcc -c a.c");
+}
+
+static void world__another_protocol_version_makes_room_for_a_new_daemon(void **state)
+{
+	struct world *world = world_new("");
+	_cleanup_buf_ struct buf frame = { 0 };
+	frame_put_committed(&frame);
+	frame.ptr[4] = FRAME_VERSION + 1;
+	assert_true(world_sends_garbage(world, frame.ptr, frame.len));
+	world_expect_departure(world);
+}
+
+static void world__verification_compiles_again_and_compares(void **state)
+{
+	struct world *world = world_new("verify = 1");
+	world_write(world, "a.c", "int a;\n");
+	expect_executed(world, "gcc -c a.c");
+	assert_int_equal(world_stat(world, "verify.checked"), 1);
+	world_expect(world, "gcc -c a.c", "verify.checked"); /* the hit is checked too */
+	assert_int_equal(world_stat(world, "verify.differed"), 0);
+	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
+}
+
+static void world__a_readonly_cache_gives_and_takes_nothing(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "old.c", "int a;\n");
+	world_write(world, "new.c", "int b;\n");
+	expect_executed(world, "gcc -c old.c");
+	world_restart(world, "cache = readonly");
+	expect_hit(world, "gcc -c old.c");
+	expect_executed(world, "gcc -c new.c");
+	expect_executed(world, "gcc -c new.c");
+	world_restart(world, "cache = off");
+	expect_executed(world, "gcc -c old.c");
+}
+
+static void world__the_cache_survives_a_restart(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "int a;\n");
+	expect_executed(world, "gcc -c a.c");
+	world_restart(world, "");
+	expect_hit(world, "gcc -c a.c");
+	assert_int_equal(world_stat(world, "executed.inplace"), 1); /* the statistics too */
+}
+
+static void world__a_daemon_without_work_leaves(void **state)
+{
+	struct world *world = world_new("idle_timeout = 1s");
+	world_write(world, "a.c", "int a;\n");
+	expect_executed(world, "gcc -c a.c");
+	world_expect_departure(world);
+}
+
+static void world__a_daemon_told_to_stop_finishes_its_jobs(void **state)
+{
+	struct world *world = world_new("");
+	_cleanup_buf_ struct buf text = { 0 };
+	for (int i = 0; i < 2000; i++)
+		buf_printf(&text, "int f%d(int *p, int n) { return p[n] / n; }\n", i);
+	world_write(world, "slow.c", buf_str(&text));
+	struct client client = world_start(world, "gcc -O2 -S slow.c");
+	world_wait_status(world, "running", 1);
+	while (!strstr(world_list(world), "llama-"))
+		assert_true(world_status(world, "requests") > 0);
+	world_stop(world);
+	assert_string_equal(world_finish(world, client).decision, "done");
+	world_expect_departure(world);
+	assert_string_equal(world_list(world), "slow.c slow.s ");
+}
+
+static void world__many_clients_at_once_all_get_their_object(void **state)
+{
+	enum { UNITS = 24 };
+	struct client clients[UNITS];
+	char command[64], name[32];
+	struct world *world = world_new("");
+	for (int i = 0; i < UNITS; i++) {
+		snprintf(name, sizeof(name), "u%d.c", i);
+		snprintf(command, sizeof(command), "echo 'int u%d = %d;' >u%d.c", i, i, i);
+		world_shell(world, command);
+	}
+	for (int i = 0; i < UNITS; i++) {
+		snprintf(command, sizeof(command), "gcc -c u%d.c", i);
+		clients[i] = world_start(world, command);
+	}
+	for (int i = 0; i < UNITS; i++)
+		assert_string_equal(world_finish(world, clients[i]).decision, "done");
+	assert_int_equal(world_stat(world, "requests"), UNITS);
+	world_shell(world, "for u in *.c; do gcc -c $u -o plain.o && cmp ${u%.c}.o plain.o || exit 1; done");
+}
+
+static void world__in_namespaces_the_sandbox_executes(void **state)
+{
+	struct world *world = world_new("sandbox = namespaces");
+	if (strcmp(world_status_text(world, "sandbox"), "namespaces") != 0) {
+		print_message("namespaces: %s\n", world_status_text(world, "sandbox_why"));
+		skip();
+	}
+	world_write(world, "a.c", "#include <stdio.h>\n#include \"a.h\"\nint f(void) { return puts(TEXT); }\n");
+	world_write(world, "a.h", "#define TEXT \"one\"\n");
+	world_expect(world, "gcc -g -O2 -c a.c", "executed.sandbox");
+	world_shell(world, "mv a.o executed.o && gcc -g -O2 -c a.c && cmp a.o executed.o");
+	expect_hit(world, "gcc -g -O2 -c a.c");
+	world_write(world, "a.h", "#define TEXT \"two\"\n");
+	world_expect(world, "gcc -g -O2 -c a.c", "executed.sandbox");
+	world_shell(world, "mv a.o executed.o && gcc -g -O2 -c a.c && cmp a.o executed.o");
+	assert_int_equal(world_stat(world, "local.total"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(world__what_was_executed_is_a_hit_the_next_time, world_end),
+		cmocka_unit_test_teardown(world__an_edited_header_is_a_miss, world_end),
+		cmocka_unit_test_teardown(world__a_header_that_appears_earlier_is_a_miss, world_end),
+		cmocka_unit_test_teardown(world__dependency_files_are_made_for_each_target, world_end),
+		cmocka_unit_test_teardown(world__a_client_that_dies_leaves_nothing_behind, world_end),
+		cmocka_unit_test_teardown(world__clients_that_die_while_they_wait_free_the_way, world_end),
+		cmocka_unit_test_teardown(world__links_are_local_and_hold_a_core, world_end),
+		cmocka_unit_test_teardown(world__an_error_is_the_compiler_s_own, world_end),
+		cmocka_unit_test_teardown(world__garbage_ends_its_connection_only, world_end),
+		cmocka_unit_test_teardown(world__another_protocol_version_makes_room_for_a_new_daemon, world_end),
+		cmocka_unit_test_teardown(world__verification_compiles_again_and_compares, world_end),
+		cmocka_unit_test_teardown(world__a_readonly_cache_gives_and_takes_nothing, world_end),
+		cmocka_unit_test_teardown(world__the_cache_survives_a_restart, world_end),
+		cmocka_unit_test_teardown(world__a_daemon_without_work_leaves, world_end),
+		cmocka_unit_test_teardown(world__a_daemon_told_to_stop_finishes_its_jobs, world_end),
+		cmocka_unit_test_teardown(world__many_clients_at_once_all_get_their_object, world_end),
+		cmocka_unit_test_teardown(world__in_namespaces_the_sandbox_executes, world_end),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
