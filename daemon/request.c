@@ -736,7 +736,9 @@ void request_hung_up(struct request *request)
 		exec_cancel(request->op); /* its callback abandons */
 		return;
 	case STATE_ANSWERED:
-		abandon(request);
+		/* It found that it couldn't deliver, and compiles itself. */
+		plan_remove_temporaries(&request->plan);
+		request_end(request);
 		return;
 	case STATE_ARRIVED:
 	case STATE_LOCAL:
