@@ -270,7 +270,10 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	}
 	daemon_close(&daemon);
 	/* After a failed start some handles may be open; the process ends, which closes them. */
-	if (outcome == 0)
-		uv_loop_close(&daemon.loop);
+	if (outcome == 0) {
+		slots_deinit(&daemon.slots);
+		int busy = uv_loop_close(&daemon.loop);
+		assert(busy == 0);
+	}
 	return outcome;
 }

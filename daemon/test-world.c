@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/world.h"
 #include "wire/frame.h"
@@ -101,6 +102,41 @@ static void world__clients_that_die_while_they_wait_free_the_way(void **state)
 	world_wait_status(world, "requests", 0);
 	expect_hit(world, "gcc -c a.c");
 	assert_string_equal(world_list(world), "a.c a.o slow.c ");
+}
+
+/* Whatever the daemon is about to do for them: look, wait, scan, run, check, answer. */
+static void die_at_any_moment(struct world *world)
+{
+	enum { CLIENTS = 40 };
+	char command[64];
+	world_write(world, "a.c", "#include <stdio.h>\nint f(void) { return puts(\"\"); }\n");
+	for (int i = 0; i < CLIENTS; i++) {
+		struct client clients[2];
+		for (int k = 0; k < 2; k++) {
+			snprintf(command, sizeof(command), "gcc -DN=%d -O2 %s a.c", i / 2, i % 5 ? "-c" : "-fplugin=x -c");
+			clients[k] = world_start(world, command);
+		}
+		usleep((unsigned)i * 3000 % 100000);
+		world_kill(world, clients[i % 2]);
+		world_kill(world, clients[!(i % 2)]);
+	}
+	world_wait_status(world, "requests", 0);
+	assert_int_equal(world_status(world, "running"), 0);
+	assert_int_equal(world_status(world, "waiting"), 0);
+	assert_null(strstr(world_list(world), "llama-"));
+	struct outcome outcome = world_compile(world, "gcc -O2 -c a.c");
+	assert_string_equal(outcome.decision, "done");
+	world_shell(world, "mv a.o got.o && gcc -O2 -c a.c && cmp a.o got.o");
+}
+
+static void world__clients_may_die_at_any_moment(void **state)
+{
+	die_at_any_moment(world_new("verify = 2"));
+}
+
+static void world__clients_may_die_at_any_moment_of_the_sandbox(void **state)
+{
+	die_at_any_moment(world_new("sandbox = auto\nverify = 2"));
 }
 
 static void world__links_are_local_and_hold_a_core(void **state)
@@ -261,6 +297,8 @@ int main(void)
 		cmocka_unit_test_teardown(world__dependency_files_are_made_for_each_target, world_end),
 		cmocka_unit_test_teardown(world__a_client_that_dies_leaves_nothing_behind, world_end),
 		cmocka_unit_test_teardown(world__clients_that_die_while_they_wait_free_the_way, world_end),
+		cmocka_unit_test_teardown(world__clients_may_die_at_any_moment, world_end),
+		cmocka_unit_test_teardown(world__clients_may_die_at_any_moment_of_the_sandbox, world_end),
 		cmocka_unit_test_teardown(world__links_are_local_and_hold_a_core, world_end),
 		cmocka_unit_test_teardown(world__an_error_is_the_compiler_s_own, world_end),
 		cmocka_unit_test_teardown(world__garbage_ends_its_connection_only, world_end),

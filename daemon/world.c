@@ -369,8 +369,8 @@ struct outcome world_finish(struct world *world, struct client client)
 
 void world_kill(struct world *world, struct client client)
 {
-	kill(client.pid, SIGKILL);
-	assert_int_equal(wait_client(world, client.pid), 128 + SIGKILL);
+	kill(client.pid, SIGKILL); /* which may come too late */
+	assert_true(wait_client(world, client.pid) >= 0);
 	close(client.answer_fd);
 }
 
@@ -387,7 +387,6 @@ const char *world_messages(struct world *world)
 bool world_sends_garbage(struct world *world, const void *bytes, size_t n)
 {
 	struct error err;
-	_cleanup_buf_ struct buf in = { 0 };
 	_cleanup_close_ int fd = connect_daemon(world);
 	assert_true(fd >= 0);
 	must(file_write_fd(fd, slice_of(bytes, n), &err), &err);
