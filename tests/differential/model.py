@@ -7,6 +7,7 @@ Expectations are strings, alternatives separated by '|':
 
     remote          executed on the engine (sandbox or in place), and a hit when the same command comes again
     executed        executed on the engine both times: a result that must not be reused
+    inplace         executed in place, and then a hit, though there are namespaces: the sandbox can't have this toolchain
     hit             a hit already the first time (an earlier step of the case made the result)
     local:REASON    run locally with that reason; REASON may hold the wildcards of fnmatch
     silent          no request reached the daemon: the client decided alone
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 EITHER = "remote|local:*"
+OTHER_TOOLS = "remote|inplace|local:*"      # where the tools are the user's, the sandbox may not have all of them
 FAILS = "local:compile_error_retry|local:scan_failed"
 
 ENGINE_OF_MODE = {"namespaces": "sandbox", "inplace": "inplace"}
@@ -130,6 +132,8 @@ def expectation_met(expect, mode, cold, decision, reason, before):
     engine = ENGINE_OF_MODE[mode]
     for alternative in expect.split("|"):
         if alternative == "remote" and decision == (engine if cold else "hit") and (cold or before == engine):
+            return True
+        if alternative == "inplace" and decision == ("inplace" if cold else "hit") and (cold or before == "inplace"):
             return True
         if alternative == "executed" and decision == engine:
             return True

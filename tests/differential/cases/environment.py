@@ -1,7 +1,7 @@
 """Environment variables."""
 
 from cases.common import PLAIN_C, WARNS
-from model import EITHER, File, Link, case, run
+from model import EITHER, OTHER_TOOLS, File, Link, case, run
 
 FOUND = {"x.c": "#include <where.h>\nint where = WHERE;\n", "one/where.h": "#define WHERE 1\n",
          "two/where.h": "#define WHERE 2\n"}
@@ -52,18 +52,18 @@ case("an unknown LD_ variable", "CC -c x.c -o x.o", PLAIN_C, env={"LD_SOMETHING_
      expect=local("LD_SOMETHING_NEW"))
 case("CLANG_CRASH_DIAGNOSTICS_DIR", "CC -c x.c -o x.o", PLAIN_C, env={"CLANG_CRASH_DIAGNOSTICS_DIR": "@ROOT@"},
      expect=EITHER)
-case("GCC_EXEC_PREFIX", "CC -c x.c -o x.o", PLAIN_C, env={"GCC_EXEC_PREFIX": "/usr/lib/gcc/"}, expect=EITHER)
+case("GCC_EXEC_PREFIX", "CC -c x.c -o x.o", PLAIN_C, env={"GCC_EXEC_PREFIX": "/usr/lib/gcc/"}, expect=OTHER_TOOLS)
 case("COMPILER_PATH without anything in it", "CC -c x.c -o x.o", PLAIN_C, env={"COMPILER_PATH": "@ROOT@/none"},
-     expect=EITHER)
+     expect=OTHER_TOOLS)
 AS = File('#!/bin/sh\nexec /usr/bin/as --defsym marked=1 "$@"\n', mode=0o755)
 case("COMPILER_PATH with an as", "CC -c x.c -o x.o", {**PLAIN_C, "tools/as": AS}, env={"COMPILER_PATH": "@ROOT@/tools"},
-     expect=EITHER)
+     expect=OTHER_TOOLS)
 case("an as of the user's first on PATH", "CC -c x.c -o x.o", {**PLAIN_C, "tools/as": AS}, path=["@ROOT@/tools"],
-     expect=EITHER)
+     expect=OTHER_TOOLS)
 case("an as first on PATH that is a symlink to the real one", "CC -c x.c -o x.o", {**PLAIN_C, "tools/as": Link("/usr/bin/as")},
-     path=["@ROOT@/tools"], expect=EITHER)
+     path=["@ROOT@/tools"], expect=OTHER_TOOLS)
 case("an as appears on PATH", files={**PLAIN_C, "tools/keep": ""},
-     steps=[run("CC -c x.c -o x.o", path=["@ROOT@/tools"], expect=EITHER)])
+     steps=[run("CC -c x.c -o x.o", path=["@ROOT@/tools"], expect=OTHER_TOOLS)])
 case("LIBRARY_PATH", "CC -c x.c -o x.o", PLAIN_C, env={"LIBRARY_PATH": "@ROOT@"})
 case("a variable that means nothing to a compiler", "CC -c x.c -o x.o", PLAIN_C, env={"MAKEFLAGS": "-j4", "FOO": "1"})
 case("a very large environment", "CC -c x.c -o x.o", PLAIN_C, env={f"BIG_{i}": "x" * 5000 for i in range(20)})
