@@ -46,7 +46,7 @@ rebuild() {
 
 @test "the cache's directory is deleted during a build" {
 	start_build
-	rm -rf "$LLAMA_CACHE_DIR"
+	wait_until 50 rm -rf "$LLAMA_CACHE_DIR" # the daemon goes on making files there
 	finish_build
 	rebuild
 }
@@ -84,22 +84,23 @@ rebuild() {
 }
 
 @test "a client is killed: nothing of it stays" {
-	python3 - >slow.c <<-'PYTHON'
+	slow=slow$$
+	python3 - >$slow.c <<-'PYTHON'
 		for i in range(4000):
 		    print(f"int f{i}(int *a, int n) {{ int s = {i}; for (int j = 0; j < n; j++) s += a[j] * {i}; return s; }}")
 	PYTHON
 	llama daemon
-	llamacc gcc -O3 -c slow.c 3>&- &
+	llamacc gcc -O3 -c $slow.c 3>&- &
 	client=$!
 	wait_until 100 running_job
 	kill -KILL $client
 	wait $client || true
 	wait_until 100 no_job
-	[ "$(ls -A)" = "$(printf '%s\n' cache home log run slow.c)" ]
+	[ "$(ls -A)" = "$(printf '%s\n' cache home log run $slow.c)" ]
 	assert_stat cancelled 1
-	llamacc gcc -O3 -c slow.c
-	gcc -O3 -c -o expected.o slow.c
-	cmp slow.o expected.o
+	llamacc gcc -O3 -c $slow.c
+	gcc -O3 -c -o expected.o $slow.c
+	cmp $slow.o expected.o
 }
-running_job() { pgrep -f 'cc1 .*slow\.c' >/dev/null; }
+running_job() { pgrep -f "cc1 .*$slow.c" >/dev/null; }
 no_job() { ! running_job; }

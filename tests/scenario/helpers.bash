@@ -23,6 +23,10 @@ setup() {
 teardown() {
 	[ -n "$LLAMA_BUILD_DIR" ] || return 0
 	local pid
+	# A build that goes on would start another daemon.
+	for pid in $(jobs -p); do
+		kill "$pid" && wait "$pid"
+	done 2>/dev/null
 	for pid in $(daemon_pids); do
 		kill -CONT "$pid"
 		kill -KILL "$pid"
@@ -73,14 +77,14 @@ assert_output_has() {
 	[[ $output == *"$1"* ]] || { echo "no '$1' in: $output" >&2; return 1; }
 }
 
-# make_project DIRECTORY N: a program of N small units and a makefile that builds it with gcc.
+# make_project DIRECTORY N [NAME]: a program of N small units, NAME1.c …, and a makefile that builds it with gcc.
 make_project() {
 	mkdir "$1"
-	local i
+	local i name=${3:-unit}
 	printf '#define SQUARE(x) ((x) * (x))\nint f0(int);\n' >"$1/project.h"
 	for ((i = 1; i <= $2; i++)); do
 		printf '#include <stdio.h>\n#include "project.h"\nint f%d(int x) { printf("%%d\\n", x); return SQUARE(x) + %d; }\n' \
-			"$i" "$i" >"$1/unit$i.c"
+			"$i" "$i" >"$1/$name$i.c"
 	done
 	printf '#include "project.h"\nint main(void) { return 0; }\n' >"$1/main.c"
 	cat >"$1/Makefile" <<'MAKE'
