@@ -86,16 +86,16 @@ rebuild() {
 @test "a client is killed: nothing of it stays" {
 	slow=slow$$
 	python3 - >$slow.c <<-'PYTHON'
-		for i in range(4000):
+		for i in range(1000):
 		    print(f"int f{i}(int *a, int n) {{ int s = {i}; for (int j = 0; j < n; j++) s += a[j] * {i}; return s; }}")
 	PYTHON
 	llama daemon
 	llamacc gcc -O3 -c $slow.c 3>&- &
 	client=$!
-	wait_until 100 running_job
+	wait_until 300 running_job
 	kill -KILL $client
 	wait $client || true
-	wait_until 100 no_job
+	wait_until 300 no_job
 	[ "$(ls -A)" = "$(printf '%s\n' cache home log run $slow.c)" ]
 	assert_stat cancelled 1
 	llamacc gcc -O3 -c $slow.c
