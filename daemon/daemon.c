@@ -239,6 +239,12 @@ static void daemon_close(struct daemon *daemon)
 		close(daemon->lock_fd);
 }
 
+static void close_handle(uv_handle_t *handle, void *ctx)
+{
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
 int daemon_run(const struct daemon_options *options, struct error *err)
 {
 	struct daemon daemon = {
@@ -269,11 +275,14 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 		uv_run(&daemon.loop, UV_RUN_DEFAULT);
 	}
 	daemon_close(&daemon);
-	/* After a failed start some handles may be open; the process ends, which closes them. */
 	if (outcome == 0) {
 		slots_deinit(&daemon.slots);
-		int busy = uv_loop_close(&daemon.loop);
-		assert(busy == 0);
+	} else {
+		/* A start that failed leaves what it had opened. */
+		uv_walk(&daemon.loop, close_handle, NULL);
+		uv_run(&daemon.loop, UV_RUN_DEFAULT);
 	}
+	int busy = uv_loop_close(&daemon.loop);
+	assert(busy == 0);
 	return outcome;
 }

@@ -62,11 +62,12 @@ static void world__dependency_files_are_made_for_each_target(void **state)
 	world_shell(world, "mv two.d hit.d && gcc -MMD -c a.c -o two.o && cmp two.d hit.d");
 }
 
-/* A unit that compiles for a long time. */
-static void write_slow_unit(struct world *world, const char *name)
+/* A unit of so many functions: a thousand take a second or so. */
+static void write_slow_unit(struct world *world, const char *name, const char *start, int functions)
 {
 	_cleanup_buf_ struct buf text = { 0 };
-	for (int i = 0; i < 20000; i++)
+	buf_append_str(&text, start);
+	for (int i = 0; i < functions; i++)
 		buf_printf(&text, "int f%d(int *p, int n) { for (int i = 0; i < n; i++) p[i] = p[i] * %d + n / p[n - i]; return *p; }\n", i, i);
 	world_write(world, name, buf_str(&text));
 }
@@ -74,11 +75,9 @@ static void write_slow_unit(struct world *world, const char *name)
 static void world__a_client_that_dies_leaves_nothing_behind(void **state)
 {
 	struct world *world = world_new("");
-	write_slow_unit(world, "slow.c");
+	write_slow_unit(world, "slow.c", "", 20000);
 	struct client client = world_start(world, "gcc -O2 -S slow.c");
-	world_wait_status(world, "running", 1);
-	while (!strstr(world_list(world), "llama-"))
-		assert_true(world_status(world, "requests") > 0);
+	world_wait_name(world, "llama-");
 	world_kill(world, client);
 	world_wait_status(world, "requests", 0);
 	assert_string_equal(world_list(world), "slow.c ");
@@ -89,7 +88,7 @@ static void world__a_client_that_dies_leaves_nothing_behind(void **state)
 static void world__clients_that_die_while_they_wait_free_the_way(void **state)
 {
 	struct world *world = world_new("");
-	write_slow_unit(world, "slow.c");
+	write_slow_unit(world, "slow.c", "", 20000);
 	world_write(world, "a.c", "int a;\n");
 	expect_executed(world, "gcc -c a.c"); /* the compiler is known from now on */
 	struct client clients[4];
@@ -235,14 +234,9 @@ static void world__a_daemon_without_work_leaves(void **state)
 static void world__a_daemon_told_to_stop_finishes_its_jobs(void **state)
 {
 	struct world *world = world_new("");
-	_cleanup_buf_ struct buf text = { 0 };
-	for (int i = 0; i < 2000; i++)
-		buf_printf(&text, "int f%d(int *p, int n) { return p[n] / n; }\n", i);
-	world_write(world, "slow.c", buf_str(&text));
+	write_slow_unit(world, "slow.c", "", 500);
 	struct client client = world_start(world, "gcc -O2 -S slow.c");
-	world_wait_status(world, "running", 1);
-	while (!strstr(world_list(world), "llama-"))
-		assert_true(world_status(world, "requests") > 0);
+	world_wait_name(world, "llama-");
 	world_stop(world);
 	assert_string_equal(world_finish(world, client).decision, "done");
 	world_expect_departure(world);
@@ -268,6 +262,55 @@ static void world__many_clients_at_once_all_get_their_object(void **state)
 		assert_string_equal(world_finish(world, clients[i]).decision, "done");
 	assert_int_equal(world_stat(world, "requests"), UNITS);
 	world_shell(world, "for u in *.c; do gcc -c $u -o plain.o && cmp ${u%.c}.o plain.o || exit 1; done");
+}
+
+static void world__a_header_edited_while_it_is_compiled_is_not_kept(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.h", "#define VALUE 1\n");
+	write_slow_unit(world, "slow.c", "#include \"a.h\"\nint value = VALUE;\n", 500);
+	struct client client = world_start(world, "gcc -O2 -S slow.c");
+	world_wait_name(world, "llama-");
+	world_write(world, "a.h", "#define VALUE 2\n");
+	assert_string_equal(world_finish(world, client).decision, "done");
+	expect_executed(world, "gcc -O2 -S slow.c");
+	world_shell(world, "gcc -O2 -S slow.c -o plain.s && cmp slow.s plain.s");
+	world_write(world, "a.h", "#define VALUE 1\n");
+	expect_executed(world, "gcc -O2 -S slow.c");
+	world_shell(world, "gcc -O2 -S slow.c -o plain.s && cmp slow.s plain.s");
+}
+
+static void world__native_code_is_for_this_machine(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "int f(int n) { return n * 3; }\n");
+	expect_executed(world, "gcc -march=native -O2 -c a.c");
+	world_shell(world, "mv a.o executed.o && gcc -march=native -O2 -c a.c && cmp a.o executed.o");
+	expect_hit(world, "gcc -march=native -O2 -c a.c");
+}
+
+static void world__a_damaged_blob_is_compiled_again(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "int f(int n) { return n * 3; }\n");
+	expect_executed(world, "gcc -c a.c");
+	world_shell(world, "for f in ../cache/content/*/*; do chmod u+w $f && printf x | dd of=$f bs=1 seek=64 conv=notrunc 2>/dev/null; done");
+	expect_executed(world, "gcc -c a.c");
+	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
+	expect_hit(world, "gcc -c a.c");
+	world_shell(world, "rm -rf ../cache/content");
+	expect_executed(world, "gcc -c a.c");
+	world_shell(world, "cmp a.o plain.o");
+}
+
+static void world__there_is_one_daemon(void **state)
+{
+	struct world *world = world_new("");
+	assert_int_equal(world_second_daemon(world), SECOND_DAEMON);
+	world_write(world, "a.c", "int a;\n");
+	expect_executed(world, "gcc -c a.c");
+	world_shell(world, "rm ../run/*.sock");
+	world_expect_departure(world); /* nobody can reach it any more */
 }
 
 static void world__in_namespaces_the_sandbox_executes(void **state)
@@ -309,6 +352,10 @@ int main(void)
 		cmocka_unit_test_teardown(world__a_daemon_without_work_leaves, world_end),
 		cmocka_unit_test_teardown(world__a_daemon_told_to_stop_finishes_its_jobs, world_end),
 		cmocka_unit_test_teardown(world__many_clients_at_once_all_get_their_object, world_end),
+		cmocka_unit_test_teardown(world__a_header_edited_while_it_is_compiled_is_not_kept, world_end),
+		cmocka_unit_test_teardown(world__native_code_is_for_this_machine, world_end),
+		cmocka_unit_test_teardown(world__a_damaged_blob_is_compiled_again, world_end),
+		cmocka_unit_test_teardown(world__there_is_one_daemon, world_end),
 		cmocka_unit_test_teardown(world__in_namespaces_the_sandbox_executes, world_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@
 #include "wire/endpoint.h"
 #include "wire/frame.h"
 
-enum { PATIENCE_MS = 60000, SETTLE_US = 60000, WORDS_MAX = 32, CLIENTS_MAX = 64 };
+enum { PATIENCE_MS = 60000, SETTLE_US = 60000, WORDS_MAX = 32, CLIENTS_MAX = 64, NAMES_MAX = 256 };
 
 struct world {
 	struct arena arena; /* lives as long as the world */
@@ -64,10 +64,10 @@ static int run_daemon(const struct world *world, const char *config_path)
 		};
 		outcome = daemon_run(&options, &err);
 	}
-	if (outcome != 0)
-		fprintf(stderr, "daemon: %s\n", outcome < 0 ? err.text : "another one is running");
+	if (outcome < 0)
+		print_message("daemon: %s\n", err.text);
 	config_deinit(&config);
-	return outcome == 0 ? 0 : 1;
+	return outcome == DAEMON_ALREADY_RUNNING ? SECOND_DAEMON : outcome == 0 ? 0 : 2;
 }
 
 static int connect_daemon(const struct world *world)
@@ -117,6 +117,15 @@ void world_expect_departure(struct world *world)
 	world->daemon = 0;
 	assert_int_equal(wait_process(pid), 0);
 	assert_int_equal(access(world->endpoint.socket, F_OK), -1);
+}
+
+int world_second_daemon(struct world *world)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		exit(run_daemon(world, arena_printf(&world->arena, "%s/config.ini", world->dir)));
+	assert_true(pid > 0);
+	return wait_process(pid);
 }
 
 void world_stop(struct world *world)
@@ -216,16 +225,25 @@ static int compare_names(const void *a, const void *b)
 const char *world_list(struct world *world)
 {
 	_cleanup_closedir_ DIR *dir = opendir(world->work);
-	const char *names[64];
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *names[NAMES_MAX];
 	size_t n = 0;
-	for (struct dirent *entry; (entry = readdir(dir)) && n < 64;)
+	for (struct dirent *entry; (entry = readdir(dir)) && n < NAMES_MAX;)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			names[n++] = arena_strdup(&world->arena, entry->d_name);
+			names[n++] = arena_strdup(&arena, entry->d_name);
 	qsort(names, n, sizeof(*names), compare_names);
 	buf_reset(&world->list);
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&world->list, "%s ", names[i]);
 	return buf_str(&world->list);
+}
+
+void world_wait_name(struct world *world, const char *part)
+{
+	for (int64_t end_ms = clock_monotonic_ms() + PATIENCE_MS; clock_monotonic_ms() < end_ms; usleep(2000))
+		if (strstr(world_list(world), part))
+			return;
+	fail_msg("no %s among %s", part, world_list(world));
 }
 
 /* --- Clients --------------------------------------------------------------------------------------------------- */

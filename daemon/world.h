@@ -16,6 +16,9 @@ int world_end(void **state);
 /* Stop the daemon and start another in the same directories, with other settings. */
 void world_restart(struct world *world, const char *settings);
 void world_stop(struct world *world); /* tell it to leave, don't wait */
+/* Start a second daemon in the same directories; its exit status. */
+enum { SECOND_DAEMON = 42 }; /* another one is running */
+int world_second_daemon(struct world *world);
 /* Wait until the daemon has gone by itself, well. */
 void world_expect_departure(struct world *world);
 
@@ -26,6 +29,7 @@ void world_remove(struct world *world, const char *name);
 void world_shell(struct world *world, const char *script); /* must succeed */
 /* The names in the working directory, sorted, each with a space behind it. Valid until the next call. */
 const char *world_list(struct world *world);
+void world_wait_name(struct world *world, const char *part); /* until a name there contains `part` */
 
 struct client {
 	int pid;
