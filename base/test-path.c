@@ -14,8 +14,15 @@ static void path__basename_and_dirname_split_at_the_last_slash(void **state)
 	static const struct {
 		const char *path, *dirname, *basename;
 	} cases[] = {
-		{ "/a/b.c", "/a", "b.c" }, { "b.c", ".", "b.c" }, { "/x", "/", "x" }, { "a//b", "a", "b" },
-		{ "a/", "a", "" }, { "//x", "/", "x" }, { "", ".", "" }, { "/", "/", "" }, { "//", "/", "" },
+		{ "/a/b.c", "/a", "b.c" },
+		{ "b.c", ".", "b.c" },
+		{ "/x", "/", "x" },
+		{ "a//b", "a", "b" },
+		{ "a/", "a", "" },
+		{ "//x", "/", "x" },
+		{ "", ".", "" },
+		{ "/", "/", "" },
+		{ "//", "/", "" },
 		{ "a/../b", "a/..", "b" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -42,9 +49,17 @@ static void path__squeezing_keeps_dotdot(void **state)
 	static const struct {
 		const char *path, *squeezed;
 	} cases[] = {
-		{ "/", "/" }, { "//", "/" }, { "/./", "/" }, { "/a//b/./c/", "/a/b/c" }, { "/a/../b", "/a/../b" },
-		{ "/a/.b/..c", "/a/.b/..c" }, { "/a/.", "/a" },
-		{ "///a", "/a" }, { "/..", "/.." }, { "/a/..", "/a/.." }, { "/a/./././b//", "/a/b" },
+		{ "/", "/" },
+		{ "//", "/" },
+		{ "/./", "/" },
+		{ "/a//b/./c/", "/a/b/c" },
+		{ "/a/../b", "/a/../b" },
+		{ "/a/.b/..c", "/a/.b/..c" },
+		{ "/a/.", "/a" },
+		{ "///a", "/a" },
+		{ "/..", "/.." },
+		{ "/a/..", "/a/.." },
+		{ "/a/./././b//", "/a/b" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_string_equal(path_squeeze(&arena, cases[i].path), cases[i].squeezed);

@@ -43,8 +43,9 @@ static void journal__a_request_is_one_line_of_encoded_words(void **state)
 	journal_write(file, &entry, &plan, &reason);
 	fclose(file);
 	assert_memory_equal(text, "time=", 5);
-	assert_non_null(strstr(text, " decision=sandbox reason= cwd=/home/me/a%20b compiler=/usr/bin/gcc input=new%0aline.c "
-				     "output=/x/100%25%3d%c3%a9.o wall_us="));
+	assert_non_null(
+		strstr(text, " decision=sandbox reason= cwd=/home/me/a%20b compiler=/usr/bin/gcc input=new%0aline.c "
+			     "output=/x/100%25%3d%c3%a9.o wall_us="));
 	assert_non_null(strstr(text, " scan_us=12 engine_us=0\n"));
 	assert_ptr_equal(strchr(text, '\n'), text + length - 1);
 }
@@ -60,7 +61,8 @@ static void journal__a_local_command_has_its_reason(void **state)
 	FILE *file = begin();
 	journal_write(file, &entry, &plan, &reason);
 	fclose(file);
-	assert_non_null(strstr(text, " decision=local reason=option:-fplugin%3d detail=-fplugin%3d cwd=/ compiler= input= output= wall_us="));
+	assert_non_null(strstr(text, " decision=local reason=option:-fplugin%3d detail=-fplugin%3d cwd=/ compiler= "
+				     "input= output= wall_us="));
 }
 
 static void journal__notes_are_lines_too(void **state)

@@ -74,7 +74,8 @@ static void locale__a_language_reads_its_catalogues(void **state)
 {
 	if (access("/usr/share/locale/de/LC_MESSAGES/libc.mo", F_OK) < 0)
 		skip();
-	static const char *const names[] = { "LC_MESSAGES=de_DE.UTF-8", "LANG=de_DE@euro", "LANGUAGE=xx:de", "LANG=de" };
+	static const char *const names[] = { "LC_MESSAGES=de_DE.UTF-8", "LANG=de_DE@euro", "LANGUAGE=xx:de",
+		"LANG=de" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		assert_true(has(files(names[i], NULL), "/usr/share/locale/de/LC_MESSAGES/libc.mo"));
 }

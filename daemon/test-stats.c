@@ -43,7 +43,9 @@ static long long number(const struct stats *stats, const char *build_id, const c
 	for (char *part = strtok(copy, "."); part; part = strtok(NULL, "."))
 		in = json_object_get(in, part);
 	json_t *value = json_object_get(in, key);
-	long long n = json_is_integer(value) ? json_integer_value(value) : json_is_real(value) ? (long long)json_real_value(value) : -1;
+	long long n = json_is_integer(value) ? json_integer_value(value)
+		      : json_is_real(value)  ? (long long)json_real_value(value)
+					     : -1;
 	json_decref(all);
 	return n;
 }
@@ -51,12 +53,12 @@ static long long number(const struct stats *stats, const char *build_id, const c
 static void stats__begin_with_zeros_for_every_documented_key(void **state)
 {
 	struct stats *stats = stats_new("/nonexistent/stats.json");
-#define X(field, key)                                                                                                 \
-	{                                                                                                             \
-		const char *dot = strchr(key, '.');                                                                   \
-		char group[32];                                                                                       \
-		snprintf(group, sizeof(group), "%.*s", dot ? (int)(dot - key) : 0, key);                              \
-		assert_int_equal(number(stats, NULL, group, dot ? dot + 1 : key), 0);                                 \
+#define X(field, key)                                                                                                  \
+	{                                                                                                              \
+		const char *dot = strchr(key, '.');                                                                    \
+		char group[32];                                                                                        \
+		snprintf(group, sizeof(group), "%.*s", dot ? (int)(dot - key) : 0, key);                               \
+		assert_int_equal(number(stats, NULL, group, dot ? dot + 1 : key), 0);                                  \
 	}
 	STATS_TABLE(X)
 #undef X
@@ -120,7 +122,8 @@ static void stats__are_there_again_after_a_restart(void **state)
 
 static void stats__a_damaged_file_means_zeros(void **state)
 {
-	static const char *const texts[] = { "", "{", "[1]", "7", "{\"requests\": \"x\", \"hits\": 3, \"local\": {\"reasons\": [1], \"total\": -1}}",
+	static const char *const texts[] = { "", "{", "[1]", "7",
+		"{\"requests\": \"x\", \"hits\": 3, \"local\": {\"reasons\": [1], \"total\": -1}}",
 		"{\"requests\": {}, \"local\": []}" };
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		struct error err;

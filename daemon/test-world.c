@@ -17,7 +17,8 @@ static void world__what_was_executed_is_a_hit_the_next_time(void **state)
 	struct world *world = world_new("");
 	world_write(world, "a.c", "int f(void) { int unused; return 1; }\n");
 	expect_executed(world, "gcc -g -O2 -Wall -c a.c");
-	world_shell(world, "mv a.o executed.o && gcc -g -O2 -Wall -c a.c -o plain.o 2>plain.txt && cmp executed.o plain.o");
+	world_shell(
+		world, "mv a.o executed.o && gcc -g -O2 -Wall -c a.c -o plain.o 2>plain.txt && cmp executed.o plain.o");
 	assert_non_null(strstr(world_messages(world), "unused"));
 	expect_hit(world, "gcc -g -O2 -Wall -c a.c");
 	assert_non_null(strstr(world_messages(world), "unused"));
@@ -68,7 +69,10 @@ static void write_slow_unit(struct world *world, const char *name, const char *s
 	_cleanup_buf_ struct buf text = { 0 };
 	buf_append_str(&text, start);
 	for (int i = 0; i < functions; i++)
-		buf_printf(&text, "int f%d(int *p, int n) { for (int i = 0; i < n; i++) p[i] = p[i] * %d + n / p[n - i]; return *p; }\n", i, i);
+		buf_printf(&text,
+			"int f%d(int *p, int n) { for (int i = 0; i < n; i++) p[i] = p[i] * %d + n / p[n - i]; return "
+			"*p; }\n",
+			i, i);
 	world_write(world, name, buf_str(&text));
 }
 
@@ -112,7 +116,8 @@ static void die_at_any_moment(struct world *world)
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client clients[2];
 		for (int k = 0; k < 2; k++) {
-			snprintf(command, sizeof(command), "gcc -DN=%d -O2 %s a.c", i / 2, i % 5 ? "-c" : "-fplugin=x -c");
+			snprintf(command, sizeof(command), "gcc -DN=%d -O2 %s a.c", i / 2,
+				i % 5 ? "-c" : "-fplugin=x -c");
 			clients[k] = world_start(world, command);
 		}
 		usleep((unsigned)i * 3000 % 100000);
@@ -294,7 +299,8 @@ static void world__a_damaged_blob_is_compiled_again(void **state)
 	struct world *world = world_new("");
 	world_write(world, "a.c", "int f(int n) { return n * 3; }\n");
 	expect_executed(world, "gcc -c a.c");
-	world_shell(world, "for f in ../cache/content/*/*; do chmod u+w $f && printf x | dd of=$f bs=1 seek=64 conv=notrunc 2>/dev/null; done");
+	world_shell(world, "for f in ../cache/content/*/*; do chmod u+w $f && printf x | dd of=$f bs=1 seek=64 "
+			   "conv=notrunc 2>/dev/null; done");
 	expect_executed(world, "gcc -c a.c");
 	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
 	expect_hit(world, "gcc -c a.c");

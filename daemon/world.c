@@ -29,10 +29,10 @@ enum { PATIENCE_MS = 60000, SETTLE_US = 60000, WORDS_MAX = 32, CLIENTS_MAX = 64,
 
 struct world {
 	struct arena arena; /* lives as long as the world */
-	char dir[64];       /* holds work/, run/, cache/, config.ini and messages */
+	char dir[64];	    /* holds work/, run/, cache/, config.ini and messages */
 	const char *work;
 	struct endpoint endpoint;
-	pid_t daemon; /* 0: has gone */
+	pid_t daemon;		    /* 0: has gone */
 	pid_t clients[CLIENTS_MAX]; /* not waited for yet; 0: free */
 	struct buf messages, list;
 	json_t *status; /* the last one asked for */
@@ -213,7 +213,8 @@ void world_remove(struct world *world, const char *name)
 
 void world_shell(struct world *world, const char *script)
 {
-	if (system(arena_printf(&world->arena, "unset LANGUAGE; export LC_ALL=C; cd %s && %s", world->work, script)) != 0)
+	if (system(arena_printf(&world->arena, "unset LANGUAGE; export LC_ALL=C; cd %s && %s", world->work, script)) !=
+		0)
 		fail_msg("%s: fails", script);
 }
 
@@ -314,7 +315,8 @@ static void run_client(struct world *world, const char **argv, size_t argc, int 
 	frame_put_request(&frame, &request);
 	enum frame_type type;
 	struct slice payload;
-	if (fd < 0 || chdir(world->work) < 0 || file_write_fd(fd, buf_slice(&frame), &err) < 0 || receive(fd, &in, &type, &payload) < 0) {
+	if (fd < 0 || chdir(world->work) < 0 || file_write_fd(fd, buf_slice(&frame), &err) < 0 ||
+		receive(fd, &in, &type, &payload) < 0) {
 		say(answer_fd, "hung up");
 		_exit(98);
 	}
@@ -483,7 +485,8 @@ void world_expect(struct world *world, const char *command, const char *key)
 	long long before = world_stat(world, key);
 	struct outcome outcome = world_compile(world, command);
 	if (strcmp(outcome.decision, "done") != 0 || outcome.exit_code != 0)
-		fail_msg("%s: %s, exit status %d: %s", command, outcome.decision, outcome.exit_code, world_messages(world));
+		fail_msg("%s: %s, exit status %d: %s", command, outcome.decision, outcome.exit_code,
+			world_messages(world));
 	if (world_stat(world, key) != before + 1)
 		fail_msg("%s: is not counted under %s", command, key);
 }

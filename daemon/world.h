@@ -58,7 +58,7 @@ void world_wait_status(struct world *world, const char *key, long long value);
 /* Compile; expect an answer by the daemon and that it counted exactly one more under `key`. */
 void world_expect(struct world *world, const char *command, const char *key);
 #define expect_executed(world, command) world_expect((world), (command), "executed.inplace")
-#define expect_hit(world, command) world_expect((world), (command), "hits.local")
+#define expect_hit(world, command)	world_expect((world), (command), "hits.local")
 void expect_local(struct world *world, const char *command, const char *reason);
 
 /* Send bytes that are no request; true: the daemon closed the connection without a word. */

@@ -170,8 +170,8 @@ struct executor *fake_new(uv_loop_t *loop, unsigned width, struct store *content
 	return &fake->executor;
 }
 
-int fake_make_output(const struct exec_job *job, size_t i, struct slice content, mode_t mode, struct exec_result *result,
-	struct error *err)
+int fake_make_output(const struct exec_job *job, size_t i, struct slice content, mode_t mode,
+	struct exec_result *result, struct error *err)
 {
 	assert(i < job->n_outputs);
 	const char *path = job->outputs[i].temporary;
@@ -199,7 +199,7 @@ void fake_release(struct executor *executor)
 {
 	struct fake *fake = container_of(executor, struct fake, executor);
 	struct fake_op *op;
-	list_for_each(op, &fake->held, struct fake_op, link)
+	list_for_each (op, &fake->held, struct fake_op, link)
 		op_wake(op);
 }
 

@@ -18,8 +18,8 @@ typedef int fake_script_fn(void *ctx, const struct exec_job *job, struct exec_re
 struct executor *fake_new(uv_loop_t *loop, unsigned width, struct store *content, fake_script_fn *script, void *ctx);
 
 /* For scripts: the command makes output `i` under its temporary name; the job's umask applies to `mode`. 0 or -1. */
-int fake_make_output(const struct exec_job *job, size_t i, struct slice content, mode_t mode, struct exec_result *result,
-	struct error *err);
+int fake_make_output(const struct exec_job *job, size_t i, struct slice content, mode_t mode,
+	struct exec_result *result, struct error *err);
 
 /* For scripts: the command looked `path` up, and nothing has digested it yet. `path` must live as long as the result. */
 void fake_look_up(struct exec_result *result, const char *path, enum lookup_kind kind);

@@ -183,7 +183,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fake__a_scripted_job_ends_as_written, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fake__no_more_run_than_the_width, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fake__held_jobs_wait_for_release, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(fake__cancelling_reaches_waiting_held_and_starting_jobs, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			fake__cancelling_reaches_waiting_held_and_starting_jobs, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fake__failures_carry_their_error_and_no_result, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

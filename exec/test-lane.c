@@ -88,7 +88,8 @@ static void mirror(const char *path)
 /* The shell, some programs and what they load; gives their root's digest. */
 static struct digest current_root(void)
 {
-	static const char *const programs[] = { "/bin/sh", "/bin/cat", "/bin/chmod", "/bin/mkdir", "/bin/rm", "/bin/sleep", "/bin/ln" };
+	static const char *const programs[] = { "/bin/sh", "/bin/cat", "/bin/chmod", "/bin/mkdir", "/bin/rm",
+		"/bin/sleep", "/bin/ln" };
 	struct digest root;
 	struct error err;
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++) {
@@ -428,10 +429,12 @@ static void lanes__the_sandbox_holds_only_the_snapshot(void **state)
 static void lanes__the_sandbox_is_as_before_after_a_job(void **state)
 {
 	for (size_t i = 0; i < WIDTH; i++) /* whichever lane the next job gets */
-		start("rm -f header; echo new >header; rm -rf directory; ln -s /bin directory; mkdir -p more/of/it; echo x >more/of/it/y; "
+		start("rm -f header; echo new >header; rm -rf directory; ln -s /bin directory; mkdir -p more/of/it; "
+		      "echo x >more/of/it/y; "
 		      "echo z >a.o; mkdir b.o");
 	finish();
-	struct job *job = run("cat header; test -d directory/inner && echo inner; test -e more || test -e a.o || test -e b.o || echo clean");
+	struct job *job = run("cat header; test -d directory/inner && echo inner; test -e more || test -e a.o || test "
+			      "-e b.o || echo clean");
 	assert_string_equal(job->result.out.ptr, "old text\ninner\nclean\n");
 	assert_string_equal(text_of(below("header")), "old text\n");
 }
@@ -465,19 +468,21 @@ static void lanes__an_unpredicted_directory_of_an_output_is_no_output(void **sta
 	assert_false(job->result.outputs[0].present);
 }
 
-#define COMMON(setup) \
-	cmocka_unit_test_setup_teardown(lanes__outputs_land_in_their_temporaries_with_their_mode, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__what_stood_at_an_output_stays, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__outputs_and_messages_are_kept_as_content, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__strays_are_reported, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__look_ups_are_inputs_and_outputs_are_not, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__a_job_sees_nothing_of_another_s_temporaries, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__no_more_run_than_the_width, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__cancelling_ends_waiting_and_running_jobs_soon, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__a_timeout_is_told, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__a_program_that_is_missing_is_an_error_and_no_more, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__a_runner_that_died_is_replaced, setup, tear_down), \
-	cmocka_unit_test_setup_teardown(lanes__a_mode_that_does_not_work_says_why, setup, tear_down)
+#define COMMON(setup)                                                                                                  \
+	cmocka_unit_test_setup_teardown(lanes__outputs_land_in_their_temporaries_with_their_mode, setup, tear_down),   \
+		cmocka_unit_test_setup_teardown(lanes__what_stood_at_an_output_stays, setup, tear_down),               \
+		cmocka_unit_test_setup_teardown(lanes__outputs_and_messages_are_kept_as_content, setup, tear_down),    \
+		cmocka_unit_test_setup_teardown(lanes__strays_are_reported, setup, tear_down),                         \
+		cmocka_unit_test_setup_teardown(lanes__look_ups_are_inputs_and_outputs_are_not, setup, tear_down),     \
+		cmocka_unit_test_setup_teardown(lanes__a_job_sees_nothing_of_another_s_temporaries, setup, tear_down), \
+		cmocka_unit_test_setup_teardown(lanes__no_more_run_than_the_width, setup, tear_down),                  \
+		cmocka_unit_test_setup_teardown(                                                                       \
+			lanes__cancelling_ends_waiting_and_running_jobs_soon, setup, tear_down),                       \
+		cmocka_unit_test_setup_teardown(lanes__a_timeout_is_told, setup, tear_down),                           \
+		cmocka_unit_test_setup_teardown(                                                                       \
+			lanes__a_program_that_is_missing_is_an_error_and_no_more, setup, tear_down),                   \
+		cmocka_unit_test_setup_teardown(lanes__a_runner_that_died_is_replaced, setup, tear_down),              \
+		cmocka_unit_test_setup_teardown(lanes__a_mode_that_does_not_work_says_why, setup, tear_down)
 
 int main(void)
 {
@@ -487,11 +492,15 @@ int main(void)
 	};
 	const struct CMUnitTest namespaces[] = {
 		COMMON(set_up_namespaces),
-		cmocka_unit_test_setup_teardown(lanes__the_sandbox_holds_only_the_snapshot, set_up_namespaces, tear_down),
-		cmocka_unit_test_setup_teardown(lanes__the_sandbox_is_as_before_after_a_job, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(
+			lanes__the_sandbox_holds_only_the_snapshot, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(
+			lanes__the_sandbox_is_as_before_after_a_job, set_up_namespaces, tear_down),
 		cmocka_unit_test_setup_teardown(lanes__a_sandbox_slot_has_one_user, set_up_namespaces, tear_down),
-		cmocka_unit_test_setup_teardown(lanes__a_blob_that_changed_at_home_is_missing, set_up_namespaces, tear_down),
-		cmocka_unit_test_setup_teardown(lanes__an_unpredicted_directory_of_an_output_is_no_output, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(
+			lanes__a_blob_that_changed_at_home_is_missing, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(
+			lanes__an_unpredicted_directory_of_an_output_is_no_output, set_up_namespaces, tear_down),
 	};
 	int failed = cmocka_run_group_tests_name("in place", inplace, NULL, NULL);
 	struct error err;
