@@ -39,7 +39,7 @@ static int run(const struct control *control, bool foreground, struct error *err
 		options.nofile = (unsigned)files.rlim_cur;
 	if (control_find_program("llama-runner", &arena, &options.runner, err) < 0 ||
 		control_find_program("llama-interpose.so", &arena, &options.interposer, err) < 0 ||
-		detach_reduce_environment(err) < 0 || detach_raise_limits(err) < 0)
+		detach_reduce_environment(err) < 0 || detach_raise_limits(&options.nofile, err) < 0)
 		return -1;
 	return daemon_run(&options, err);
 }

@@ -1,6 +1,7 @@
 #include "cli/detach.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,14 +47,16 @@ int detach_reduce_environment(struct error *err)
 	return 0;
 }
 
-int detach_raise_limits(struct error *err)
+int detach_raise_limits(unsigned *before_ret, struct error *err)
 {
 	struct rlimit files;
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return error_set(err, errno, "cannot read the limit of open files");
+	unsigned before = files.rlim_cur < UINT_MAX ? (unsigned)files.rlim_cur : 0;
 	files.rlim_cur = files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		return error_set(err, errno, "cannot raise the limit of open files");
+	*before_ret = before;
 	return 0;
 }
 

@@ -35,11 +35,13 @@ static void detach__keeps_only_documented_variables(void **state)
 static void detach__raises_the_limit_of_open_files(void **state)
 {
 	struct rlimit limit;
+	unsigned before;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = 64;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	struct error err;
-	assert_int_equal(detach_raise_limits(&err), 0);
+	assert_int_equal(detach_raise_limits(&before, &err), 0);
+	assert_int_equal(before, 64);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(limit.rlim_cur, limit.rlim_max);
 }

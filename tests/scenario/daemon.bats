@@ -16,6 +16,7 @@ load helpers
 @test "keeps nothing of its caller" {
 	exec 9<"$BATS_TEST_FILENAME"
 	umask 002
+	ulimit -Sn 500
 	llama daemon
 	exec 9<&-
 	pid=$(daemon_pids)
@@ -28,6 +29,7 @@ load helpers
 	soft=$(awk '/^Max open files/ {print $4}' "/proc/$pid/limits")
 	hard=$(awk '/^Max open files/ {print $5}' "/proc/$pid/limits")
 	[ "$soft" = "$hard" ]
+	for runner in $(pids_of llama-runner); do [[ $(tr '\0' ' ' <"/proc/$runner/cmdline") == *" 500 " ]]; done
 }
 
 @test "a second one in the foreground names the lock" {
