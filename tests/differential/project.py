@@ -38,8 +38,9 @@ class Unit:
 
 
 class Project:
-    def __init__(self, name, tree, compiler, installation, directory, jobs):
+    def __init__(self, name, tree, compiler, installation, directory, jobs, sample=None):
         self.name, self.compiler, self.installation, self.jobs = name, compiler, installation, jobs
+        self.sample = sample        # at most so many of its units, evenly spread; None: all
         self.directory = os.path.join(directory, "project", compiler)
         self.tree = os.path.join(self.directory, name)
         shutil.copytree(tree, self.tree, symlinks=True)
@@ -110,6 +111,8 @@ class Project:
         self.units = collect(log)
         if not self.units:
             return f"the build of {self.name} compiled nothing"
+        if self.sample and self.sample < len(self.units):
+            self.units = [self.units[i * len(self.units) // self.sample] for i in range(self.sample)]
         built = self.photograph()
         if not self.plain_pass():
             return "a compilation of the build fails when replayed"

@@ -68,6 +68,7 @@ def parse_arguments():
     parser.add_argument("--workdir", metavar="DIR", help="where to make the working directory")
     parser.add_argument("--project", metavar="NAME", help="replay the compilations of a project: lua, zstd, …")
     parser.add_argument("--tree", metavar="DIR", help="its unpacked source, for --project")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of its compilations, evenly spread")
     options = parser.parse_args()
     if (options.project is None) != (options.tree is None):
         parser.error("--project and --tree go together")
@@ -99,7 +100,8 @@ def with_services(options, directory, selected, report):
                 service.start()
         if options.project:
             for compiler in options.compilers:
-                project = Project(options.project, options.tree, compiler, installation, directory, options.jobs)
+                project = Project(options.project, options.tree, compiler, installation, directory, options.jobs,
+                                  options.sample)
                 for mode in options.modes:
                     report.rows(project.rows(services[(mode, False)]))
         else:
