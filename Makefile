@@ -37,8 +37,8 @@ fuzz: # run every fuzz target for FUZZ_SECONDS (default 60) and keep what it lea
 format: # lay out the C sources
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
-clean: # remove the build directories
-	rm -rf "$(BUILD)" build-check build-fuzz
+clean: # remove the build directories and the fetched projects
+	rm -rf "$(BUILD)" build-check build-fuzz build-bench build-corpora
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*# \(.*\)/make \1\t\2/p' Makefile | expand -t 20
