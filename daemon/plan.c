@@ -148,15 +148,20 @@ static const char *working_directory(struct daemon *daemon, const struct plan *p
 	return same ? pwd : frame->cwd;
 }
 
-/* The masquerade directories of `llama build` are below our runtime directory and change with every build: out of PATH, or no two
- * builds would share a toolchain. They hold nothing a compiler looks for. */
+/* Directories of ours, the masquerade of `llama build` above all, are out of PATH: with and without them a compiler is the same, and they
+ * hold nothing a compiler looks for. */
+static bool is_ours(const struct daemon *daemon, const char *entry)
+{
+	return path_is_below(entry, daemon->options->endpoint.directory) || path_is_below(entry, daemon->cache_dir) ||
+		path_is_below(entry, daemon->config->cache_dir);
+}
+
 static const char *path_without_ours(const struct daemon *daemon, const char *value, struct arena *arena)
 {
-	const char *ours = daemon->options->endpoint.directory;
 	char *out = arena_alloc(arena, strlen(value) + 1), *end = out;
 	for (const char *p = value;;) {
 		size_t n = strcspn(p, ":");
-		if (!path_is_below(arena_strndup(arena, p, n), ours)) {
+		if (!is_ours(daemon, arena_strndup(arena, p, n))) {
 			if (end != out)
 				*end++ = ':';
 			memcpy(end, p, n);

@@ -140,7 +140,17 @@ static int run_command(struct lane_op *op, struct run_result *ret, struct error 
 		.outputs = ours,
 		.private_dir = inplace ? op->lane->directory : "/.llama",
 	};
-	return lookup_log_parse(slice_of(ret->trace, ret->trace_bytes), &filter, &result->arena, &result->log, err);
+	if (lookup_log_parse(slice_of(ret->trace, ret->trace_bytes), &filter, &result->arena, &result->log, err) < 0)
+		return -1;
+	/* The first look-up of all, by the name the program was started with, was made before any of it could be observed. */
+	struct lookups *lookups = &result->log.lookups;
+	struct lookup *all = arena_array(&result->arena, struct lookup, lookups->n + 1);
+	if (lookups->n > 0)
+		memcpy(all, lookups->v, lookups->n * sizeof(*all));
+	all[lookups->n] = (struct lookup){ path_squeeze(&result->arena, job->argv[0]), LOOKUP_FILE, { { 0 }, 0 } };
+	*lookups = (struct lookups){ all, lookups->n + 1 };
+	lookups_sort(lookups);
+	return 0;
 }
 
 /* Everything that isn't an output of the job, though it still stands after it. */
