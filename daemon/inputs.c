@@ -203,7 +203,21 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
 }
 
-int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct error *err)
+bool inputs_match_toolchain(const struct lookups *lookups, const struct toolchain *toolchain)
+{
+	size_t t = 0;
+	for (size_t i = 0; i < lookups->n; i++) {
+		int order = 1;
+		while (t < toolchain->lookups.n && (order = compare_question(&toolchain->lookups.v[t], &lookups->v[i])) < 0)
+			t++;
+		if (t < toolchain->lookups.n && order == 0 && !digest_equal(&toolchain->lookups.v[t].digest, &lookups->v[i].digest))
+			return false;
+	}
+	return true;
+}
+
+int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,
+	bool *missed, struct error *err)
 {
 	*missed = false;
 	bool changed = false;
@@ -212,11 +226,16 @@ int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log,
 		if (lookup->kind == LOOKUP_SPECIAL)
 			return INPUTS_LOCAL;
 		/* An absence is what the job saw; home will say whether it is one there too. */
-		if (lookup->kind != LOOKUP_ABSENT)
-			changed |= snapshot_answer(daemon->snapshot, generation, lookup) != 0;
+		if (lookup->kind != LOOKUP_ABSENT && snapshot_answer(daemon->snapshot, generation, lookup) != 0) {
+			changed = true;
+			error_set(err, 0, "%s was mirrored anew meanwhile", lookup->path);
+		}
 	}
-	size_t at;
-	if (!changed && view_check(daemon->view, since, &log->lookups, &at) == 0)
+	if (!inputs_match_toolchain(&log->lookups, toolchain)) {
+		error_set(err, 0, "the toolchain has changed");
+		return INPUTS_LOCAL;
+	}
+	if (!changed && view_check(daemon->view, since, &log->lookups, NULL) == 0)
 		return 0;
 
 	/* Mend everything that differs, not only the first. */
@@ -226,6 +245,8 @@ int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log,
 			return INPUTS_LOCAL;
 		if (now.kind == log->lookups.v[i].kind && digest_equal(&now.digest, &log->lookups.v[i].digest))
 			continue;
+		error_set(err, 0, "%s is %s here, was %s there", now.path, lookup_kind_name(now.kind),
+			lookup_kind_name(log->lookups.v[i].kind));
 		if (log->lookups.v[i].kind == LOOKUP_ABSENT)
 			*missed = true;
 		struct reason ignored;

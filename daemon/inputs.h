@@ -23,10 +23,16 @@ bool inputs_is_pch(const char *path);
 /* Whether the texts among `lookups` that are no part of the toolchain use the clock. */
 bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups);
 
-/* After a run in the sandbox: fill the digests of the log's look-ups by what the snapshot held when the job started (`generation`), and hold them against
- * home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed; the snapshot has been mended, `missed` says whether it was a
- * path that home has and the snapshot had not; INPUTS_LOCAL: it can't be mended. */
-int inputs_verify(struct daemon *daemon, uint64_t since, struct lookup_log *log, uint64_t generation, bool *missed, struct error *err);
+/* After a run in the sandbox: fill the digests of the log's look-ups by what the snapshot held when the job started (`generation`), and
+ * hold them against home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed: the
+ * snapshot has been mended, `missed` says whether it was a path that home has and the snapshot had not; INPUTS_LOCAL: it can't be mended. With a positive
+ * outcome `err` says what differed. */
+int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,
+	bool *missed, struct error *err);
+
+/* Whether what a job was told about its toolchain's files is what the toolchain's identity says: no upgrade came between. `lookups` have their
+ * digests. */
+bool inputs_match_toolchain(const struct lookups *lookups, const struct toolchain *toolchain);
 
 /* The look-ups that are not the toolchain's own: what a manifest needs. In `arena`. */
 struct lookups inputs_own(const struct lookups *lookups, const struct toolchain *toolchain, struct arena *arena);

@@ -409,6 +409,8 @@ static bool digest_lookups(struct request *request, uint64_t since)
 			lookups->v[i].kind != before.kind)
 			return false;
 	}
+	if (!inputs_match_toolchain(lookups, request->toolchain))
+		return false;
 	/* File times come from a clock that ticks every few milliseconds. */
 	return !view_any_newer(daemon->view, since, lookups, request->run_started_ns - 20 * 1000000);
 }
@@ -433,6 +435,74 @@ static void executed(struct request *request)
 	request->journal.engine_us = result->wall_us;
 }
 
+/* A blob of the input root was not to be had. */
+static void try_again(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
+	plan_remove_temporaries(&request->plan);
+	if (++request->n_missing > MISSING_LIMIT) {
+		go_local(request, REASON_INPUT_CHANGED, NULL);
+		return;
+	}
+	/* A file that was mirrored for another job is gone or was edited: the whole tree is looked at again. */
+	struct error err;
+	request->plan.since = view_arrive(daemon->view);
+	if (snapshot_refresh(daemon->snapshot, request->plan.since, &err) < 0)
+		journal_note(daemon->log, "snapshot", err.text);
+	start_job(request);
+}
+
+/* Whether what the sandbox told the job is what home would have told it. False: the request is on another way. */
+static bool is_verified(struct request *request, uint64_t since)
+{
+	struct lookup_log *log = &request->result.log;
+	struct error err = { 0 };
+	bool missed = false;
+	int outcome = inputs_verify(request->daemon, since, request->toolchain, log, request->generation, &missed, &err);
+	if (outcome != 0)
+		journal_note(request->daemon->log, "verify", err.text);
+	if (outcome == INPUTS_REPEAT && !request->repeated) {
+		if (missed)
+			count(request, scan_miss, 1);
+		plan_remove_temporaries(&request->plan);
+		request->repeated = true;
+		request->plan.since = since;
+		start_job(request);
+		return false;
+	}
+	if (outcome == 0 && used_pch(request)) {
+		go_local(request, REASON_PCH, NULL);
+		return false;
+	}
+	if (outcome != 0)
+		go_local(request, REASON_SCAN_MISS, NULL);
+	return outcome == 0;
+}
+
+static void succeeded(struct request *request, uint64_t since)
+{
+	struct daemon *daemon = request->daemon;
+	const struct exec_result *result = &request->result;
+	bool may_publish = true;
+	if (request->sandboxed) {
+		count(request, executed_sandbox, 1);
+	} else {
+		count(request, executed_inplace, 1);
+		may_publish = result->n_strays == 0 && digest_lookups(request, since);
+	}
+	if (may_publish)
+		publish(request, since);
+	unsigned verify = daemon->config->verify;
+	if (verify && !request->plan.command.random_seed && ++daemon->n_results % verify == 0) {
+		request->checked = arena_array(&request->arena, struct exec_output_result, request->plan.n_outputs + 1);
+		memcpy(request->checked, result->outputs, request->plan.n_outputs * sizeof(*request->checked));
+		start_check(request);
+		return;
+	}
+	answer_from_exec(&request->plan, &request->result, &request->arena, &request->answer);
+	send_done(request, request->sandboxed ? "sandbox" : "inplace");
+}
+
 static void job_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
 {
 	struct request *request = ctx;
@@ -445,17 +515,7 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 		return;
 	}
 	if (outcome == EXEC_MISSING) {
-		plan_remove_temporaries(&request->plan);
-		if (++request->n_missing > MISSING_LIMIT) {
-			go_local(request, REASON_INPUT_CHANGED, NULL);
-			return;
-		}
-		/* A file that was mirrored for another job is gone or was edited: the whole tree is looked at again. */
-		struct error err;
-		request->plan.since = view_arrive(daemon->view);
-		if (snapshot_refresh(daemon->snapshot, request->plan.since, &err) < 0)
-			journal_note(daemon->log, "snapshot", err.text);
-		start_job(request);
+		try_again(request);
 		return;
 	}
 	if (outcome < 0)
@@ -465,62 +525,23 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 		return;
 	}
 	executed(request);
-	uint64_t since = view_arrive(daemon->view);
-	bool may_publish = true;
-	if (request->sandboxed) {
-		bool missed;
-		struct error err = { 0 };
-		outcome = result->log.complete ? inputs_verify(daemon, since, &request->result.log, request->generation, &missed, &err) :
-						 INPUTS_LOCAL;
-		if (!result->log.complete) {
-			go_local(request, REASON_UNOBSERVED, NULL);
-			return;
-		}
-		if (outcome == INPUTS_REPEAT && !request->repeated) {
-			if (missed)
-				count(request, scan_miss, 1);
-			plan_remove_temporaries(&request->plan);
-			request->repeated = true;
-			request->plan.since = since;
-			start_job(request);
-			return;
-		}
-		if (outcome != 0) {
-			go_local(request, REASON_SCAN_MISS, NULL);
-			return;
-		}
-	}
-	if (request->sandboxed && used_pch(request)) {
-		go_local(request, REASON_PCH, NULL);
+	if (!result->log.complete) {
+		/* A program that the interposer couldn't enter; the loader may have said so on the job's stderr. */
+		go_local(request, REASON_UNOBSERVED, NULL);
 		return;
 	}
+	uint64_t since = view_arrive(daemon->view);
+	if (request->sandboxed && !is_verified(request, since))
+		return;
 	if (result->exit_code != 0) {
 		count(request, compile_errors, 1);
 		request->failed_on_engine = true;
 		go_local(request, REASON_COMPILE_ERROR_RETRY, NULL);
-		return;
-	}
-	if (result->n_strays > 0 && request->sandboxed) {
+	} else if (result->n_strays > 0 && request->sandboxed) {
 		go_local(request, REASON_UNFORESEEN_OUTPUT, NULL);
-		return;
+	} else {
+		succeeded(request, since);
 	}
-	if (!request->sandboxed)
-		may_publish = result->log.complete && result->n_strays == 0 && digest_lookups(request, since);
-	if (request->sandboxed)
-		count(request, executed_sandbox, 1);
-	else
-		count(request, executed_inplace, 1);
-	if (may_publish)
-		publish(request, since);
-	unsigned verify = daemon->config->verify;
-	if (verify && !request->plan.command.random_seed && ++daemon->n_results % verify == 0) {
-		request->checked = arena_array(&request->arena, struct exec_output_result, request->plan.n_outputs + 1);
-		memcpy(request->checked, result->outputs, request->plan.n_outputs * sizeof(*request->checked));
-		start_check(request);
-		return;
-	}
-	answer_from_exec(&request->plan, &request->result, &request->arena, &request->answer);
-	send_done(request, request->sandboxed ? "sandbox" : "inplace");
 }
 
 /* With the scan at hand, or without need of one: enter the inputs and run. */
