@@ -42,6 +42,7 @@ struct daemon {
 
 	struct server *server;
 	unsigned n_requests;      /* not yet ended */
+	unsigned n_sandboxed;     /* jobs in the sandbox, each holding a generation of the snapshot */
 	uint64_t n_results;       /* for verify = N */
 	uint64_t n_temporaries;   /* for their names */
 	bool leaving;             /* no new work; ends when the last request has ended */

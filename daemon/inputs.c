@@ -7,6 +7,10 @@
 #include "daemon/daemon_internal.h"
 #include "daemon/locale.h"
 #include "files/snapshot_answer.h"
+#include "store/store_memory.h"
+
+#define TREE_LIMIT_BYTES (2LL << 30)
+#define DIRECTORIES_LIMIT_BYTES (256LL << 20)
 
 static int local(struct reason *reason, enum reason_code code, const char *detail)
 {
@@ -167,9 +171,24 @@ static int add_named(struct daemon *daemon, const struct plan *plan, struct aren
 	return outcome;
 }
 
+/* A tree only grows, and each of its states leaves Directory messages behind. What is dropped here is made again by the next jobs. */
+static void keep_bounds(struct daemon *daemon)
+{
+	if (store_memory_size(daemon->directories) > DIRECTORIES_LIMIT_BYTES) {
+		store_memory_clear(daemon->directories);
+		tree_uncommit(snapshot_tree(daemon->snapshot));
+	}
+	/* Generations begin anew with the tree, so nobody may be holding one. */
+	if (tree_size_bytes(snapshot_tree(daemon->snapshot)) > TREE_LIMIT_BYTES && daemon->n_sandboxed == 0) {
+		snapshot_free(daemon->snapshot);
+		daemon->snapshot = snapshot_new(daemon->view, daemon->files);
+	}
+}
+
 int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct lookup_log *scan,
 	struct arena *arena, struct digest *root, struct reason *reason, struct error *err)
 {
+	keep_bounds(daemon);
 	if (inputs_add_toolchain(daemon, plan->since, toolchain, err) < 0)
 		return -1;
 	const char *const *locale = locale_files(plan->engine_env, arena);

@@ -508,6 +508,8 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 	struct request *request = ctx;
 	struct daemon *daemon = request->daemon;
 	request->op = NULL;
+	if (request->sandboxed)
+		daemon->n_sandboxed--;
 	exec_result_deinit(&request->result);
 	request->result = *result;
 	if (request->hung_up) {
@@ -566,6 +568,7 @@ static void start_job(struct request *request)
 			return;
 		}
 		request->generation = tree_generation(snapshot_tree(daemon->snapshot));
+		daemon->n_sandboxed++;
 	}
 	plan_name_temporaries(daemon, &request->plan, &request->arena);
 	request->run_started_ns = clock_realtime_ns();

@@ -4,3 +4,6 @@
 #include "store/store.h"
 
 struct store *store_memory_new(void);
+
+int64_t store_memory_size(struct store *store); /* bytes of all blobs */
+void store_memory_clear(struct store *store);   /* at any time: who asks afterwards misses */

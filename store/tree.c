@@ -493,3 +493,15 @@ int tree_parse_directory(
 	*n_ret = n;
 	return 0;
 }
+
+static void uncommit(struct node *node)
+{
+	node->dirty = node->entry.kind == TREE_DIRECTORY;
+	for (size_t i = 0; i < node->n_children; i++)
+		uncommit(node->children[i]);
+}
+
+void tree_uncommit(struct tree *tree)
+{
+	uncommit(tree->root);
+}

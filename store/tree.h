@@ -52,6 +52,9 @@ void tree_walk(const struct tree *tree, void (*fn)(void *ctx, const char *path, 
 /* Encode what changed since the last call into `store` (Directory messages only, children first) and return the root's digest. */
 int tree_commit(struct tree *tree, struct store *store, struct digest *root, struct error *err);
 
+/* Let the next tree_commit encode everything: after the store was cleared. */
+void tree_uncommit(struct tree *tree);
+
 /* Sum of the sizes of all files. */
 int64_t tree_size_bytes(const struct tree *tree);
 
