@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -55,11 +57,17 @@ static void write_output(int fd, struct slice bytes)
 	}
 }
 
-/* A pipe whose reader has left kills the compiler that writes to it, in a way of its own, before its object is whole. */
+/* Each compiler has a way of its own to fail when it can't write its messages: a pipe whose reader has left, a device like
+ * /dev/full. Asked before anything is committed. */
 static bool can_deliver(int fd, struct slice bytes)
 {
 	struct pollfd poll_fd = { fd, POLLOUT, 0 };
-	return bytes.len == 0 || poll(&poll_fd, 1, 0) <= 0 || !(poll_fd.revents & POLLERR);
+	struct stat st;
+	if (bytes.len == 0)
+		return true;
+	if (poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & POLLERR))
+		return false;
+	return fstat(fd, &st) == 0 && (!S_ISCHR(st.st_mode) || isatty(fd) || st.st_rdev == makedev(1, 3) /* null */);
 }
 
 static void identify_self(struct resolve_context *context)

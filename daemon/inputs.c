@@ -49,15 +49,25 @@ int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct too
 	return 0;
 }
 
+/* Directories that every root has, with its own content. */
+static bool is_everywhere(const struct lookup *lookup)
+{
+	return lookup->kind == LOOKUP_DIRECTORY && (strcmp(lookup->path, "/dev") == 0 || strcmp(lookup->path, "/proc") == 0);
+}
+
 /* One look-up of a scan or of a job's log. */
 static int add_lookup(struct daemon *daemon, uint64_t since, const struct lookup *lookup, struct reason *reason, struct error *err)
 {
+	if (is_everywhere(lookup))
+		return 0;
 	switch (lookup->kind) {
 	case LOOKUP_LISTING:
 		return entered(snapshot_add_listing(daemon->snapshot, since, lookup->path, err), reason);
 	case LOOKUP_SPECIAL:
 		return local(reason, REASON_PATH_NOT_MIRRORED, NULL);
 	case LOOKUP_ABSENT:
+		/* What is absent at home below /dev or /proc (/dev/null.gch) is absent there too. */
+		return snapshot_add(daemon->snapshot, since, lookup->path, err) < 0 ? -1 : 0;
 	case LOOKUP_FILE:
 	case LOOKUP_DIRECTORY:
 	case LOOKUP_LINK:
@@ -245,7 +255,8 @@ int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain 
 		if (lookup->kind == LOOKUP_SPECIAL)
 			return INPUTS_LOCAL;
 		/* An absence is what the job saw; home will say whether it is one there too. */
-		if (lookup->kind != LOOKUP_ABSENT && snapshot_answer(daemon->snapshot, generation, lookup) != 0) {
+		if (lookup->kind != LOOKUP_ABSENT && !is_everywhere(lookup) &&
+			snapshot_answer(daemon->snapshot, generation, lookup) != 0) {
 			changed = true;
 			error_set(err, 0, "%s was mirrored anew meanwhile", lookup->path);
 		}

@@ -597,8 +597,8 @@ static void start_scan(struct request *request)
 {
 	request->state = STATE_SCAN;
 	fill_job(request);
+	/* On a terminal like the job's: clang looks into terminfo when it has one. */
 	request->job.argv = request->plan.command.scan_argv;
-	request->job.tty = false;
 	request->job.outputs = NULL;
 	request->job.n_outputs = 0;
 	request->job.keep_outputs = false;
