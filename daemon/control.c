@@ -85,16 +85,6 @@ static uint32_t answer_cache(struct daemon *daemon, const struct frame_control *
 	return 0;
 }
 
-static uint32_t answer_explain(struct daemon *daemon, const struct frame_control *control, struct buf *text)
-{
-	if (!control->has_request) {
-		buf_append_str(text, "explain wants a command");
-		return 2;
-	}
-	explain(daemon, &control->request, text);
-	return 0;
-}
-
 static const struct verb {
 	const char *name;
 	uint32_t (*answer)(struct daemon *daemon, const struct frame_control *control, struct buf *text);
@@ -103,7 +93,6 @@ static const struct verb {
 	{ "stats", answer_stats },
 	{ "stop", answer_stop },
 	{ "cache", answer_cache },
-	{ "explain", answer_explain },
 };
 
 int control_answer(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err)
@@ -113,6 +102,10 @@ int control_answer(struct daemon *daemon, struct connection *connection, struct 
 	struct frame_control control;
 	if (frame_get_control(payload, &arena, &control, err) < 0)
 		return -1;
+	if (strcmp(control.verb, "explain") == 0 && control.has_request) {
+		explain(daemon, connection, payload);
+		return 0;
+	}
 	const struct verb *verb = NULL;
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs) && !verb; i++)
 		if (strcmp(verbs[i].name, control.verb) == 0)

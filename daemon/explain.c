@@ -1,8 +1,12 @@
 #include "daemon/explain.h"
 
+#include <assert.h>
+#include <stdlib.h>
+
 #include "compiler/describe.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/plan.h"
+#include "daemon/server.h"
 #include "daemon/toolchains.h"
 
 static void explain_miss(const struct cache_why *why, struct buf *to)
@@ -50,43 +54,92 @@ static void explain_cached(struct daemon *daemon, const struct plan *plan, const
 		explain_miss(&why, to);
 }
 
-static void ignore(struct toolchain_waiter *waiter, struct toolchain *toolchain)
+/* One question, which may have to wait. */
+struct explanation {
+	struct daemon *daemon;
+	struct connection *connection;
+	struct connection_user user;
+	struct arena arena;
+	struct buf text;
+	struct plan plan;
+	struct toolchain_waiter waiter;
+};
+
+static void explanation_free(struct explanation *explanation)
 {
-	toolchain_unref(toolchain);
+	buf_deinit(&explanation->text);
+	arena_deinit(&explanation->arena);
+	free(explanation);
 }
 
-void explain(struct daemon *daemon, const struct frame_request *request, struct buf *to)
+static void answer(struct explanation *explanation)
 {
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	struct plan plan;
+	connection_set_user(explanation->connection, NULL);
+	struct frame_control_reply reply = { .text = buf_slice(&explanation->text) };
+	struct buf frame = { 0 };
+	frame_put_control_reply(&frame, &reply);
+	connection_send(explanation->connection, &frame, true);
+	explanation_free(explanation);
+}
+
+static void explain_toolchain(struct explanation *explanation, struct toolchain *toolchain)
+{
+	struct buf *to = &explanation->text;
+	if (toolchain->refused.code != REASON_NONE)
+		buf_printf(to, "runs here: %s (%s)\n", reason_name(toolchain->refused.code), reason_text(toolchain->refused.code));
+	else
+		explain_cached(explanation->daemon, &explanation->plan, toolchain, &explanation->arena, to);
+	toolchain_unref(toolchain);
+	answer(explanation);
+}
+
+static void observed(struct toolchain_waiter *waiter, struct toolchain *toolchain)
+{
+	explain_toolchain(container_of(waiter, struct explanation, waiter), toolchain);
+}
+
+static void hung_up(struct connection_user *user)
+{
+	struct explanation *explanation = container_of(user, struct explanation, user);
+	toolchains_leave(&explanation->waiter);
+	explanation_free(explanation);
+}
+
+void explain(struct daemon *daemon, struct connection *connection, struct slice payload)
+{
+	struct explanation *explanation = calloc(1, sizeof(*explanation));
+	if (!explanation)
+		abort();
+	explanation->daemon = daemon;
+	explanation->connection = connection;
+	explanation->user.hung_up = hung_up;
+	explanation->waiter.fn = observed;
+	list_init(&explanation->waiter.link);
+	connection_set_user(connection, &explanation->user);
+	struct frame_control *control = arena_new(&explanation->arena, struct frame_control);
+	int decoded = frame_get_control(payload, &explanation->arena, control, NULL);
+	assert(decoded == 0 && control->has_request);
+
+	struct buf *to = &explanation->text;
+	struct plan *plan = &explanation->plan;
 	struct reason reason;
-	uint64_t since = view_arrive(daemon->view);
-	int outcome = plan_make(daemon, request, since, &arena, &plan, &reason);
-	buf_printf(to, "compiler: %s\n", plan.compiler && *plan.compiler ? plan.compiler : "none was found");
+	int outcome = plan_make(daemon, &control->request, view_arrive(daemon->view), &explanation->arena, plan, &reason);
+	buf_printf(to, "compiler: %s\n", plan->compiler && *plan->compiler ? plan->compiler : "none was found");
 	if (outcome != 0) {
 		buf_append_str(to, "runs here: ");
 		reason_format(&reason, to);
 		buf_printf(to, " (%s)\n", reason_text(reason.code));
+		answer(explanation);
 		return;
 	}
-	command_describe(&plan.command, to);
+	command_describe(&plan->command, to);
 	buf_printf(to, "engine: %s\n", daemon->sandbox ? "sandbox (namespaces)" : "in place");
-	if (plan.command.wants_native) {
+	if (plan->command.wants_native) {
 		buf_append_str(to, "key: depends on what -march=native means here, which is asked of the compiler at run time\n");
+		answer(explanation);
 		return;
 	}
-	struct toolchain_waiter waiter = { .fn = ignore };
-	list_init(&waiter.link);
-	struct toolchain *toolchain = toolchains_get(daemon->toolchains, &plan, &waiter);
-	if (!toolchain) {
-		/* It is being observed now; nobody here can wait for it. */
-		toolchains_leave(&waiter);
-		buf_append_str(to, "toolchain: not observed yet; ask again in a second\n");
-		return;
-	}
-	if (toolchain->refused.code != REASON_NONE)
-		buf_printf(to, "runs here: %s (%s)\n", reason_name(toolchain->refused.code), reason_text(toolchain->refused.code));
-	else
-		explain_cached(daemon, &plan, toolchain, &arena, to);
-	toolchain_unref(toolchain);
+	struct toolchain *toolchain = toolchains_get(daemon->toolchains, plan, &explanation->waiter);
+	if (toolchain)
+		explain_toolchain(explanation, toolchain);
 }

@@ -37,6 +37,7 @@ enum state {
 struct request {
 	struct daemon *daemon;
 	struct connection *connection; /* NULL once it hung up or was closed by us */
+	struct connection_user user;
 	struct arena arena;
 	struct frame_request frame;
 	struct plan plan;
@@ -93,7 +94,7 @@ static void request_end(struct request *request)
 	struct daemon *daemon = request->daemon;
 	assert(!request->op);
 	if (request->connection) {
-		connection_set_request(request->connection, NULL);
+		connection_set_user(request->connection, NULL);
 		connection_close(request->connection);
 	}
 	journal_write(daemon->log, &request->journal, &request->plan, &request->reason);
@@ -199,7 +200,7 @@ static void hand_over(struct request *request)
 	/* Watched before it is told: its descriptor then surely names this client. */
 	if (request->has_slot && peer > 0)
 		request->watch = watch_process(&daemon->loop, peer, -1, local_ended, request, NULL);
-	connection_set_request(connection, NULL);
+	connection_set_user(connection, NULL);
 	request->connection = NULL;
 	connection_send(connection, &frame, true);
 	if (!request->watch)
@@ -258,8 +259,9 @@ static void send_done(struct request *request, const char *decision)
 	connection_send(request->connection, &frame, false);
 }
 
-void request_committed(struct request *request)
+static void committed(struct connection_user *user)
 {
+	struct request *request = container_of(user, struct request, user);
 	request->connection = NULL; /* the server closes it when the client does */
 	request_end(request);
 }
@@ -698,49 +700,9 @@ static void toolchain_ready(struct toolchain_waiter *waiter, struct toolchain *t
 	with_toolchain(request);
 }
 
-int request_start(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err)
+static void hung_up(struct connection_user *user)
 {
-	struct request *request = calloc(1, sizeof(*request));
-	if (!request)
-		abort();
-	if (frame_get_request(payload, &request->arena, &request->frame, err) < 0) {
-		arena_deinit(&request->arena);
-		free(request);
-		return -1;
-	}
-	request->daemon = daemon;
-	request->connection = connection;
-	list_init(&request->toolchain_waiter.link);
-	slot_waiter_init(&request->slot_waiter, NULL);
-	request->toolchain_waiter.fn = toolchain_ready;
-	connection_set_request(connection, request);
-	daemon->n_requests++;
-	daemon->last_active_ms = clock_monotonic_ms();
-	journal_begin(&request->journal);
-
-	uint64_t since = view_arrive(daemon->view);
-	struct reason reason;
-	int outcome = plan_make(daemon, &request->frame, since, &request->arena, &request->plan, &reason);
-	count(request, requests, 1);
-	const struct endpoint *here = &daemon->options->endpoint;
-	if (request->frame.root_dev != here->root_dev || request->frame.root_ino != here->root_ino ||
-		request->frame.mount_ns != here->mount_ns) {
-		go_local(request, REASON_PATH_NOT_MIRRORED, NULL);
-	} else if (outcome != 0) {
-		go_local(request, reason.code, reason.detail);
-	} else if (daemon->leaving) {
-		go_local(request, REASON_DAEMON_LEAVING, NULL);
-	} else {
-		request->state = STATE_TOOLCHAIN;
-		request->toolchain = toolchains_get(daemon->toolchains, &request->plan, &request->toolchain_waiter);
-		if (request->toolchain)
-			with_toolchain(request);
-	}
-	return 0;
-}
-
-void request_hung_up(struct request *request)
-{
+	struct request *request = container_of(user, struct request, user);
 	request->connection = NULL;
 	request->hung_up = true;
 	switch (request->state) {
@@ -769,4 +731,46 @@ void request_hung_up(struct request *request)
 		break; /* the first is left before anything can hang up, the second has no connection */
 	}
 	assert(false);
+}
+
+int request_start(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	if (!request)
+		abort();
+	if (frame_get_request(payload, &request->arena, &request->frame, err) < 0) {
+		arena_deinit(&request->arena);
+		free(request);
+		return -1;
+	}
+	request->daemon = daemon;
+	request->connection = connection;
+	list_init(&request->toolchain_waiter.link);
+	slot_waiter_init(&request->slot_waiter, NULL);
+	request->toolchain_waiter.fn = toolchain_ready;
+	request->user = (struct connection_user){ hung_up, committed };
+	connection_set_user(connection, &request->user);
+	daemon->n_requests++;
+	daemon->last_active_ms = clock_monotonic_ms();
+	journal_begin(&request->journal);
+
+	uint64_t since = view_arrive(daemon->view);
+	struct reason reason;
+	int outcome = plan_make(daemon, &request->frame, since, &request->arena, &request->plan, &reason);
+	count(request, requests, 1);
+	const struct endpoint *here = &daemon->options->endpoint;
+	if (request->frame.root_dev != here->root_dev || request->frame.root_ino != here->root_ino ||
+		request->frame.mount_ns != here->mount_ns) {
+		go_local(request, REASON_PATH_NOT_MIRRORED, NULL);
+	} else if (outcome != 0) {
+		go_local(request, reason.code, reason.detail);
+	} else if (daemon->leaving) {
+		go_local(request, REASON_DAEMON_LEAVING, NULL);
+	} else {
+		request->state = STATE_TOOLCHAIN;
+		request->toolchain = toolchains_get(daemon->toolchains, &request->plan, &request->toolchain_waiter);
+		if (request->toolchain)
+			with_toolchain(request);
+	}
+	return 0;
 }

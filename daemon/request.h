@@ -20,10 +20,6 @@
 
 struct daemon;
 struct connection;
-struct request;
 
 /* Take up the request in this frame payload. -1: malformed. */
 int request_start(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err);
-
-void request_hung_up(struct request *request);
-void request_committed(struct request *request);

@@ -28,7 +28,7 @@ struct connection {
 	pid_t peer;
 	struct buf in;
 	bool closing;
-	struct request *request; /* not owned: it lives as long as it needs to */
+	struct connection_user *user; /* not owned: it lives as long as it needs to */
 };
 
 struct sending {
@@ -56,11 +56,11 @@ void connection_close(struct connection *connection)
 
 static void hang_up(struct connection *connection)
 {
-	struct request *request = connection->request;
-	connection->request = NULL;
+	struct connection_user *user = connection->user;
+	connection->user = NULL;
 	connection_close(connection);
-	if (request)
-		request_hung_up(request);
+	if (user)
+		user->hung_up(user);
 }
 
 static void sent(uv_write_t *write, int status)
@@ -108,9 +108,9 @@ void connection_send(struct connection *connection, struct buf *bytes, bool last
 	}
 }
 
-void connection_set_request(struct connection *connection, struct request *request)
+void connection_set_user(struct connection *connection, struct connection_user *user)
 {
-	connection->request = request;
+	connection->user = user;
 }
 
 pid_t connection_peer(const struct connection *connection)
@@ -125,16 +125,16 @@ static bool take_frame(struct connection *connection, enum frame_type type, stru
 	struct error err;
 	switch (type) {
 	case FRAME_REQUEST:
-		return !connection->request && request_start(daemon, connection, payload, &err) == 0;
+		return !connection->user && request_start(daemon, connection, payload, &err) == 0;
 	case FRAME_COMMITTED:
-		if (connection->request) {
-			struct request *request = connection->request;
-			connection->request = NULL;
-			request_committed(request);
+		if (connection->user && connection->user->committed) {
+			struct connection_user *user = connection->user;
+			connection->user = NULL;
+			user->committed(user);
 		}
 		return true;
 	case FRAME_CONTROL:
-		return control_answer(daemon, connection, payload, &err) == 0;
+		return !connection->user && control_answer(daemon, connection, payload, &err) == 0;
 	case FRAME_DONE:
 	case FRAME_LOCAL:
 	case FRAME_CONTROL_REPLY:
@@ -271,7 +271,7 @@ void server_close(struct server *server)
 	/* Clients that sent nothing yet find another daemon, or compile locally. */
 	struct connection *connection;
 	list_for_each(connection, &server->connections, struct connection, link)
-		if (!connection->request && connection->in.len == 0)
+		if (!connection->user && connection->in.len == 0)
 			connection_close(connection);
 }
 

@@ -10,7 +10,13 @@
 struct daemon;
 struct server;
 struct connection;
-struct request;
+
+/* Who waits on a connection: embedded by a request or an explanation, which may outlive it. Both callbacks come from the loop and are the last: the
+ * connection forgets its user first. */
+struct connection_user {
+	void (*hung_up)(struct connection_user *user);
+	void (*committed)(struct connection_user *user); /* NULL: COMMITTED is not expected */
+};
 
 /* Listen on the endpoint's socket; an old one in its place is replaced (the caller holds the lock). */
 struct server *server_new(struct daemon *daemon, struct error *err);
@@ -21,8 +27,8 @@ void server_free(struct server *server);
 
 /* Send these bytes (taken; emptied) and, with `last`, close once they are gone. */
 void connection_send(struct connection *connection, struct buf *bytes, bool last);
-/* The request that wants to hear of COMMITTED and of the hang-up; NULL: nobody any more. */
-void connection_set_request(struct connection *connection, struct request *request);
+/* NULL: nobody waits any more. */
+void connection_set_user(struct connection *connection, struct connection_user *user);
 /* Process id of the peer, as it was when it connected, or 0. */
 pid_t connection_peer(const struct connection *connection);
 void connection_close(struct connection *connection);
