@@ -219,8 +219,10 @@ void run_result_deinit(struct run_result *result)
 /* A fresh log with the redirect table; its descriptor, mapped in `ret`. */
 static int make_trace(const struct run_command *command, struct run_result *ret, struct error *err)
 {
-	_cleanup_close_ int fd = memfd_create("llama-trace", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, TRACE_BYTES) < 0)
+	_cleanup_close_ int fd = memfd_create("llama-trace", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	/* Sealed: a command that cut it off would kill us with SIGBUS when we read it. */
+	if (fd < 0 || ftruncate(fd, TRACE_BYTES) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return error_set(err, errno, "cannot make a look-up log");
 	void *mapping = mmap(NULL, TRACE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (mapping == MAP_FAILED)

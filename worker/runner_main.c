@@ -176,9 +176,12 @@ static int enter_root(struct state *state, struct error *err)
 		return error_set(err, errno, "cannot enter %s", state->place);
 	if (make_dir("proc", 0755, err) < 0 || make_dir("dev", 0755, err) < 0 || make_dir(".llama", 0755, err) < 0)
 		return -1;
-	/* A container that hides parts of /proc doesn't allow a fresh one; the outer one, whose processes are out of reach anyway, will do. */
-	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 &&
-		mount_at("/proc", "proc", NULL, MS_BIND | MS_REC, NULL, err) < 0)
+	/* A container that hides parts of /proc doesn't allow a fresh one; the outer one, whose processes are out of reach anyway, will do.
+	 * Read-only, because root's jobs own the kernel's settings in it, with or without capabilities. */
+	unsigned long proc_flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
+	if (mount("proc", "proc", "proc", proc_flags, NULL) < 0 &&
+		(mount_at("/proc", "proc", NULL, MS_BIND | MS_REC, NULL, err) < 0 ||
+			mount_at("proc", "proc", NULL, MS_REMOUNT | MS_BIND | proc_flags, NULL, err) < 0))
 		return -1;
 	if (mount_at("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=0755,size=64k", err) < 0 || make_devices(err) < 0 ||
 		mount_at("tmpfs", ".llama", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755", err) < 0 ||
@@ -207,6 +210,9 @@ static int drop_capabilities(struct error *err)
 		return error_set(err, errno, "cannot drop capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_set(err, errno, "cannot set no_new_privs");
+	/* Jobs have our uid; they shall not reach into us and answer for others. Their exec undoes it for them. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return error_set(err, errno, "cannot become undumpable");
 	return 0;
 }
 

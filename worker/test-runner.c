@@ -394,6 +394,13 @@ static void runner__commands_hold_no_descriptor_but_the_log(void **state)
 	assert_string_equal(buf_str(&result.out), "0\n1\n100\n2\n/dev/null\n");
 }
 
+static void runner__a_command_cannot_cut_off_the_log(void **state)
+{
+	_cleanup_result_ struct run_result result = { 0 };
+	run(*state, &(struct run_command){ SCRIPT("(: >/proc/self/fd/$LLAMA_TRACE) 2>/dev/null || echo refused") }, &result);
+	assert_string_equal(buf_str(&result.out), "refused\n");
+}
+
 static void runner__look_ups_are_logged(void **state)
 {
 	struct fixture *f = *state;
@@ -462,6 +469,18 @@ static void runner__in_namespaces_nothing_of_home_is_in_reach(void **state)
 	assert_non_null(strstr(buf_str(&result.out), "NoNewPrivs:\t1"));
 }
 
+static void runner__in_namespaces_neither_the_runner_nor_the_kernel_can_be_changed(void **state)
+{
+	_cleanup_result_ struct run_result result = { 0 };
+	run(*state,
+		&(struct run_command){ SCRIPT("cat /proc/1/environ && echo environment; readlink /proc/1/fd/3 && echo descriptors; "
+					      "(: >>/proc/1/mem) && echo memory; (echo 0 >/proc/self/oom_score_adj) && "
+					      "echo proc; (: >>/proc/sys/kernel/core_pattern) && echo kernel; "
+					      "cat /proc/self/environ >/dev/null && echo self; true") },
+		&result);
+	assert_string_equal(buf_str(&result.out), "self\n");
+}
+
 static void runner__a_root_that_is_missing_is_an_error_that_names_it(void **state)
 {
 	struct error err;
@@ -499,6 +518,7 @@ static void runner__a_helper_that_is_missing_is_an_error_that_names_it(void **st
 		cmocka_unit_test_setup_teardown(runner__large_arguments_pass_or_say_too_big, setup, tear_down),        \
 		cmocka_unit_test_setup_teardown(runner__two_hundred_runs_leak_no_descriptor, setup, tear_down),        \
 		cmocka_unit_test_setup_teardown(runner__commands_hold_no_descriptor_but_the_log, setup, tear_down),    \
+		cmocka_unit_test_setup_teardown(runner__a_command_cannot_cut_off_the_log, setup, tear_down),           \
 		cmocka_unit_test_setup_teardown(runner__look_ups_are_logged, setup, tear_down)
 
 static int remove_root(void **state)
@@ -520,6 +540,8 @@ int main(void)
 		COMMON(set_up_namespaces),
 		cmocka_unit_test_setup_teardown(
 			runner__in_namespaces_nothing_of_home_is_in_reach, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(
+			runner__in_namespaces_neither_the_runner_nor_the_kernel_can_be_changed, set_up_namespaces, tear_down),
 	};
 	int failed = cmocka_run_group_tests_name("in place", inplace, NULL, NULL);
 
