@@ -468,6 +468,86 @@ static void lanes__an_unpredicted_directory_of_an_output_is_no_output(void **sta
 	assert_false(job->result.outputs[0].present);
 }
 
+static void lanes__kinds_flip_into_each_other_between_jobs(void **state)
+{
+	static const struct {
+		const char *change, *sees; /* at home, below work/ */
+	} flips[] = {
+		{ "rm header; mkdir header; echo deep >header/file", "directory: deep" },
+		{ "rm -r header; echo far >target; ln -s target header", "link: far" },
+		{ "rm header; mkdir -p header/file; rm -r directory; echo flat >directory", "directory: " },
+		{ "rm -r header; ln -s directory header", "link: flat" },
+		{ "rm header directory; echo file >header; mkdir -p directory/inner; echo in >directory/inner/x", "file: file" },
+		{ "rm header; ln -s directory/inner header; echo deep >directory/inner/file", "link: deep" },
+	};
+	const char *script = "if test -h header; then echo -n link:\\ ; elif test -d header; then echo -n directory:\\ ; else "
+			     "echo -n file:\\ ; fi; cat header/file 2>/dev/null || cat header 2>/dev/null; true";
+	struct error err;
+	for (size_t i = 0; i < sizeof(flips) / sizeof(*flips); i++) {
+		assert_int_equal(system(arena_printf(&f.arena, "cd %s/work && %s", f.dir, flips[i].change)), 0);
+		usleep(50000); /* files that were just written are looked at anew */
+		assert_true(snapshot_refresh(f.snapshot, view_arrive(f.view), &err) >= 0);
+		f.n_jobs = 0;
+		for (size_t n = 0; n < WIDTH; n++) {
+			struct job *job = prepare(script);
+			view_arrive(f.view);
+			mirror(below("header"));
+			for (const char *const *p = (const char *const[]){ "header/file", "target", "directory", NULL }; *p; p++)
+				mirror(below(*p));
+			job->job.root = current_root();
+			launch(job);
+		}
+		finish();
+		for (size_t n = 0; n < WIDTH; n++) {
+			struct job *job = &f.jobs[n];
+			const char *out = job->outcome == 0 ? buf_str(&job->result.out) : job->err.text;
+			if (strncmp(out, flips[i].sees, strlen(flips[i].sees)) != 0)
+				fail_msg("after `%s` a job sees %s", flips[i].change, out);
+			exec_result_deinit(&job->result);
+		}
+		f.n_jobs = 0;
+	}
+}
+
+static void cancel_first(uv_timer_t *timer)
+{
+	exec_cancel(f.jobs[0].op);
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void lanes__a_job_killed_half_way_leaves_nothing(void **state)
+{
+	uv_timer_t timer;
+	start("rm -rf directory; echo spoilt >header; echo x >stray; echo half >a.o; sleep 60");
+	uv_timer_init(&f.loop, &timer);
+	uv_timer_start(&timer, cancel_first, 500, 0);
+	finish();
+	assert_int_equal(f.jobs[0].outcome, EXEC_CANCELLED);
+	struct job *job = run("cat header; test -d directory/inner && echo inner; test -e stray || test -e a.o || echo clean");
+	assert_string_equal(job->result.out.ptr, "old text\ninner\nclean\n");
+}
+
+/* A job's symlink leads out of the root only where somebody follows it from outside. */
+static void lanes__a_symlink_out_of_the_root_leads_nowhere(void **state)
+{
+	assert_int_equal(mkdir(below("precious"), 0755), 0);
+	write_file(below("precious/a.o"), "of home\n");
+	struct job *job = prepare(arena_printf(&f.arena,
+		"rm -rf directory; ln -s ../../../../../../../..%s directory", below("precious")));
+	job->outputs[0].path = below("directory/a.o");
+	launch(job);
+	finish();
+	assert_int_equal(job->outcome, 0);
+	assert_false(job->result.outputs[0].present || exists(job->outputs[0].temporary));
+	job = launch(prepare(arena_printf(&f.arena, "ln -s %s a.o", below("precious/a.o"))));
+	uv_run(&f.loop, UV_RUN_DEFAULT);
+	assert_int_equal(job->outcome, -1);
+	assert_false(exists(job->outputs[0].temporary));
+	for (size_t i = 0; i < WIDTH; i++)
+		assert_string_equal(run("test -h directory || echo a directory")->result.out.ptr, "a directory\n");
+	assert_string_equal(text_of(below("precious/a.o")), "of home\n");
+}
+
 #define COMMON(setup)                                                                                                  \
 	cmocka_unit_test_setup_teardown(lanes__outputs_land_in_their_temporaries_with_their_mode, setup, tear_down),   \
 		cmocka_unit_test_setup_teardown(lanes__what_stood_at_an_output_stays, setup, tear_down),               \
@@ -496,6 +576,10 @@ int main(void)
 			lanes__the_sandbox_holds_only_the_snapshot, set_up_namespaces, tear_down),
 		cmocka_unit_test_setup_teardown(
 			lanes__the_sandbox_is_as_before_after_a_job, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(
+			lanes__kinds_flip_into_each_other_between_jobs, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(lanes__a_job_killed_half_way_leaves_nothing, set_up_namespaces, tear_down),
+		cmocka_unit_test_setup_teardown(lanes__a_symlink_out_of_the_root_leads_nowhere, set_up_namespaces, tear_down),
 		cmocka_unit_test_setup_teardown(lanes__a_sandbox_slot_has_one_user, set_up_namespaces, tear_down),
 		cmocka_unit_test_setup_teardown(
 			lanes__a_blob_that_changed_at_home_is_missing, set_up_namespaces, tear_down),
