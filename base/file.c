@@ -147,6 +147,21 @@ int file_make_dirs(const char *path, mode_t mode, struct error *err)
 	return 0;
 }
 
+int file_check_own_dir(const char *path, struct error *err)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return error_set(err, errno, "cannot examine directory %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, ENOTDIR, "cannot use %s", path);
+	if (st.st_uid != geteuid())
+		return error_set(err, EPERM, "the directory %s belongs to user %u", path, st.st_uid);
+	if (st.st_mode & 022)
+		return error_set(err, EPERM, "others may write to %s, which has mode %03o; run `chmod go-w %s`", path,
+			st.st_mode & 0777, path);
+	return 0;
+}
+
 int file_remove_tree(int dirfd, const char *name, struct error *err)
 {
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)

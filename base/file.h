@@ -25,6 +25,9 @@ int file_copy_fd(int from, int to, struct error *err);
 /* mkdir -p with `mode` for every directory that is made. */
 int file_make_dirs(const char *path, mode_t mode, struct error *err);
 
+/* 0: a directory, itself or behind a symlink, that belongs to this user and that nobody else may write to. -1 says how not. */
+int file_check_own_dir(const char *path, struct error *err);
+
 /* rm -rf of `name` below the directory `dirfd` (AT_FDCWD for a plain path); never follows a symlink; what isn't there is no
  * error. Directories without write permission are made writable first. */
 int file_remove_tree(int dirfd, const char *name, struct error *err);

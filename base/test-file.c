@@ -50,6 +50,23 @@ static void file__replace_then_read_gives_the_bytes(void **state)
 	assert_int_equal(st.st_mode & 0777, 0640);
 }
 
+static void file__a_directory_that_others_may_write_to_is_told(void **state)
+{
+	(void)state;
+	struct error err;
+	assert_int_equal(file_make_dirs(below("own"), 0755, &err), 0);
+	assert_int_equal(file_check_own_dir(below("own"), &err), 0);
+	assert_int_equal(chmod(below("own"), 0775), 0);
+	assert_int_equal(file_check_own_dir(below("own"), &err), -1);
+	assert_non_null(strstr(err.text, "chmod go-w"));
+	if (geteuid() != 0) {
+		assert_int_equal(file_check_own_dir("/usr", &err), -1);
+		assert_non_null(strstr(err.text, "user 0"));
+	}
+	assert_int_equal(file_check_own_dir("/dev/null", &err), -1);
+	assert_int_equal(err.code, ENOTDIR);
+}
+
 static void file__reading_over_the_limit_is_an_error(void **state)
 {
 	(void)state;
@@ -226,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(file__replace_then_read_gives_the_bytes),
+		cmocka_unit_test(file__a_directory_that_others_may_write_to_is_told),
 		cmocka_unit_test(file__reading_over_the_limit_is_an_error),
 		cmocka_unit_test(file__a_failure_names_the_path),
 		cmocka_unit_test(file__copying_copies_all),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ static int run(const struct control *control, bool foreground, struct error *err
 		.endpoint = control->endpoint,
 		.foreground = foreground,
 	};
+	umask(077); /* the log too names what is compiled */
 	struct rlimit files;
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
 		options.nofile = (unsigned)files.rlim_cur;

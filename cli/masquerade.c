@@ -77,7 +77,8 @@ int masquerade_make(const char *parent, const char *llamacc, const char *path, s
 		buf_printf(&identity, ":%s", sorted[i]);
 	const char *directory = arena_printf(
 		arena, "%s/masquerade/%016" PRIx64, parent, map_hash(buf_slice(&identity)));
-	if (file_make_dirs(directory, 0700, err) < 0)
+	/* It stands first on PATH. */
+	if (file_make_dirs(directory, 0700, err) < 0 || file_check_own_dir(parent, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n_sorted; i++) {
 		const char *link = arena_printf(arena, "%s/%s", directory, sorted[i]);

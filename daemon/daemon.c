@@ -108,6 +108,9 @@ static int open_state(struct daemon *daemon, struct error *err)
 	daemon->cache_dir = realpath(config->cache_dir, NULL);
 	if (!daemon->cache_dir)
 		return error_set(err, errno, "cannot resolve cache_dir %s", config->cache_dir);
+	/* Who could write to it could have us deliver any object. What we make in it is 0700. */
+	if (file_check_own_dir(daemon->cache_dir, err) < 0)
+		return error_wrap(err, "cannot use cache_dir (set cache_dir or LLAMA_CACHE_DIR)");
 	_cleanup_buf_ struct buf path = { 0 };
 	buf_printf(&path, "%s/lock", daemon->cache_dir);
 	int outcome = take_lock(path.ptr, &daemon->state_lock_fd, err);

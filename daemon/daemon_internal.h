@@ -44,7 +44,6 @@ struct daemon {
 	unsigned n_requests;      /* not yet ended */
 	unsigned n_sandboxed;     /* jobs in the sandbox, each holding a generation of the snapshot */
 	uint64_t n_results;       /* for verify = N */
-	uint64_t n_temporaries;   /* for their names */
 	bool leaving;             /* no new work; ends when the last request has ended */
 	int64_t started_ms, last_active_ms;
 	volatile int64_t *heartbeat; /* mapped: CLOCK_MONOTONIC in ms of the loop's last turn */

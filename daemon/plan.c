@@ -1,7 +1,9 @@
 #include "daemon/plan.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -282,13 +284,16 @@ struct digest plan_key(const struct plan *plan, const struct toolchain *toolchai
 	return key_end(key);
 }
 
-void plan_name_temporaries(struct daemon *daemon, struct plan *plan, struct arena *arena)
+/* Nobody can foresee them: the compiler follows what stands at its output, and others may write to the directory. */
+void plan_name_temporaries(struct plan *plan, struct arena *arena)
 {
 	for (size_t i = 0; i < plan->n_outputs; i++) {
 		const char *path = plan->outputs[i].path;
 		int directory = (int)(path_basename(path) - path);
-		plan->outputs[i].temporary = arena_printf(arena, "%.*s.llama-%x-%llx", directory, path, (unsigned)getpid(),
-			(unsigned long long)++daemon->n_temporaries);
+		uint64_t name;
+		if (getrandom(&name, sizeof(name), 0) != sizeof(name))
+			abort(); /* cannot fail for so few bytes */
+		plan->outputs[i].temporary = arena_printf(arena, "%.*s.llama-%016" PRIx64, directory, path, name);
 	}
 }
 

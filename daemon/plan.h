@@ -38,7 +38,7 @@ int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t
 struct digest plan_key(const struct plan *plan, const struct toolchain *toolchain);
 
 /* Choose a temporary name beside each output. */
-void plan_name_temporaries(struct daemon *daemon, struct plan *plan, struct arena *arena);
+void plan_name_temporaries(struct plan *plan, struct arena *arena);
 
 /* Remove what stands under the temporary names. */
 void plan_remove_temporaries(const struct plan *plan);

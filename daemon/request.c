@@ -394,7 +394,7 @@ static void check_done(void *ctx, int outcome, struct exec_result *result, const
 static void start_check(struct request *request)
 {
 	plan_remove_temporaries(&request->plan);
-	plan_name_temporaries(request->daemon, &request->plan, &request->arena);
+	plan_name_temporaries(&request->plan, &request->arena);
 	request->state = STATE_CHECK;
 	fill_job(request);
 	request->op = exec_start(request->daemon->home, &request->job, check_done, request);
@@ -572,7 +572,7 @@ static void start_job(struct request *request)
 		request->generation = tree_generation(snapshot_tree(daemon->snapshot));
 		daemon->n_sandboxed++;
 	}
-	plan_name_temporaries(daemon, &request->plan, &request->arena);
+	plan_name_temporaries(&request->plan, &request->arena);
 	request->run_started_ns = clock_realtime_ns();
 	request->op = exec_start(request->sandboxed ? daemon->sandbox : daemon->home, &request->job, job_done, request);
 }
@@ -643,7 +643,7 @@ static void look_up(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	request->key = plan_key(&request->plan, request->toolchain);
-	plan_name_temporaries(daemon, &request->plan, &request->arena);
+	plan_name_temporaries(&request->plan, &request->arena);
 	const struct textscan *text = texts_get(daemon->texts, request->plan.source, &request->plan.source_digest, NULL);
 	if (text && (text->timestamp || (text->date_time && !request->plan.environment.source_date_epoch))) {
 		go_local(request, REASON_DATE_TIME, NULL);
