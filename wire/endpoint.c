@@ -97,11 +97,8 @@ int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct err
 	return 0;
 }
 
-int endpoint_make_directory(const struct endpoint *endpoint, struct error *err)
+static int check_directory(const char *path, struct error *err)
 {
-	const char *path = endpoint->directory;
-	if (file_make_dirs(path, 0700, err) < 0)
-		return -1;
 	struct stat st;
 	if (lstat(path, &st) < 0)
 		return error_set(err, errno, "cannot examine the runtime directory %s", path);
@@ -117,6 +114,13 @@ int endpoint_make_directory(const struct endpoint *endpoint, struct error *err)
 	return 0;
 }
 
+int endpoint_make_directory(const struct endpoint *endpoint, struct error *err)
+{
+	if (file_make_dirs(endpoint->directory, 0700, err) < 0)
+		return -1;
+	return check_directory(endpoint->directory, err);
+}
+
 int endpoint_above_stdio(int fd)
 {
 	if (fd < 0 || fd > 2)
@@ -128,6 +132,9 @@ int endpoint_above_stdio(int fd)
 
 int endpoint_connect(const struct endpoint *endpoint, int timeout_ms, struct error *err)
 {
+	/* In a directory of somebody else's the socket may lead to any of ours, and the heartbeat be a FIFO. */
+	if (check_directory(endpoint->directory, err) < 0)
+		return -1;
 	_cleanup_close_ int fd = endpoint_above_stdio(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	if (fd < 0)
 		return error_set(err, errno, "cannot make a socket");

@@ -30,8 +30,8 @@ int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct err
 int endpoint_make_directory(const struct endpoint *endpoint, struct error *err);
 
 /* A connected, blocking socket, close-on-exec, above 2; or -1: `err->code` is ENOENT or ECONNREFUSED when no daemon
- * listens. The peer's uid is checked (SO_PEERCRED): a socket of another user is refused with EPERM. A full backlog is
- * waited for up to `timeout_ms`, which stays the socket's send timeout (SO_SNDTIMEO). */
+ * listens. The directory must be as endpoint_make_directory wants it, and the peer's uid ours (SO_PEERCRED), or it is
+ * refused with EPERM. A full backlog is waited for up to `timeout_ms`, which stays the socket's send timeout (SO_SNDTIMEO). */
 int endpoint_connect(const struct endpoint *endpoint, int timeout_ms, struct error *err);
 
 /* `fd`, or a copy of it above 2 when it landed where a standard descriptor was closed; close-on-exec. -1 stays -1,

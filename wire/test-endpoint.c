@@ -128,6 +128,21 @@ static void endpoint__the_directory_is_made_private_or_refused(void **state)
 	assert_int_equal(err.code, ENOTDIR);
 }
 
+static void endpoint__a_directory_open_to_others_is_not_connected_to(void **state)
+{
+	struct scratch *s = *state;
+	struct error err;
+	assert_int_equal(endpoint_make_directory(&s->endpoint, NULL), 0);
+	_cleanup_close_ int listener = listen_at(&s->endpoint, 4);
+	assert_true(listener >= 0);
+	assert_int_equal(chmod(s->runtime, 0777), 0);
+	assert_int_equal(endpoint_connect(&s->endpoint, 100, &err), -1);
+	assert_int_equal(err.code, EPERM);
+	assert_int_equal(chmod(s->runtime, 0700), 0);
+	_cleanup_close_ int fd = endpoint_connect(&s->endpoint, 100, &err);
+	assert_true(fd >= 0);
+}
+
 static void endpoint__nobody_listening_is_told_apart(void **state)
 {
 	struct scratch *s = *state;
@@ -182,6 +197,7 @@ int main(void)
 		scratch_test(endpoint__without_a_directory_it_is_found_from_the_environment),
 		cmocka_unit_test(endpoint__a_path_too_long_or_relative_is_refused_by_name),
 		scratch_test(endpoint__the_directory_is_made_private_or_refused),
+		scratch_test(endpoint__a_directory_open_to_others_is_not_connected_to),
 		scratch_test(endpoint__nobody_listening_is_told_apart),
 		scratch_test(endpoint__a_connection_never_takes_a_standard_descriptor),
 		scratch_test(endpoint__a_full_backlog_is_waited_for_so_long),
