@@ -28,14 +28,15 @@ case("-Wa, several", "CC -Wa,--noexecstack,--fatal-warnings -c x.c -o x.o", PLAI
 case("-Xassembler", "CC -Xassembler --noexecstack -c x.c -o x.o", PLAIN_C)
 case("-Wa,-I for .include", "CC -Wa,-Iinc -c x.s -o x.o", {"x.s": '.include "m.inc"\n', "inc/m.inc": S})
 case("-I for .include", "CC -Iinc -c x.s -o x.o", {"x.s": '.include "m.inc"\n', "inc/m.inc": S})
-case("-Wa,--defsym", "CC -Wa,--defsym,VALUE=7 -c x.s -o x.o", {"x.s": ".long VALUE\n"})
+case("-Wa,--defsym", "CC -Wa,--defsym,VALUE=7 -c x.s -o x.o", {"x.s": ".long VALUE\n"}, expect={"gcc": "remote", "clang": "remote|local:compile_error_retry"})
 case("-Wa,-g", "CC -Wa,-g -c x.s -o x.o", {"x.s": S}, expect=EITHER)
 case("-Wa,-a lists to standard output", "CC -pipe -Wa,-alh -c x.c -o x.o", PLAIN_C, only="gcc", expect=EITHER)
 case("-Wa,-a lists to a file", "CC -pipe -Wa,-adhln=x.lst -c x.c -o x.o", PLAIN_C, only="gcc", expect=EITHER)
 case("-Wa,-MD", "CC -Wa,-MD,x.d -c x.s -o x.o", {"x.s": S}, only="gcc", expect=EITHER)
 case("-Wa,@FILE", "CC -Wa,@args -c x.s -o x.o", {"x.s": ".long V\n", "args": "--defsym V=3"}, only="gcc", expect=EITHER)
 case("-Wa,-o", "CC -Wa,-o,y.o -c x.s -o x.o", {"x.s": S}, only="gcc", expect="local:*")
-case("-fno-integrated-as", "CC -fno-integrated-as -c x.c -o x.o", PLAIN_C, only="clang")
+case("-fno-integrated-as", "CC -fno-integrated-as -c x.c -o x.o", PLAIN_C, only="clang",
+     expect="local:option:-fno-integrated-as")
 case("-fno-integrated-as of .s", "CC -fno-integrated-as -c x.s -o x.o", {"x.s": S}, only="clang", expect=EITHER)
 
 INCBIN = 'const char before = 1;\n__asm__(".section .rodata\\nblob: .incbin \\"%s\\"\\n.previous\\n");\n'

@@ -74,9 +74,9 @@ for option in ("-flto", "-flto=thin", "-flto=auto", "-flto -ffat-lto-objects", "
     case(f"{option}", f"CC {option} -O1 -c x.c -o x.o", PLAIN_C, unstable="gcc", needs=f"flags {option}")
 case("-flto with the user's seed", "CC -flto -frandom-seed=a -c x.c -o x.o", PLAIN_C, only="gcc")
 case("-flto to assembly", "CC -flto -S x.c -o x.s", PLAIN_C, unstable="gcc")
-case("-emit-llvm bitcode", "CC -emit-llvm -c x.c -o x.bc", PLAIN_C, only="clang")
-case("-emit-llvm text", "CC -emit-llvm -S x.c -o x.ll", PLAIN_C, only="clang")
-case("-emit-llvm, default output name", "CC -emit-llvm -c x.c", PLAIN_C, only="clang")
+case("-emit-llvm bitcode", "CC -emit-llvm -c x.c -o x.bc", PLAIN_C, only="clang", expect="local:option:-emit-*")
+case("-emit-llvm text", "CC -emit-llvm -S x.c -o x.ll", PLAIN_C, only="clang", expect="local:option:-emit-*")
+case("-emit-llvm, default output name", "CC -emit-llvm -c x.c", PLAIN_C, only="clang", expect="local:option:-emit-*")
 case("LLVM text as input", "CC -c x.ll -o x.o", {"x.ll": "define i32 @f() {\n  ret i32 1\n}\n"}, only="clang",
      expect="local:language")
 case("-fembed-bitcode", "CC -fembed-bitcode -c x.c -o x.o", PLAIN_C, only="clang", expect=EITHER)

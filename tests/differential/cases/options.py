@@ -114,5 +114,6 @@ case("response file with -E in it", "CC @args x.c", {**PLAIN_C, "args": "-E -P"}
 case("--sysroot", "CC --sysroot=@ROOT@/root -I=/include -c x.c -o x.o",
      {"x.c": "#include <only-here.h>\nint a = HERE;\n", "root/include/only-here.h": "#define HERE 5\n"})
 case("-isysroot", "CC -isysroot @ROOT@/root -c x.c -o x.o",
-     {"x.c": "#include <only-here.h>\nint a = HERE;\n", "root/usr/include/only-here.h": "#define HERE 5\n"})
+     {"x.c": "#include <only-here.h>\nint a = HERE;\n", "root/usr/include/only-here.h": "#define HERE 5\n"},
+     expect={"gcc": "remote", "clang": "local:*"})
 case("both drivers' sources in one directory", "CXX -c x.cc", PLAIN)

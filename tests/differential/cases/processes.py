@@ -37,7 +37,8 @@ case("source is below /proc", "CC -c -x c /proc/self/cmdline -o x.o", {}, expect
 case("source is a directory", "CC -c d.c -o x.o", {"d.c/keep": ""}, expect="local:*")
 case("source through /proc/self/cwd", "CC -c /proc/self/cwd/x.c -o x.o", PLAIN_C, expect="local:*")
 case("header through /proc/self/cwd", "CC -I/proc/self/cwd/inc -c x.c -o x.o",
-     {"x.c": "#include <h.h>\nint x = H;\n", "inc/h.h": "#define H 1\n"}, expect="local:*")
+     {"x.c": "#include <h.h>\nint x = H;\n", "inc/h.h": "#define H 1\n"},
+     expect={"inplace": "local:*|executed|remote", "": "local:*"})
 
 case("several compilations of one shell", files={"a.c": "int a;\n", "b.c": "int b;\n"},
      sh="$CC -c a.c && $CC -c b.c", expect=["remote", "remote"])
