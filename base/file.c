@@ -155,9 +155,9 @@ int file_check_own_dir(const char *path, struct error *err)
 	if (!S_ISDIR(st.st_mode))
 		return error_set(err, ENOTDIR, "cannot use %s", path);
 	if (st.st_uid != geteuid())
-		return error_set(err, EPERM, "the directory %s belongs to user %u", path, st.st_uid);
+		return error_set(err, 0, "the directory %s belongs to user %u", path, st.st_uid);
 	if (st.st_mode & 022)
-		return error_set(err, EPERM, "others may write to %s, which has mode %03o; run `chmod go-w %s`", path,
+		return error_set(err, 0, "others may write to %s, which has mode %03o; run `chmod go-w %s`", path,
 			st.st_mode & 0777, path);
 	return 0;
 }
