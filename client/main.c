@@ -67,7 +67,7 @@ static bool can_deliver(int fd, struct slice bytes)
 		return true;
 	if (poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & POLLERR))
 		return false;
-	return fstat(fd, &st) == 0 && (!S_ISCHR(st.st_mode) || isatty(fd) || st.st_rdev == makedev(1, 3) /* null */);
+	return fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || isatty(fd) || st.st_rdev == makedev(1, 3) /* null */;
 }
 
 static void identify_self(struct resolve_context *context)
