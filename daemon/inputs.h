@@ -10,6 +10,9 @@ struct daemon;
 /* Everything that a toolchain was seen to look up enters the snapshot, and what libc reads inside itself (loader cache, locales). 0 or -1. */
 int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct error *err);
 
+/* While files come and go, a job may find the tree out of date (EXEC_MISSING) several times in a row; snapshot_refresh() mends it. */
+enum { INPUTS_MISSING_LIMIT = 5 };
+
 enum inputs_outcome { INPUTS_LOCAL = 1, INPUTS_REPEAT };
 
 /* Bring the snapshot up to date for a job: its toolchain, its source, what the scan looked up (NULL for assembler), what its texts

@@ -18,9 +18,6 @@
 #include "daemon/toolchains.h"
 #include "event/watch.h"
 
-/* While files come and go, a job may find the tree out of date several times in a row. */
-enum { MISSING_LIMIT = 5 };
-
 enum state {
 	STATE_ARRIVED,
 	STATE_TOOLCHAIN,
@@ -442,7 +439,7 @@ static void try_again(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	plan_remove_temporaries(&request->plan);
-	if (++request->n_missing > MISSING_LIMIT) {
+	if (++request->n_missing > INPUTS_MISSING_LIMIT) {
 		go_local(request, REASON_INPUT_CHANGED, NULL);
 		return;
 	}

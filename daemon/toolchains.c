@@ -12,6 +12,7 @@
 #include "cache/key.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/inputs.h"
+#include "daemon/journal.h"
 #include "event/work.h"
 
 /* The kinds of source that use different programs of one compiler. */
@@ -25,6 +26,9 @@ static const struct unit {
 	[UNIT_ASM] = { "unit.s", "\t.text\n\t.globl llama_unit\nllama_unit:\n\t.byte 0\n" },
 	[UNIT_ASM_CPP] = { "unit.S", "\t.text\n\t.globl llama_unit\nllama_unit:\n\t.byte 0\n" },
 };
+
+/* How often the sandbox is asked again about a compiler after it could not answer. */
+enum { UNSETTLED_LIMIT = 10 };
 
 enum phase { PHASE_SLOT, PHASE_HOME, PHASE_SANDBOX };
 
@@ -44,6 +48,8 @@ struct entry {
 	struct exec_job job;
 	struct exec_output output;
 	struct buf home_object;
+	unsigned n_missing;   /* runs of this observation whose input root was out of date */
+	unsigned n_unsettled; /* observations that ended without the sandbox's answer */
 };
 
 struct toolchains {
@@ -176,7 +182,40 @@ static void run_unit(struct entry *entry);
 static void unsandboxed(struct entry *entry, const char *why)
 {
 	snprintf(entry->next->unsandboxed_why, sizeof(entry->next->unsandboxed_why), "%s", why);
+	journal_note(entry->toolchains->daemon->log, entry->job.argv[0], why);
 	finish(entry);
+}
+
+/* No answer is no reason to do without the sandbox for as long as this daemon lives. */
+static void unsettled(struct entry *entry, const char *why)
+{
+	entry->next->unsettled = ++entry->n_unsettled <= UNSETTLED_LIMIT;
+	unsandboxed(entry, why);
+}
+
+static int enter_snapshot(struct entry *entry, uint64_t since, struct digest *root, struct error *err)
+{
+	struct daemon *daemon = entry->toolchains->daemon;
+	if (inputs_add_toolchain(daemon, since, entry->next, err) != 0)
+		return -1;
+	const char *unit = arena_printf(&entry->arena, "%s/%s", entry->directory, entry->job.argv[2]);
+	if (snapshot_add(daemon->snapshot, since, unit, err) != 0)
+		return -1;
+	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
+}
+
+/* A file that was mirrored for a job is gone or was edited: the root is made anew, as for any job. */
+static void try_again(struct entry *entry)
+{
+	struct daemon *daemon = entry->toolchains->daemon;
+	uint64_t since = view_arrive(daemon->view);
+	struct error err;
+	if (++entry->n_missing > INPUTS_MISSING_LIMIT)
+		unsettled(entry, "the files around it change all the time");
+	else if (snapshot_refresh(daemon->snapshot, since, &err) < 0 || enter_snapshot(entry, since, &entry->job.root, &err) < 0)
+		unsettled(entry, err.text);
+	else
+		run_unit(entry);
 }
 
 static void sandbox_done(void *ctx, int outcome, struct exec_result *result, const struct error *err)
@@ -184,8 +223,10 @@ static void sandbox_done(void *ctx, int outcome, struct exec_result *result, con
 	struct entry *entry = ctx;
 	_cleanup_buf_ struct buf object = { 0 };
 	struct error read_err;
-	if (outcome < 0)
-		unsandboxed(entry, err->text);
+	if (outcome == EXEC_MISSING)
+		try_again(entry);
+	else if (outcome < 0)
+		unsettled(entry, err->text);
 	else if (outcome != 0 || result->exit_code != 0 || result->signal != 0)
 		unsandboxed(entry, "the probe unit does not compile in the sandbox");
 	else if (file_read(entry->output.temporary, 1 << 20, &object, &read_err) < 0)
@@ -229,17 +270,6 @@ static int take_lookups(struct entry *entry, const struct lookup_log *log, uint6
 	toolchain->identity = key_end(key);
 	lookups_sort(&toolchain->lookups);
 	return outcome;
-}
-
-static int enter_snapshot(struct entry *entry, uint64_t since, struct digest *root, struct error *err)
-{
-	struct daemon *daemon = entry->toolchains->daemon;
-	if (inputs_add_toolchain(daemon, since, entry->next, err) != 0)
-		return -1;
-	const char *unit = arena_printf(&entry->arena, "%s/%s", entry->directory, entry->job.argv[2]);
-	if (snapshot_add(daemon->snapshot, since, unit, err) != 0)
-		return -1;
-	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
 }
 
 static void home_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
@@ -306,6 +336,7 @@ static void observe(struct entry *entry, const struct plan *plan)
 	entry->observing = true;
 	toolchains->daemon->n_requests++; /* the daemon stays for it */
 	entry->phase = PHASE_SLOT;
+	entry->n_missing = 0;
 	entry->next = toolchain_new();
 	entry->directory = arena_printf(arena, "%s/observe/%u", toolchains->daemon->cache_dir, toolchains->n_observations++);
 	const struct unit *unit = &units[unit_kind_of(plan)];
@@ -360,7 +391,7 @@ struct toolchain *toolchains_get(struct toolchains *toolchains, const struct pla
 		map_put(&toolchains->map, slice_str(entry->id), entry);
 	}
 	struct toolchain *toolchain = entry->toolchain;
-	if (toolchain && view_check(toolchains->daemon->view, plan->since, &toolchain->lookups, NULL) == 0 &&
+	if (toolchain && !toolchain->unsettled && view_check(toolchains->daemon->view, plan->since, &toolchain->lookups, NULL) == 0 &&
 		(toolchain->refused.code == REASON_NONE || toolchain->lookups.n > 0))
 		return toolchain_ref(toolchain);
 	/* A refusal without look-ups (a script, say) is looked into again: it costs little and may have been mended. */

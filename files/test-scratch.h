@@ -73,12 +73,12 @@ static inline const char *scratch_symlink(struct scratch *s, const char *target,
 	return absolute;
 }
 
-/* Until the clock that stamps files has moved on. */
-static inline void scratch_wait_for_tick(void)
+/* A moment (CLOCK_REALTIME in ns) that is surely after every stamp given to a file so far, and before every later one. The clock that
+ * stamps files lags behind by some ticks, and by different amounts for different files. */
+static inline int64_t scratch_between_stamps(void)
 {
-	int64_t start = clock_read_ns(CLOCK_REALTIME_COARSE);
-	while (clock_read_ns(CLOCK_REALTIME_COARSE) == start)
-		usleep(200);
+	usleep(40000);
+	return clock_realtime_ns() - 20000000;
 }
 
 /* For view_set_clock: every file has been as it is for long. */

@@ -104,3 +104,20 @@ rebuild() {
 }
 running_job() { pgrep -f "cc1 .*$slow.c" >/dev/null; }
 no_job() { ! running_job; }
+
+@test "a compiler first met while inputs of other jobs vanish is used in the sandbox" {
+	export LLAMA_SANDBOX=auto LLAMA_JOBS=2
+	llama config | grep -q "runs compilers in namespaces" || skip "namespaces are forbidden here"
+	echo 'int a;' >a.c
+	llamacc gcc -c a.c
+	# One tree of the two is busy; the other has never seen a.c, nor will it.
+	python3 -c 'for i in range(3000): print("int f%d(int *p, int n) { for (int i = 0; i < n; i++) p[i] = p[i - 1] * %d; return *p; }" % (i, i))' >slow.c
+	llamacc gcc -O2 -c slow.c &
+	wait_until 100 pgrep -f 'cc1 -quiet.* slow.c' >/dev/null # not its scan, which has -E
+	rm a.c
+	echo 'int b;' >b.cc
+	llamacc g++ -c b.cc
+	wait $!
+	cat "$LLAMA_LOG"
+	assert_stat executed.sandbox 3
+}
