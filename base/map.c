@@ -1,6 +1,7 @@
 #include "base/map.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <stdlib.h>
 
 /* FNV-1a over words with a final mix. Keys are paths and digests of this user's own files, not a stranger's choice; a
@@ -12,6 +13,7 @@ uint64_t map_hash(struct slice key)
 	for (; i + 8 <= key.len; i += 8) {
 		uint64_t word;
 		memcpy(&word, key.ptr + i, 8);
+		word = le64toh(word);
 		h = (h ^ word) * 0x9e3779b97f4a7c15u;
 		h ^= h >> 32;
 	}
@@ -43,6 +45,18 @@ static struct map_entry *find(const struct map *map, struct slice key, uint64_t 
 void *map_get(const struct map *map, struct slice key)
 {
 	return map->capacity ? find(map, key, map_hash(key))->value : NULL;
+}
+
+bool map_may_have(const struct map *map, uint32_t low)
+{
+	if (!map->capacity)
+		return false;
+	size_t mask = map->capacity - 1;
+	assert(mask <= UINT32_MAX);
+	for (size_t i = low & mask; map->entries[i].value; i = (i + 1) & mask)
+		if ((uint32_t)map->entries[i].hash == low)
+			return true;
+	return false;
 }
 
 static void grow(struct map *map)

@@ -2,6 +2,7 @@
  * (usually they are inside the value). Open addressing; `{ 0 }` is an empty map; growth aborts when memory is exhausted. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/slice.h"
@@ -32,6 +33,9 @@ void *map_remove(struct map *map, struct slice key);
 /* Walk all entries in no order: start with *at = 0; returns NULL at the end. The map must not change meanwhile. */
 const struct map_entry *map_next(const struct map *map, size_t *at);
 
+/* The same bytes have the same hash in every version of this program, on machines of either word size: it is kept in files. */
 uint64_t map_hash(struct slice key);
+/* Whether any key's hash may end in these 32 bits; false is certain. */
+bool map_may_have(const struct map *map, uint32_t low);
 
 #define _cleanup_map_ __attribute__((cleanup(map_deinit)))

@@ -109,6 +109,27 @@ static void map__a_walk_meets_every_entry_once(void **state)
 		assert_int_equal(seen[i], 1);
 }
 
+static void map__hashes_are_the_same_in_every_version(void **state)
+{
+	assert_true(map_hash(slice_str("")) == 0x4f43b61ebe0f3fa7u);
+	assert_true(map_hash(slice_str("stdio.h")) == 0x67ae148f29f29243u);
+	assert_true(map_hash(slice_str("bits/types/struct_FILE.h")) == 0xbd3622f38203412u);
+}
+
+static void map__may_have_tells_by_the_end_of_a_hash(void **state)
+{
+	_cleanup_map_ struct map map = { 0 };
+	assert_false(map_may_have(&map, 0));
+	char texts[100][8];
+	for (int i = 0; i < 100; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "n%d", i);
+		if (i % 2)
+			map_put(&map, slice_str(texts[i]), texts[i]);
+	}
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(map_may_have(&map, (uint32_t)map_hash(slice_str(texts[i]))), i % 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +139,8 @@ int main(void)
 		cmocka_unit_test(map__removing_keeps_runs_reachable),
 		cmocka_unit_test(map__stays_equal_to_a_reference),
 		cmocka_unit_test(map__a_walk_meets_every_entry_once),
+		cmocka_unit_test(map__hashes_are_the_same_in_every_version),
+		cmocka_unit_test(map__may_have_tells_by_the_end_of_a_hash),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

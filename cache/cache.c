@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include "cache/index.h"
+#include "cache/key.h"
 #include "cache/manifest.h"
 #include "cache/result.h"
 
@@ -76,47 +77,97 @@ void cache_arm_sigbus(struct cache *cache)
 		index_arm_sigbus(cache->index);
 }
 
-/* The manifest in an alternative's body; it lives in `arena`. */
-static int unpack(struct cache *cache, const struct index_record *record, struct arena *arena, struct manifest *ret)
+/* The next part of an alternative's body, in `arena`. */
+static int unpack_part(struct cache *cache, struct slice *body, struct arena *arena, struct slice *ret)
 {
-	if (!index_record_is_whole(record))
-		return -1;
-	unsigned long long size = ZSTD_getFrameContentSize(record->body.ptr, record->body.len);
-	if (size > MANIFEST_LIMIT) /* or one of the two errors, which are huge */
+	size_t packed = ZSTD_findFrameCompressedSize(body->ptr, body->len);
+	unsigned long long size = ZSTD_getFrameContentSize(body->ptr, body->len);
+	if (ZSTD_isError(packed) || size > MANIFEST_LIMIT) /* or one of the two errors, which are huge */
 		return -1;
 	char *bytes = arena_alloc(arena, size + 1);
-	size_t n = ZSTD_decompressDCtx(cache->decompressor, bytes, size, record->body.ptr, record->body.len);
-	if (n != size)
+	if (ZSTD_decompressDCtx(cache->decompressor, bytes, size, body->ptr, packed) != size)
 		return -1;
-	return manifest_decode(slice_of(bytes, n), arena, ret, NULL);
+	*ret = slice_of(bytes, size);
+	*body = slice_of(body->ptr + packed, body->len - packed);
+	return 0;
 }
 
-/* Whether the alternative holds now; if so, its result goes to `ret`. */
-static bool holds(struct view *view, uint64_t since, const struct manifest *manifest,
-	const struct digest *messages_kind, struct arena *arena, struct cache_result *ret, struct cache_why *why)
+static int pack_part(struct cache *cache, struct slice bytes, struct buf *body, struct error *err)
 {
+	size_t room = ZSTD_compressBound(bytes.len);
+	size_t n = ZSTD_compress2(cache->compressor, buf_reserve(body, room), room, bytes.ptr, bytes.len);
+	if (ZSTD_isError(n))
+		return error_set(err, 0, "cannot compress a manifest: %s", ZSTD_getErrorName(n));
+	body->len += n;
+	return 0;
+}
+
+/* An alternative being looked at. */
+struct alternative {
+	struct manifest manifest;
+	struct slice names; /* still packed */
 	struct cache_result result;
-	*why = (struct cache_why){ .what = CACHE_WHY_NO_KEY };
-	if (result_decode(manifest->result, arena, &result, NULL) < 0)
-		return false;
-	if (result.err.size_bytes > 0 && !digest_equal(&result.messages_kind, messages_kind)) {
-		why->what = CACHE_WHY_MESSAGES;
-		return false;
-	}
+};
+
+static int open_alternative(struct cache *cache, const struct index_record *record, struct arena *arena, struct alternative *ret)
+{
+	struct slice head;
+	ret->names = record->body;
+	return index_record_is_whole(record) && unpack_part(cache, &ret->names, arena, &head) == 0 &&
+		manifest_decode(head, arena, &ret->manifest, NULL) == 0 && result_decode(ret->manifest.result, arena, &ret->result, NULL) == 0 ?
+		0 : -1;
+}
+
+/* Whether every look-up is answered now as it was then; else the first that isn't, in `path`. */
+static bool inputs_hold(struct cache *cache, struct view *view, uint64_t since, struct alternative *alternative, struct arena *arena,
+	const char **path)
+{
+	struct manifest *manifest = &alternative->manifest;
 	size_t at;
-	if (view_check(view, since, &manifest->lookups, &at) != 0) {
-		why->what = CACHE_WHY_INPUT;
-		snprintf(why->path, sizeof(why->path), "%s", manifest->lookups.v[at].path);
+	if (view_check(view, since, &manifest->found, &at) != 0) {
+		*path = manifest->found.v[at].path;
 		return false;
 	}
-	struct digest aliases;
-	view_alias_signature(view, since, &manifest->lookups, &aliases);
-	if (!digest_equal(&aliases, &result.alias_signature)) {
-		why->what = CACHE_WHY_ALIAS;
-		return false;
+	struct slice names = { NULL, 0 };
+	for (size_t i = 0; i < manifest->n_absences; i++) {
+		const struct manifest_absences *absences = &manifest->absences[i];
+		*path = absences->directory;
+		if (view_lacks(view, since, absences->directory, absences->hashes, absences->n))
+			continue;
+		if (!names.ptr && (unpack_part(cache, &alternative->names, arena, &names) < 0 || manifest_decode_names(names, manifest, NULL) < 0))
+			return false;
+		struct lookups absent = manifest_absent_lookups(absences, arena);
+		if (view_check(view, since, &absent, &at) != 0) {
+			*path = absent.v[at].path;
+			return false;
+		}
 	}
-	*ret = result;
 	return true;
+}
+
+/* Whether the alternative holds now; else `why` not. */
+static bool holds(struct cache *cache, struct view *view, uint64_t since, struct alternative *alternative, const struct digest *messages_kind,
+	struct arena *arena, struct cache_why *why)
+{
+	const struct cache_result *result = &alternative->result;
+	if (result->err.size_bytes > 0 && !digest_equal(&result->messages_kind, messages_kind)) {
+		*why = (struct cache_why){ .what = CACHE_WHY_MESSAGES };
+		return false;
+	}
+	const char *path;
+	if (!inputs_hold(cache, view, since, alternative, arena, &path)) {
+		*why = (struct cache_why){ .what = CACHE_WHY_INPUT };
+		snprintf(why->path, sizeof(why->path), "%s", path);
+		return false;
+	}
+	/* Without equal contents among the inputs there can be no twins, then as now. */
+	static const struct digest no_twins = { 0 };
+	if (digest_equal(&result->alias_signature, &no_twins))
+		return true;
+	struct digest aliases;
+	view_alias_signature(view, since, &alternative->manifest.found, &aliases);
+	*why = (struct cache_why){ .what = CACHE_WHY_ALIAS };
+	return digest_equal(&aliases, &result->alias_signature);
 }
 
 int cache_get(struct cache *cache, struct view *view, uint64_t since, const struct digest *key,
@@ -131,12 +182,13 @@ int cache_get(struct cache *cache, struct view *view, uint64_t since, const stru
 	if (cache->index && index_alternatives(cache->index, key, records, &n, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {
-		struct manifest manifest;
+		struct alternative alternative;
 		struct cache_why reason;
 		/* A damaged record is as good as none; the next result under its key will push it out. */
-		if (unpack(cache, &records[i], arena, &manifest) < 0)
+		if (open_alternative(cache, &records[i], arena, &alternative) < 0)
 			continue;
-		if (holds(view, since, &manifest, messages_kind, arena, ret, &reason)) {
+		if (holds(cache, view, since, &alternative, messages_kind, arena, &reason)) {
+			*ret = alternative.result;
 			index_release(cache->index);
 			return 0;
 		}
@@ -149,35 +201,39 @@ int cache_get(struct cache *cache, struct view *view, uint64_t since, const stru
 	return CACHE_MISS;
 }
 
+/* What makes two alternatives the same: everything but the result itself. */
+static struct digest identity_of(const struct lookups *lookups, const struct cache_result *result)
+{
+	struct key *key = key_new("alternative 1");
+	key_add_digest(key, "messages", &result->messages_kind);
+	key_add_digest(key, "aliases", &result->alias_signature);
+	for (size_t i = 0; i < lookups->n; i++) {
+		const struct lookup *l = &lookups->v[i];
+		key_add_str(key, lookup_kind_name(l->kind), l->path);
+		if (l->kind != LOOKUP_ABSENT)
+			key_add_digest(key, "digest", &l->digest);
+	}
+	return key_end(key);
+}
+
 int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups,
 	const struct cache_result *result, struct error *err)
 {
 	if (!is_writable(cache))
 		return 0;
-	_cleanup_buf_ struct buf encoded = { 0 }, bytes = { 0 }, packed = { 0 };
+	_cleanup_buf_ struct buf encoded = { 0 }, head = { 0 }, names = { 0 }, body = { 0 };
 	result_encode(result, &encoded);
-	struct manifest manifest = { buf_slice(&encoded), *lookups };
-	if (manifest_encode(&manifest, &bytes, err) < 0)
+	if (manifest_encode(buf_slice(&encoded), lookups, &head, &names, err) < 0)
 		return -1;
-	if (bytes.len > MANIFEST_LIMIT)
+	if (head.len > MANIFEST_LIMIT || names.len > MANIFEST_LIMIT)
 		return error_set(err, EFBIG, "a job with %zu look-ups can't be cached", lookups->n);
 
-	/* What makes two alternatives the same: everything but the result itself. */
-	struct manifest asked = { digest_slice(&result->messages_kind), *lookups };
-	if (manifest_encode(&asked, &packed, err) < 0)
+	struct digest identity = identity_of(lookups, result);
+	uint64_t number;
+	memcpy(&number, identity.hash, sizeof(number));
+	if (pack_part(cache, buf_slice(&head), &body, err) < 0 || pack_part(cache, buf_slice(&names), &body, err) < 0)
 		return -1;
-	buf_append_slice(&packed, digest_slice(&result->alias_signature));
-	struct digest hash = digest_of(buf_slice(&packed));
-	uint64_t identity;
-	memcpy(&identity, hash.hash, sizeof(identity));
-
-	buf_reset(&packed);
-	size_t room = ZSTD_compressBound(bytes.len);
-	size_t n = ZSTD_compress2(cache->compressor, buf_reserve(&packed, room), room, bytes.ptr, bytes.len);
-	if (ZSTD_isError(n))
-		return error_set(err, 0, "cannot compress a manifest: %s", ZSTD_getErrorName(n));
-	packed.len = n;
-	return index_add(cache->index, key, identity, buf_slice(&packed), err);
+	return index_add(cache->index, key, number, buf_slice(&body), err);
 }
 
 int cache_drop(struct cache *cache, const struct digest *key, struct error *err)

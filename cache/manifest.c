@@ -3,12 +3,18 @@
 #include <assert.h>
 #include <limits.h>
 
+#include "base/map.h"
+#include "files/view.h"
+
 enum {
-	FORMAT = 1,
+	FORMAT = 2,
 	HAS_DIGEST = 8,
 	PATH_LIMIT = PATH_MAX - 1,
+	NAME_LIMIT = NAME_MAX,
 	PATHS_LIMIT = 64 << 20, /* bytes of all paths: what shares much expands much */
 };
+
+/* --- Encoding -------------------------------------------------------------------------------------------------- */
 
 static void put_integer(struct buf *buf, uint64_t n)
 {
@@ -17,41 +23,139 @@ static void put_integer(struct buf *buf, uint64_t n)
 	buf_append_char(buf, (char)n);
 }
 
-int manifest_encode(const struct manifest *manifest, struct buf *ret, struct error *err)
+static void put_path(struct buf *buf, struct slice before, struct slice path)
+{
+	size_t shared = 0;
+	while (shared < before.len && shared < path.len && before.ptr[shared] == path.ptr[shared])
+		shared++;
+	put_integer(buf, shared);
+	put_integer(buf, path.len - shared);
+	buf_append(buf, path.ptr + shared, path.len - shared);
+}
+
+static void put_found(struct buf *buf, struct slice before, const struct lookup *l)
 {
 	static const struct digest none = { 0 };
-	buf_append_char(ret, FORMAT);
-	put_integer(ret, manifest->result.len);
-	buf_append_slice(ret, manifest->result);
-	put_integer(ret, manifest->lookups.n);
-	const char *before = "";
-	for (size_t i = 0; i < manifest->lookups.n; i++) {
-		const struct lookup *l = &manifest->lookups.v[i];
-		size_t length = strlen(l->path), shared = 0;
+	bool has_digest = !digest_equal(&l->digest, &none);
+	buf_append_char(buf, (char)(l->kind | (has_digest ? HAS_DIGEST : 0)));
+	put_path(buf, before, slice_str(l->path));
+	if (has_digest) {
+		put_integer(buf, (uint64_t)l->digest.size_bytes);
+		buf_append(buf, l->digest.hash, DIGEST_HASH_BYTES);
+	}
+}
+
+/* The absences of one directory while they are collected. */
+struct group {
+	struct slice directory;
+	size_t n;
+	struct buf hashes, names;
+	struct group *next;
+};
+
+struct groups {
+	struct arena arena;
+	struct map map; /* directory → struct group */
+	struct group *first, **end, *last; /* last: the one last added to */
+	size_t n;
+};
+
+static struct group *group_of(struct groups *groups, struct slice directory)
+{
+	if (groups->last && slice_equal(groups->last->directory, directory))
+		return groups->last;
+	struct group *group = map_get(&groups->map, directory);
+	if (!group) {
+		group = arena_new(&groups->arena, struct group);
+		group->directory = directory;
+		map_put(&groups->map, directory, group);
+		*groups->end = group;
+		groups->end = &group->next;
+		groups->n++;
+	}
+	return groups->last = group;
+}
+
+static struct slice name_in(struct slice path, struct slice *directory)
+{
+	const char *slash = memrchr(path.ptr, '/', path.len);
+	*directory = slash == path.ptr ? slice_of("/", 1) : slice_of(path.ptr, (size_t)(slash - path.ptr));
+	return slice_of(slash + 1, (size_t)(path.ptr + path.len - slash - 1));
+}
+
+/* Whether a directory's listing can answer for this name. */
+static bool is_listed_name(struct slice name)
+{
+	return name.len > 0 && name.len <= NAME_LIMIT && !slice_equal_str(name, ".") && !slice_equal_str(name, "..");
+}
+
+static void add_absence(struct groups *groups, struct slice directory, struct slice name)
+{
+	struct group *group = group_of(groups, directory);
+	unsigned char hash[VIEW_NAME_HASH_BYTES];
+	view_name_hash(name, hash);
+	buf_append(&group->hashes, hash, sizeof(hash));
+	buf_append_slice(&group->names, name);
+	buf_append_char(&group->names, '\0');
+	group->n++;
+}
+
+static void put_groups(struct groups *groups, struct buf *head, struct buf *names)
+{
+	struct slice before = { NULL, 0 };
+	put_integer(head, groups->n);
+	for (struct group *group = groups->first; group; group = group->next) {
+		put_path(head, before, group->directory);
+		before = group->directory;
+		put_integer(head, group->n);
+		buf_append_slice(head, buf_slice(&group->hashes));
+		buf_append_slice(names, buf_slice(&group->names));
+		buf_deinit(&group->hashes);
+		buf_deinit(&group->names);
+	}
+	map_deinit(&groups->map);
+	arena_deinit(&groups->arena);
+}
+
+int manifest_encode(struct slice result, const struct lookups *lookups, struct buf *head, struct buf *names, struct error *err)
+{
+	for (size_t i = 0; i < lookups->n; i++) {
+		const struct lookup *l = &lookups->v[i];
 		if (l->kind == LOOKUP_SPECIAL)
 			return error_set(err, 0, "a job that looked up %s can't be cached", l->path);
-		if (l->path[0] != '/' || length > PATH_LIMIT)
+		if (l->path[0] != '/' || strlen(l->path) > PATH_LIMIT)
 			return error_set(err, 0, "not an absolute path, or too long a path: %s", l->path);
-		while (before[shared] && before[shared] == l->path[shared])
-			shared++;
-		assert((unsigned char)before[shared] <= (unsigned char)l->path[shared]); /* sorted */
-		bool has_digest = !digest_equal(&l->digest, &none);
-		buf_append_char(ret, (char)(l->kind | (has_digest ? HAS_DIGEST : 0)));
-		put_integer(ret, shared);
-		put_integer(ret, length - shared);
-		buf_append(ret, l->path + shared, length - shared);
-		if (has_digest) {
-			put_integer(ret, (uint64_t)l->digest.size_bytes);
-			buf_append(ret, l->digest.hash, DIGEST_HASH_BYTES);
-		}
-		before = l->path;
 	}
+	struct groups groups = { 0 };
+	groups.end = &groups.first;
+	_cleanup_buf_ struct buf found = { 0 };
+	struct slice before = { NULL, 0 }, directory;
+	size_t n = 0;
+	for (size_t i = 0; i < lookups->n; i++) {
+		struct slice path = slice_str(lookups->v[i].path), name = name_in(path, &directory);
+		if (lookups->v[i].kind == LOOKUP_ABSENT && is_listed_name(name)) {
+			add_absence(&groups, directory, name);
+			continue;
+		}
+		put_found(&found, before, &lookups->v[i]);
+		before = path;
+		n++;
+	}
+	buf_append_char(head, FORMAT);
+	put_integer(head, result.len);
+	buf_append_slice(head, result);
+	put_integer(head, n);
+	buf_append_slice(head, buf_slice(&found));
+	put_groups(&groups, head, names);
 	return 0;
 }
+
+/* --- Decoding -------------------------------------------------------------------------------------------------- */
 
 /* What is left to decode. Once something was malformed, everything is. */
 struct reader {
 	struct slice left;
+	size_t paths; /* bytes of all paths so far */
 	bool malformed;
 };
 
@@ -85,67 +189,121 @@ static uint64_t take_integer(struct reader *r)
 	return 0;
 }
 
-/* The next look-up's path, after `before`; NULL when malformed. */
-static const char *take_path(struct reader *r, struct slice before, struct arena *arena)
+/* How many of something that takes at least `bytes` each. */
+static size_t take_count(struct reader *r, size_t bytes)
+{
+	uint64_t n = take_integer(r);
+	if (n > r->left.len / bytes)
+		r->malformed = true;
+	return r->malformed ? 0 : n;
+}
+
+/* The next path, with a NUL behind it, after the path `before`. */
+static struct slice take_path(struct reader *r, struct slice before, struct arena *arena)
 {
 	uint64_t shared = take_integer(r), other = take_integer(r);
 	struct slice rest = take_bytes(r, other);
-	if (r->malformed || shared > before.len || shared + other > PATH_LIMIT || shared + other == 0 ||
-		(rest.len && memchr(rest.ptr, '\0', rest.len)))
-		return NULL;
-	char *path = arena_alloc(arena, shared + other + 1);
+	size_t length = shared + other;
+	if (r->malformed || shared > before.len || length > PATH_LIMIT || length == 0 ||
+		(rest.len && memchr(rest.ptr, '\0', rest.len)) || (r->paths += length) > PATHS_LIMIT) {
+		r->malformed = true;
+		return slice_of(NULL, 0);
+	}
+	char *path = arena_alloc(arena, length + 1);
 	if (shared)
 		memcpy(path, before.ptr, shared);
 	if (other)
 		memcpy(path + shared, rest.ptr, other);
-	path[shared + other] = '\0';
-	return path[0] == '/' ? path : NULL;
+	path[length] = '\0';
+	if (path[0] != '/')
+		r->malformed = true;
+	return slice_of(path, length);
 }
 
-int manifest_decode(struct slice bytes, struct arena *arena, struct manifest *ret, struct error *err)
+static struct lookups take_found(struct reader *r, struct arena *arena)
 {
-	struct reader r = { bytes, false };
+	size_t n = take_count(r, 3);
+	struct lookup *v = arena_array(arena, struct lookup, n);
+	struct slice path = { NULL, 0 };
+	for (size_t i = 0; i < n && !r->malformed; i++) {
+		struct lookup *l = &v[i];
+		struct slice kind = take_bytes(r, 1), before = path;
+		path = take_path(r, before, arena);
+		if (r->malformed)
+			break;
+		if (i > 0 && strcmp(before.ptr, path.ptr) > 0)
+			r->malformed = true;
+		l->path = path.ptr;
+		l->kind = (enum lookup_kind)(*kind.ptr & ~HAS_DIGEST);
+		if (*kind.ptr & HAS_DIGEST) {
+			l->digest.size_bytes = (int64_t)take_integer(r);
+			struct slice hash = take_bytes(r, DIGEST_HASH_BYTES);
+			if (!r->malformed)
+				memcpy(l->digest.hash, hash.ptr, DIGEST_HASH_BYTES);
+		}
+		if (l->kind < LOOKUP_ABSENT || l->kind >= LOOKUP_SPECIAL || l->digest.size_bytes < 0)
+			r->malformed = true;
+	}
+	return (struct lookups){ v, n };
+}
+
+static void take_absences(struct reader *r, struct arena *arena, struct manifest *ret)
+{
+	size_t n = take_count(r, 3);
+	ret->absences = arena_array(arena, struct manifest_absences, n);
+	ret->n_absences = n;
+	struct slice directory = { NULL, 0 };
+	for (size_t i = 0; i < n && !r->malformed; i++) {
+		directory = take_path(r, directory, arena);
+		size_t names = take_count(r, VIEW_NAME_HASH_BYTES);
+		struct slice hashes = take_bytes(r, names * VIEW_NAME_HASH_BYTES);
+		ret->absences[i] = (struct manifest_absences){ directory.ptr, (const unsigned char *)hashes.ptr, names, NULL };
+	}
+}
+
+int manifest_decode(struct slice head, struct arena *arena, struct manifest *ret, struct error *err)
+{
+	struct reader r = { head, 0, false };
 	struct slice format = take_bytes(&r, 1);
 	if (!r.malformed && *format.ptr != FORMAT)
 		return error_set(err, 0, "manifest of unknown format %d", (uint8_t)*format.ptr);
-	struct slice result = take_bytes(&r, take_integer(&r));
-	uint64_t n = take_integer(&r);
-	if (r.malformed || n > r.left.len / 3) /* each takes three bytes at least */
+	struct manifest manifest = { .result = take_bytes(&r, take_integer(&r)) };
+	manifest.found = take_found(&r, arena);
+	take_absences(&r, arena, &manifest);
+	if (r.malformed || r.left.len > 0)
 		return error_set(err, 0, "malformed manifest");
-	struct lookup *v = arena_alloc(arena, n * sizeof(*v));
-	struct slice before = { NULL, 0 };
-	size_t paths = 0;
-	for (size_t i = 0; i < n; i++) {
-		struct lookup *l = &v[i];
-		struct slice kind = take_bytes(&r, 1);
-		const char *path = r.malformed ? NULL : take_path(&r, before, arena);
-		if (!path || (paths += strlen(path)) > PATHS_LIMIT)
-			return error_set(err, 0, "malformed manifest");
-		*l = (struct lookup){ .path = path, .kind = (enum lookup_kind)(*kind.ptr & ~HAS_DIGEST) };
-		if (*kind.ptr & HAS_DIGEST) {
-			l->digest.size_bytes = (int64_t)take_integer(&r);
-			struct slice hash = take_bytes(&r, DIGEST_HASH_BYTES);
-			if (!r.malformed)
-				memcpy(l->digest.hash, hash.ptr, DIGEST_HASH_BYTES);
-		}
-		if (r.malformed || l->kind < LOOKUP_ABSENT || l->kind >= LOOKUP_SPECIAL || l->digest.size_bytes < 0 ||
-			(i > 0 && strcmp(v[i - 1].path, path) > 0))
-			return error_set(err, 0, "malformed manifest");
-		before = slice_str(path);
-	}
-	if (r.left.len > 0)
-		return error_set(err, 0, "malformed manifest");
-	*ret = (struct manifest){ result, { v, n } };
+	*ret = manifest;
 	return 0;
 }
 
-void manifest_print(const struct manifest *manifest, struct buf *ret)
+int manifest_decode_names(struct slice names, struct manifest *manifest, struct error *err)
 {
-	for (size_t i = 0; i < manifest->lookups.n; i++) {
-		const struct lookup *l = &manifest->lookups.v[i];
-		char hex[DIGEST_HEX_CHARS + 1];
-		digest_hex(&l->digest, hex);
-		buf_printf(ret, "%-9s %.16s %s\n", lookup_kind_name(l->kind),
-			l->digest.size_bytes || l->kind == LOOKUP_FILE ? hex : "-", l->path);
+	for (size_t i = 0; i < manifest->n_absences; i++) {
+		struct manifest_absences *absences = &manifest->absences[i];
+		absences->names = names.ptr;
+		for (size_t k = 0; k < absences->n; k++) {
+			const char *end = names.len ? memchr(names.ptr, '\0', names.len) : NULL;
+			if (!end)
+				return error_set(err, 0, "malformed names of a manifest");
+			struct slice name = slice_of(names.ptr, (size_t)(end - names.ptr));
+			unsigned char hash[VIEW_NAME_HASH_BYTES];
+			view_name_hash(name, hash);
+			if (!is_listed_name(name) || memchr(name.ptr, '/', name.len) ||
+				memcmp(hash, absences->hashes + k * VIEW_NAME_HASH_BYTES, sizeof(hash)) != 0)
+				return error_set(err, 0, "other names than the manifest's");
+			names = slice_of(end + 1, names.len - name.len - 1);
+		}
 	}
+	return names.len ? error_set(err, 0, "more names than the manifest's") : 0;
+}
+
+struct lookups manifest_absent_lookups(const struct manifest_absences *absences, struct arena *arena)
+{
+	assert(absences->names || absences->n == 0);
+	const char *directory = strcmp(absences->directory, "/") == 0 ? "" : absences->directory;
+	struct lookup *v = arena_array(arena, struct lookup, absences->n);
+	const char *name = absences->names;
+	for (size_t i = 0; i < absences->n; i++, name += strlen(name) + 1)
+		v[i] = (struct lookup){ .path = arena_printf(arena, "%s/%s", directory, name), .kind = LOOKUP_ABSENT };
+	return (struct lookups){ v, absences->n };
 }

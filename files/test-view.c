@@ -196,6 +196,36 @@ static void view__a_directory_that_just_changed_is_listed_only_for_many_names(vo
 	assert_int_equal(check(f), 20 + 150);
 }
 
+static bool lacks(struct fixture *f, const char *directory, const char *name)
+{
+	unsigned char hashes[2][VIEW_NAME_HASH_BYTES];
+	view_name_hash(slice_str("other.h"), hashes[0]);
+	view_name_hash(slice_str(name), hashes[1]);
+	return view_lacks(f->view, view_arrive(f->view), scratch_path(f->scratch, directory), hashes[0], 2);
+}
+
+static void view__a_directory_lacks_names_by_their_hashes(void **state)
+{
+	struct fixture *f = *state;
+	scratch_mkdir(f->scratch, "inc");
+	scratch_write(f->scratch, "inc/a.h", "");
+	scratch_symlink(f->scratch, "nowhere", "inc/dangling.h");
+	assert_true(lacks(f, "inc", "b.h"));
+	assert_false(lacks(f, "inc", "a.h"));
+	assert_false(lacks(f, "inc", "dangling.h"));
+	assert_true(lacks(f, "inc/a.h", "b.h"));
+	assert_true(lacks(f, "none/below", "b.h"));
+	scratch_write(f->scratch, "inc/b.h", "");
+	assert_false(lacks(f, "inc", "b.h"));
+	scratch_mkdir(f->scratch, "none/below");
+	scratch_write(f->scratch, "none/below/b.h", "");
+	assert_false(lacks(f, "none/below", "b.h"));
+	/* Of one that changed just now, names had better be asked for. */
+	view_set_clock(f->view, clock_realtime_ns);
+	scratch_write(f->scratch, "inc/c.h", "");
+	assert_false(lacks(f, "inc", "d.h"));
+}
+
 static void view__what_lies_below_an_absent_directory_is_answered_by_its_ancestor(void **state)
 {
 	struct fixture *f = *state;
@@ -553,6 +583,7 @@ int main(void)
 		TEST(view__kinds_are_told_apart),
 		TEST(view__absences_are_asked_of_the_directory),
 		TEST(view__a_directory_that_just_changed_is_listed_only_for_many_names),
+		TEST(view__a_directory_lacks_names_by_their_hashes),
 		TEST(view__what_lies_below_an_absent_directory_is_answered_by_its_ancestor),
 		TEST(view__nothing_is_below_a_file),
 		TEST(view__a_dangling_link_is_absent_until_its_target_comes),

@@ -1,6 +1,7 @@
 #include "files/view.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -436,7 +437,25 @@ int view_names(struct view *view, uint64_t since, const char *path, struct arena
 
 /* Absences */
 
-static struct entry *examine_directory(struct view *view, uint64_t since, struct slice path);
+/* The listing of the directory `e`, which was examined, for a question about `n` of its names; NULL: it is better to ask for the names. */
+static const struct listing *listing_for(struct view *view, uint64_t since, struct entry *e, size_t n)
+{
+	struct directory *d = get_directory(view, e);
+	if (d->hopeless)
+		return NULL;
+	if (!listing_is_valid(d, &e->followed.identity, since)) {
+		if (d->asked_for != since) {
+			d->asked_for = since;
+			d->asked = 0;
+		}
+		d->asked += n;
+		if (is_racy(&e->followed.identity, view->now_ns()) && d->asked <= ASKED_BEFORE_LISTING + d->names / 4)
+			return NULL;
+		if (read_directory(view, e->path, d, NULL) != 0 || d->hopeless)
+			return NULL;
+	}
+	return &d->listing;
+}
 
 /* Whether it is certain, without asking for the name itself, that `name` is not in the directory `e`, which was
  * examined. */
@@ -455,20 +474,8 @@ static bool directory_lacks(struct view *view, uint64_t since, struct entry *e, 
 	/* `..` is in no listing; a longer name is not absent but ENAMETOOLONG. */
 	if (name.len == 0 || name.len > 255 || slice_equal_str(name, ".."))
 		return false;
-	struct directory *d = get_directory(view, e);
-	if (d->hopeless)
-		return false;
-	if (!listing_is_valid(d, &e->followed.identity, since)) {
-		if (d->asked_for != since) {
-			d->asked_for = since;
-			d->asked = 0;
-		}
-		if (is_racy(&e->followed.identity, view->now_ns()) && d->asked++ < ASKED_BEFORE_LISTING + d->names / 4)
-			return false;
-		if (read_directory(view, e->path, d, NULL) != 0 || d->hopeless)
-			return false;
-	}
-	return !listing_has(&d->listing, name);
+	const struct listing *listing = listing_for(view, since, e, 1);
+	return listing && !listing_has(listing, name);
 }
 
 static void split(struct slice path, struct slice *directory, struct slice *name)
@@ -495,6 +502,29 @@ static struct entry *examine_directory(struct view *view, uint64_t since, struct
 	}
 	examine(view, since, e, true);
 	return e;
+}
+
+void view_name_hash(struct slice name, unsigned char ret[VIEW_NAME_HASH_BYTES])
+{
+	uint32_t low = htole32((uint32_t)map_hash(name));
+	memcpy(ret, &low, sizeof(low));
+}
+
+bool view_lacks(struct view *view, uint64_t since, const char *directory, const unsigned char *hashes, size_t n)
+{
+	struct entry *e = examine_directory(view, since, slice_str(directory));
+	if (e->followed.kind == VIEW_ABSENT || e->followed.kind == VIEW_FILE)
+		return true;
+	const struct listing *listing = e->followed.kind == VIEW_DIRECTORY ? listing_for(view, since, e, n) : NULL;
+	if (!listing)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t low;
+		memcpy(&low, hashes + i * VIEW_NAME_HASH_BYTES, sizeof(low));
+		if (map_may_have(&listing->names, le32toh(low)))
+			return false;
+	}
+	return true;
 }
 
 /* The directory that the last absent name was in: names come sorted, so the next is mostly in the same. */

@@ -86,6 +86,13 @@ int view_observe(struct view *view, uint64_t since, struct lookup *lookup, struc
 enum { VIEW_DIFFERS = 1 };
 int view_check(struct view *view, uint64_t since, const struct lookups *lookups, size_t *at);
 
+/* Names for view_lacks(): the end of a name's hash, 4 bytes, little-endian. Names no longer than 255 bytes, but "", "." and "..". */
+enum { VIEW_NAME_HASH_BYTES = 4 };
+void view_name_hash(struct slice name, unsigned char ret[VIEW_NAME_HASH_BYTES]);
+/* Whether it is certain that `directory` holds none of the names with these `n` hashes, or that there is no such directory: one stat, and a look
+ * into a listing for each. False: the names must be asked for. */
+bool view_lacks(struct view *view, uint64_t since, const char *directory, const unsigned char *hashes, size_t n);
+
 /* Whether any file or listed directory that the list found has an mtime or ctime at or after `since_ns`
  * (CLOCK_REALTIME), or a directory or symlink on the way to it was renamed or replaced since: an input that may have
  * been edited while a job read it. For jobs that ran in place. Names that merely appeared in or left a directory don't
