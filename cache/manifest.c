@@ -241,7 +241,9 @@ static struct lookups take_found(struct reader *r, struct arena *arena)
 			if (!r->malformed)
 				memcpy(l->digest.hash, hash.ptr, DIGEST_HASH_BYTES);
 		}
-		if (l->kind < LOOKUP_ABSENT || l->kind >= LOOKUP_SPECIAL || l->digest.size_bytes < 0)
+		struct slice directory;
+		if (l->kind < LOOKUP_ABSENT || l->kind >= LOOKUP_SPECIAL || l->digest.size_bytes < 0 ||
+			(l->kind == LOOKUP_ABSENT && (*kind.ptr & HAS_DIGEST || is_listed_name(name_in(path, &directory)))))
 			r->malformed = true;
 	}
 	return (struct lookups){ v, n };
