@@ -17,6 +17,8 @@
 #include "daemon/toolchains.h"
 #include "event/work.h"
 #include "exec/lane.h"
+#include "exec/record.h"
+#include "exec/replay.h"
 #include "files/home.h"
 #include "store/store_disk.h"
 #include "store/store_memory.h"
@@ -159,6 +161,26 @@ static struct executor *open_lanes(struct daemon *daemon, enum runner_mode mode,
 	return lanes_new(&daemon->loop, &options, err);
 }
 
+/* What the dev_ options put in the sandbox's place. */
+static int open_stand_in(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	if (!config->dev_record && !config->dev_replay)
+		return 0;
+	if (!daemon->sandbox)
+		return error_set(err, 0, "dev_record and dev_replay need the sandbox: %s", daemon->sandbox_why);
+	struct replay_options options = {
+		.directory = config->dev_replay,
+		.width = config->dev_replay_width,
+		.latency_ms = config->dev_replay_latency_ms,
+		.content = daemon->content,
+		.directories = daemon->directories,
+	};
+	daemon->stand_in = config->dev_replay ? replay_new(&daemon->loop, &options, err) :
+		record_new(&daemon->loop, daemon->sandbox, config->dev_record, err);
+	return daemon->stand_in ? 0 : -1;
+}
+
 static int open_engines(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
@@ -167,7 +189,7 @@ static int open_engines(struct daemon *daemon, struct error *err)
 		return -1;
 	if (config->sandbox == CONFIG_SANDBOX_INPLACE) {
 		snprintf(daemon->sandbox_why, sizeof(daemon->sandbox_why), "sandbox = inplace is configured");
-		return 0;
+		return open_stand_in(daemon, err);
 	}
 	struct error why;
 	daemon->sandbox = open_lanes(daemon, RUNNER_NAMESPACES, "sandbox", &why);
@@ -175,7 +197,7 @@ static int open_engines(struct daemon *daemon, struct error *err)
 		snprintf(daemon->sandbox_why, sizeof(daemon->sandbox_why), "%s", why.text);
 		journal_note(daemon->log, "sandbox", why.text);
 	}
-	return 0;
+	return open_stand_in(daemon, err);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -206,6 +228,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	daemon->texts = texts_new();
 	daemon->toolchains = toolchains_new(daemon);
 	slots_init(&daemon->slots, config->jobs);
+	slots_init(&daemon->engine_slots, config->dev_replay_width);
 	if (open_engines(daemon, err) < 0)
 		return -1;
 	uv_timer_init(&daemon->loop, &daemon->tick);
@@ -219,6 +242,7 @@ static void daemon_close(struct daemon *daemon)
 {
 	if (daemon->stats)
 		save_stats(daemon);
+	executor_free(daemon->stand_in);
 	executor_free(daemon->sandbox);
 	executor_free(daemon->home);
 	server_free(daemon->server);
@@ -280,6 +304,7 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	daemon_close(&daemon);
 	if (outcome == 0) {
 		slots_deinit(&daemon.slots);
+		slots_deinit(&daemon.engine_slots);
 	} else {
 		/* A start that failed leaves what it had opened. */
 		uv_walk(&daemon.loop, close_handle, NULL);

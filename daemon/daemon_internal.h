@@ -34,10 +34,12 @@ struct daemon {
 	struct texts *texts;
 	struct toolchains *toolchains;
 	struct stats *stats;
-	struct slots slots;
+	struct slots slots;        /* cores: commands of this machine */
+	struct slots engine_slots; /* jobs that take no core of ours: see daemon_engine_slots */
 
 	struct executor *home;    /* in place: scans, observations, and jobs where there is no sandbox */
 	struct executor *sandbox; /* NULL: none, `sandbox_why` says why */
+	struct executor *stand_in; /* NULL, or what takes the sandbox's jobs by a dev_ option, toolchain probes excepted */
 	char sandbox_why[512];
 
 	struct server *server;
@@ -50,6 +52,18 @@ struct daemon {
 	FILE *log;                /* NULL: none */
 	uv_timer_t tick;          /* once a second: heartbeat, idle, statistics */
 };
+
+/* Where jobs with an input root run; NULL: nowhere, all run in place. */
+static inline struct executor *daemon_engine(const struct daemon *daemon)
+{
+	return daemon->stand_in ? daemon->stand_in : daemon->sandbox;
+}
+
+/* The budget that such a job takes from. */
+static inline struct slots *daemon_engine_slots(struct daemon *daemon)
+{
+	return daemon->config->dev_replay ? &daemon->engine_slots : &daemon->slots;
+}
 
 /* Leave when nothing is under way any more. */
 void daemon_leave(struct daemon *daemon);

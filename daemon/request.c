@@ -46,7 +46,9 @@ struct request {
 	struct toolchain *toolchain; /* a reference */
 	struct toolchain_waiter toolchain_waiter;
 	struct slot_waiter slot_waiter;
+	struct slots *slots;        /* where it waits for a slot, or holds the one it has */
 	bool has_slot;
+	void (*with_slot)(struct request *request); /* STATE_SLOT, STATE_LOCAL_SLOT: what comes then */
 
 	struct digest key;
 	struct exec_op *op;         /* under way, or NULL */
@@ -68,8 +70,8 @@ struct request {
 };
 
 static void go_local(struct request *request, enum reason_code code, const char *detail);
-static void start_engine(struct request *request);
 static void start_job(struct request *request);
+static void start_check(struct request *request);
 
 static const char *build_id(const struct request *request)
 {
@@ -81,8 +83,31 @@ static const char *build_id(const struct request *request)
 static void give_slot(struct request *request)
 {
 	if (request->has_slot)
-		slots_give(&request->daemon->slots);
+		slots_give(request->slots);
 	request->has_slot = false;
+}
+
+static void slot_granted(struct slot_waiter *waiter)
+{
+	struct request *request = container_of(waiter, struct request, slot_waiter);
+	request->has_slot = true;
+	request->with_slot(request);
+}
+
+/* Go on with a slot of `slots`, and none of another budget. */
+static void take_slot(struct request *request, struct slots *slots, enum state waiting, void (*with_slot)(struct request *request))
+{
+	if (request->has_slot && request->slots == slots) {
+		with_slot(request);
+		return;
+	}
+	give_slot(request);
+	request->state = waiting;
+	request->slots = slots;
+	request->with_slot = with_slot;
+	slot_waiter_init(&request->slot_waiter, slot_granted);
+	if (slots_take(slots, &request->slot_waiter))
+		slot_granted(&request->slot_waiter);
 }
 
 /* The end of every request. */
@@ -100,7 +125,7 @@ static void request_end(struct request *request)
 	exec_result_deinit(&request->scan);
 	exec_result_deinit(&request->result);
 	answer_deinit(&request->answer);
-	struct slots *slots = request->has_slot ? &daemon->slots : NULL;
+	struct slots *slots = request->has_slot ? request->slots : NULL;
 	struct arena arena = request->arena;
 	free(request);
 	arena_deinit(&arena);
@@ -204,13 +229,6 @@ static void hand_over(struct request *request)
 		request_end(request);
 }
 
-static void local_slot_granted(struct slot_waiter *waiter)
-{
-	struct request *request = container_of(waiter, struct request, slot_waiter);
-	request->has_slot = true;
-	hand_over(request);
-}
-
 static void go_local(struct request *request, enum reason_code code, const char *detail)
 {
 	request->reason = (struct reason){ code, detail };
@@ -221,13 +239,12 @@ static void go_local(struct request *request, enum reason_code code, const char 
 		return;
 	}
 	stats_add_local(request->daemon->stats, build_id(request), &request->reason);
-	if (!request->has_slot && may_wait(request)) {
-		request->state = STATE_LOCAL_SLOT;
-		slot_waiter_init(&request->slot_waiter, local_slot_granted);
-		request->has_slot = slots_take(&request->daemon->slots, &request->slot_waiter);
-		if (!request->has_slot)
-			return;
+	struct slots *cores = &request->daemon->slots;
+	if (may_wait(request) || (request->has_slot && request->slots == cores)) {
+		take_slot(request, cores, STATE_LOCAL_SLOT, hand_over);
+		return;
 	}
+	give_slot(request);
 	hand_over(request);
 }
 
@@ -495,7 +512,7 @@ static void succeeded(struct request *request, uint64_t since)
 	if (verify && !request->plan.command.random_seed && ++daemon->n_results % verify == 0) {
 		request->checked = arena_array(&request->arena, struct exec_output_result, request->plan.n_outputs + 1);
 		memcpy(request->checked, result->outputs, request->plan.n_outputs * sizeof(*request->checked));
-		start_check(request);
+		take_slot(request, &daemon->slots, STATE_SLOT, start_check);
 		return;
 	}
 	answer_from_exec(&request->plan, &request->result, &request->arena, &request->answer);
@@ -571,7 +588,7 @@ static void start_job(struct request *request)
 	}
 	plan_name_temporaries(&request->plan, &request->arena);
 	request->run_started_ns = clock_realtime_ns();
-	request->op = exec_start(request->sandboxed ? daemon->sandbox : daemon->home, &request->job, job_done, request);
+	request->op = exec_start(request->sandboxed ? daemon_engine(daemon) : daemon->home, &request->job, job_done, request);
 }
 
 static void scan_done(void *ctx, int outcome, struct exec_result *result, const struct error *err)
@@ -589,7 +606,7 @@ static void scan_done(void *ctx, int outcome, struct exec_result *result, const 
 	else if (!result->log.complete)
 		go_local(request, REASON_UNOBSERVED, NULL);
 	else
-		start_job(request);
+		take_slot(request, daemon_engine_slots(request->daemon), STATE_SLOT, start_job);
 }
 
 static void start_scan(struct request *request)
@@ -604,34 +621,18 @@ static void start_scan(struct request *request)
 	request->op = exec_start(request->daemon->home, &request->job, scan_done, request);
 }
 
-static void engine_slot_granted(struct slot_waiter *waiter)
-{
-	struct request *request = container_of(waiter, struct request, slot_waiter);
-	request->has_slot = true;
-	start_engine(request);
-}
-
 static void start_engine(struct request *request)
 {
-	if (request->checked) {
-		start_check(request);
-		return;
-	}
-	request->sandboxed = request->daemon->sandbox && request->toolchain->sandboxed;
-	if (request->sandboxed && request->plan.command.scan_argv)
-		start_scan(request);
+	struct daemon *daemon = request->daemon;
+	request->sandboxed = daemon_engine(daemon) && request->toolchain->sandboxed;
+	if (request->checked)
+		take_slot(request, &daemon->slots, STATE_SLOT, start_check);
+	else if (!request->sandboxed)
+		take_slot(request, &daemon->slots, STATE_SLOT, start_job);
+	else if (request->plan.command.scan_argv)
+		take_slot(request, &daemon->slots, STATE_SLOT, start_scan);
 	else
-		start_job(request);
-}
-
-static void wait_for_slot(struct request *request)
-{
-	request->state = STATE_SLOT;
-	slot_waiter_init(&request->slot_waiter, engine_slot_granted);
-	if (slots_take(&request->daemon->slots, &request->slot_waiter)) {
-		request->has_slot = true;
-		start_engine(request);
-	}
+		take_slot(request, daemon_engine_slots(daemon), STATE_SLOT, start_job);
 }
 
 /* --- Before anything runs -------------------------------------------------------------------------------------- */
@@ -652,7 +653,7 @@ static void look_up(struct request *request)
 		go_local(request, REASON_REMEMBERED, NULL);
 		return;
 	}
-	wait_for_slot(request);
+	start_engine(request);
 }
 
 static void native_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
@@ -709,7 +710,7 @@ static void hung_up(struct connection_user *user)
 		return;
 	case STATE_SLOT:
 	case STATE_LOCAL_SLOT:
-		slots_leave(&request->daemon->slots, &request->slot_waiter);
+		slots_leave(request->slots, &request->slot_waiter);
 		abandon(request);
 		return;
 	case STATE_NATIVE:

@@ -5,10 +5,13 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "daemon/world.h"
 #include "wire/frame.h"
 
@@ -337,6 +340,38 @@ static void world__in_namespaces_the_sandbox_executes(void **state)
 	assert_int_equal(world_stat(world, "local.total"), 0);
 }
 
+static void world__replayed_jobs_take_no_cores(void **state)
+{
+	enum { CLIENTS = 40 };
+	char directory[] = "/tmp/llama-test-recordings-XXXXXX", settings[160], command[64];
+	struct client clients[CLIENTS];
+	struct world *world = world_new("sandbox = namespaces");
+	if (strcmp(world_status_text(world, "sandbox"), "namespaces") != 0)
+		skip();
+	assert_non_null(mkdtemp(directory));
+	snprintf(settings, sizeof(settings), "sandbox = namespaces\ndev_record = %s", directory);
+	world_restart(world, settings);
+	world_write(world, "a.c", "#include <stdio.h>\nint f(void) { return puts(\"\"); }\n");
+	world_expect(world, "gcc -O2 -c a.c", "executed.sandbox");
+	world_shell(world, "mv a.o recorded.o && gcc -O2 -c a.c && cmp a.o recorded.o");
+
+	/* The same job; then many others, which are all in flight on two cores. */
+	snprintf(settings, sizeof(settings), "sandbox = namespaces\ncache = off\ndev_replay = %s\ndev_replay_latency_ms = 3000", directory);
+	world_restart(world, settings);
+	world_expect(world, "gcc -O2 -c a.c", "executed.sandbox");
+	world_shell(world, "cmp a.o recorded.o");
+	for (int i = 0; i < CLIENTS; i++) {
+		snprintf(command, sizeof(command), "gcc -c -o u%d.o a.c", i);
+		clients[i] = world_start(world, command);
+	}
+	world_wait_status(world, "running", CLIENTS);
+	for (int i = 0; i < CLIENTS; i++)
+		assert_string_equal(world_finish(world, clients[i]).decision, "done");
+	assert_int_equal(world_stat(world, "executed.sandbox"), CLIENTS + 2);
+	assert_int_equal(world_stat(world, "local.total"), 0);
+	assert_int_equal(file_remove_tree(AT_FDCWD, directory, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +398,7 @@ int main(void)
 		cmocka_unit_test_teardown(world__a_damaged_blob_is_compiled_again, world_end),
 		cmocka_unit_test_teardown(world__there_is_one_daemon, world_end),
 		cmocka_unit_test_teardown(world__in_namespaces_the_sandbox_executes, world_end),
+		cmocka_unit_test_teardown(world__replayed_jobs_take_no_cores, world_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
