@@ -56,6 +56,7 @@ struct directory {
 	uint64_t read_at;	       /* 0 = there is no listing */
 	bool kept;     /* it may be used for as long as the identity lasts, else only for requests up to read_at */
 	bool hopeless; /* not worth listing to learn of absences: too long, unreadable, untrusted */
+	uint64_t state; /* which of the view's listings this is, counted from 1 */
 	bool digested;
 	struct digest digest; /* of the listing */
 	uint64_t asked_for;   /* the request that last asked for a name while there was no valid listing, */
@@ -378,6 +379,7 @@ static int read_directory(struct view *view, const char *path, struct directory 
 	if (r == LISTING_TOO_LONG)
 		return VIEW_TOO_MANY_NAMES;
 	d->read_at = view->arrived;
+	d->state = view->counters.listings;
 	d->names = d->listing.names.n;
 	/* If names changed while we read, the identity from before is already history and will never be seen again. */
 	d->identity = info.identity;
@@ -541,6 +543,24 @@ static bool is_absent(struct view *view, uint64_t since, const char *path, struc
 		*cursor = (struct cursor){ directory, examine_directory(view, since, directory) };
 	return directory_lacks(view, since, cursor->directory, name) ||
 	       examine(view, since, get_entry(view, slice_str(path)), true)->kind == VIEW_ABSENT;
+}
+
+bool view_is_absent(struct view *view, uint64_t since, const char *path)
+{
+	return is_absent(view, since, path, &(struct cursor){ 0 });
+}
+
+uint64_t view_names_state(struct view *view, uint64_t since, const char *path)
+{
+	struct entry *e = get_entry(view, slice_str(path));
+	if (examine(view, since, e, true)->kind != VIEW_DIRECTORY)
+		return 0;
+	struct directory *d = get_directory(view, e);
+	bool known = d->read_at > 0 && d->kept && identity_equal(&d->identity, &e->followed.identity);
+	if (!known && (d->hopeless || is_racy(&e->followed.identity, view->now_ns()) ||
+			      read_directory(view, e->path, d, NULL) != 0 || !d->kept))
+		return 0;
+	return d->state;
 }
 
 /* Look-ups */

@@ -74,6 +74,13 @@ struct view_name {
 int view_names(struct view *view, uint64_t since, const char *path, struct arena *arena, struct view_name **ret,
 	size_t *n_ret, struct error *err);
 
+/* Whether there is nothing at `path`: as view_stat, but of its directory rather than of the name, where that is safe. */
+bool view_is_absent(struct view *view, uint64_t since, const char *path);
+
+/* While this number of the directory `path` stays the same, no name has appeared in it. 0: nothing can be said, ask for the names (no
+ * directory; it changed within the last 2 s; its file system can't be trusted). */
+uint64_t view_names_state(struct view *view, uint64_t since, const char *path);
+
 /* What a process would be told now: fills kind and digest from the file system for `lookup->path`, given the kind that
  * was asked (FILE/DIRECTORY/ABSENT/SPECIAL are one question — "what is there?" —, LISTING and LINK are their own; where
  * no directory or nothing at all is there, these two become what is). A file or directory that this user can't read is

@@ -1,0 +1,15 @@
+/* The skeletons of all texts met, kept by content digest. Bounded: beyond some 128 MB everything is forgotten and made again as needed. */
+#pragma once
+
+#include "base/error.h"
+#include "compiler/skeleton.h"
+#include "store/digest.h"
+
+struct skeletons;
+
+struct skeletons *skeletons_new(void);
+void skeletons_free(struct skeletons *skeletons);
+
+/* The skeleton of the file `path`, whose content has `digest`; it is read only the first time. Valid until the next call. NULL: it can't be
+ * read, is larger than 64 MiB, or changed meanwhile. */
+const struct skeleton *skeletons_get(struct skeletons *skeletons, const char *path, const struct digest *digest, struct error *err);
