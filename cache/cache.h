@@ -46,6 +46,7 @@ struct cache_why {
 		CACHE_WHY_MESSAGES, /* the result's messages were made for another kind of terminal */
 		CACHE_WHY_BLOB,	    /* for the caller to say: an output is gone */
 		CACHE_WHY_ALIAS,    /* files of equal content changed in which share inode or mtime */
+		CACHE_WHY_RECACHE,  /* for the caller to say: nobody looked */
 	} what;			    /* of the youngest alternative */
 	char path[512];		    /* CACHE_WHY_INPUT: what was looked up, else "" */
 };

@@ -10,6 +10,7 @@
 #include "cli/control.h"
 #include "client/describe.h"
 #include "client/resolve.h"
+#include "client/warnings.h"
 
 /* The first look at a compiler runs it. */
 enum { EXPLAIN_TIMEOUT_MS = 180 * 1000 };
@@ -43,6 +44,10 @@ static int explain(int argc, char **argv, struct error *err)
 	if (resolve_compiler(&context, argc + launched, call, &arena, &resolved, err) < 0)
 		return -1;
 
+	if (launched && resolved.mode != RESOLVE_LAUNCHER)
+		return error_set(err, 0, "`%s` is neither the path of an executable file nor called like a compiler", argv[0]);
+	resolved.argc = warnings_filter(resolved.argv, resolved.argc, getenv("LLAMACC_FILTER_WARNINGS"));
+
 	struct frame_request request = describe_request(&resolved, cwd, &control.endpoint, false, &arena);
 	_cleanup_buf_ struct buf text = { 0 };
 	if (control_start_daemon(&control, err) < 0 ||
@@ -75,6 +80,6 @@ const struct command command_explain = {
 	.summary = "what would happen to a compiler command, and why",
 	.help = "Say what would become of a compiler command run here: its inputs and outputs, its key, where it would "
 		"run, or the reason why\n"
-		"on this machine; and why it missed the last time. Nothing is compiled.",
+		"locally; whether the result is kept, and why it was not the last time. Nothing is compiled.",
 	.run = command_run,
 };

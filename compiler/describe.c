@@ -68,7 +68,7 @@ void command_describe(const struct command *command, struct buf *to)
 	while (command->scan_argv && command->scan_argv[n_scan])
 		n_scan++;
 
-	buf_printf(to, "%-14s%s\n", "compiler", families[command->family]);
+	buf_printf(to, "%-14s%s\n", "family", families[command->family]);
 	buf_printf(to, "%-14s%s (%s)\n", "input", command->input, languages[command->language]);
 	for (size_t i = 0; i < command->n_outputs; i++) {
 		const struct command_output *output = &command->outputs[i];
@@ -80,7 +80,7 @@ void command_describe(const struct command *command, struct buf *to)
 	append_words(to, "named files", command->named_files, command->n_named_files);
 	append_words(to, "directories", command->named_dirs, command->n_named_dirs);
 	append_words(to, "runs", command->argv, command->argc);
-	append_words(to, "key", command->key_args, command->n_key_args);
+	append_words(to, "key words", command->key_args, command->n_key_args);
 	append_words(to, "scan", command->scan_argv, n_scan);
 	if (command->wants_native)
 		buf_printf(to, "%-14s%s\n", "native", "the CPU is to be resolved to explicit flags");

@@ -24,7 +24,7 @@
 	X(MODULES, "modules", "C++ or clang modules")                                                                  \
 	X(PROFILE_USE, "profile_use", "gcc's profile data")                                                            \
 	X(NATIVE, "native", "-march=native whose flags would be recorded")                                             \
-	X(SPECIAL_FILE, "special_file", "an input that is not a regular file")                                         \
+	X(SPECIAL_FILE, "special_file", "an input that is missing, or no regular file")                               \
 	X(OUTPUT_SPECIAL, "output_special", "an output that is not a plain file we may replace")                       \
 	X(CLOSED_STDIO, "closed_stdio", "standard input, output or error is closed")                                   \
 	X(WRAPPER, "wrapper", "the compiler is a script or an unknown wrapper")                                        \

@@ -521,7 +521,7 @@ static void command__description_names_everything(void **state)
 	parse(&row, &arena, &command);
 	command_describe(&command, &text);
 	assert_string_equal(buf_str(&text),
-		"compiler      gcc\n"
+		"family        gcc\n"
 		"input         a b.c (C)\n"
 		"outputs       out.o (main)\n"
 		"              out.d (dependencies)\n"
@@ -530,7 +530,7 @@ static void command__description_names_everything(void **state)
 		"named files   x.h\n"
 		"directories   inc\n"
 		"runs          gcc -O2 -MD --coverage -Iinc -include x.h -c 'a b.c' -o out.o\n"
-		"key           gcc -O2 -MD --coverage -Iinc -include x.h -c 'a b.c' -o out.o\n"
+		"key words     gcc -O2 -MD --coverage -Iinc -include x.h -c 'a b.c' -o out.o\n"
 		"scan          gcc -M -O2 -Iinc -include x.h 'a b.c'\n"
 		"records       the output's name reaches an output\n"
 		"random        the plain compiler differs from itself\n");

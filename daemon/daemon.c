@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
+#include "daemon/misses.h"
 #include "daemon/server.h"
 #include "daemon/toolchains.h"
 #include "event/work.h"
@@ -226,6 +227,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	daemon->files = home_store_new();
 	daemon->snapshot = snapshot_new(daemon->view, daemon->files);
 	daemon->texts = texts_new();
+	daemon->misses = misses_new();
 	daemon->toolchains = toolchains_new(daemon);
 	slots_init(&daemon->slots, config->jobs);
 	slots_init(&daemon->engine_slots, config->dev_replay_width);
@@ -246,6 +248,7 @@ static void daemon_close(struct daemon *daemon)
 	executor_free(daemon->sandbox);
 	executor_free(daemon->home);
 	server_free(daemon->server);
+	misses_free(daemon->misses);
 	toolchains_free(daemon->toolchains);
 	texts_free(daemon->texts);
 	snapshot_free(daemon->snapshot);

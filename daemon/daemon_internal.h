@@ -14,6 +14,7 @@
 #include "files/view.h"
 #include "store/store.h"
 
+struct misses;
 struct toolchains;
 struct server;
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct texts *texts;
 	struct toolchains *toolchains;
 	struct stats *stats;
+	struct misses *misses;
 	struct slots slots;        /* cores: commands of this machine */
 	struct slots engine_slots; /* jobs that take no core of ours: see daemon_engine_slots */
 

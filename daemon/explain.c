@@ -2,56 +2,85 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "compiler/describe.h"
 #include "daemon/daemon_internal.h"
+#include "daemon/inputs.h"
+#include "daemon/misses.h"
 #include "daemon/plan.h"
 #include "daemon/server.h"
 #include "daemon/toolchains.h"
 
-static void explain_miss(const struct cache_why *why, struct buf *to)
+static void explain_local(const struct reason *reason, struct buf *to)
 {
-	switch (why->what) {
-	case CACHE_WHY_NO_KEY:
-		buf_append_str(to, "cache: miss; nothing was kept yet for this compiler, these arguments, this source and directory\n");
-		break;
-	case CACHE_WHY_INPUT:
-		buf_printf(to, "cache: miss; since the last result this input has changed: %s\n", why->path);
-		break;
-	case CACHE_WHY_MESSAGES:
-		buf_append_str(to, "cache: miss; the kept result has messages made for another terminal or colour setting\n");
-		break;
-	case CACHE_WHY_BLOB:
-		buf_append_str(to, "cache: miss; the kept result's content is no longer in the store\n");
-		break;
-	case CACHE_WHY_ALIAS:
-		buf_append_str(to, "cache: miss; headers of equal content share an inode or a time stamp where they did not, or the reverse\n");
-		break;
-	}
+	buf_append_str(to, "runs locally  ");
+	reason_format(reason, to);
+	buf_printf(to, " (%s)\n", reason_text(reason->code));
 }
 
-static void explain_cached(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, struct arena *arena,
+static void explain_last_miss(struct daemon *daemon, const struct digest *key, struct buf *to)
+{
+	struct cache_why why;
+	int64_t when_s;
+	if (!misses_get(daemon->misses, key, &why, &when_s))
+		return;
+	time_t when = (time_t)when_s;
+	struct tm local;
+	char text[32];
+	if (!localtime_r(&when, &local) || strftime(text, sizeof(text), "%F %T", &local) == 0)
+		return;
+	buf_printf(to, "last miss     %s: ", text);
+	misses_describe(&why, to);
+	buf_append_char(to, '\n');
+}
+
+static void explain_cache(struct daemon *daemon, const struct plan *plan, const struct digest *key, struct arena *arena, struct buf *to)
+{
+	struct cache_result result;
+	struct cache_why why = { .what = CACHE_WHY_RECACHE };
+	struct error err;
+	int outcome = plan->environment.recache ? CACHE_MISS :
+		cache_get(daemon->cache, daemon->view, plan->since, key, &plan->messages_kind, arena, &result, &why, &err);
+	buf_append_str(to, "cache         ");
+	if (outcome == 0) {
+		buf_append_str(to, "hit");
+	} else if (outcome < 0) {
+		buf_append_str(to, err.text);
+	} else {
+		buf_append_str(to, "miss: ");
+		misses_describe(&why, to);
+	}
+	buf_append_char(to, '\n');
+	explain_last_miss(daemon, key, to);
+	if (outcome != 0 && plan_is_remembered_as_local(daemon, plan, key, arena))
+		explain_local(&(struct reason){ .code = REASON_REMEMBERED }, to);
+}
+
+/* In the order in which a request is decided. */
+static void explain_engine(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, struct arena *arena,
 	struct buf *to)
 {
-	char hex[DIGEST_HEX_CHARS + 1];
+	bool sandboxed = daemon->sandbox && toolchain->sandboxed;
+	buf_printf(to, "engine        %s\n", sandboxed ? "sandbox, in namespaces" : "sandbox, in place");
+	buf_printf(to, "toolchain     %zu look-ups", toolchain->lookups.n);
+	if (daemon->sandbox)
+		buf_printf(to, ", %s%s%s", sandboxed ? "reproduced in namespaces" : "not reproduced in namespaces",
+			*toolchain->unsandboxed_why ? ": " : "", toolchain->unsandboxed_why);
+	buf_append_char(to, '\n');
+	if (inputs_source_uses_clock(daemon, plan)) {
+		explain_local(&(struct reason){ .code = REASON_DATE_TIME }, to);
+		return;
+	}
+	if (plan->command.wants_native) {
+		buf_append_str(to, "key           depends on what -march=native means here, which the compiler is asked when it runs\n");
+		return;
+	}
 	struct digest key = plan_key(plan, toolchain);
+	char hex[DIGEST_HEX_CHARS + 1];
 	digest_hex(&key, hex);
-	buf_printf(to, "toolchain: %zu look-ups, %s\n", toolchain->lookups.n,
-		!daemon->sandbox       ? "used in place" :
-		toolchain->sandboxed ? "proven in the sandbox" : "used in place, because the sandbox does not reproduce it");
-	if (*toolchain->unsandboxed_why)
-		buf_printf(to, "  %s\n", toolchain->unsandboxed_why);
-	buf_printf(to, "key: %s\n", hex);
-	struct cache_result result;
-	struct cache_why why;
-	struct error err;
-	int outcome = cache_get(daemon->cache, daemon->view, plan->since, &key, &plan->messages_kind, arena, &result, &why, &err);
-	if (outcome == 0)
-		buf_append_str(to, "cache: hit\n");
-	else if (outcome < 0)
-		buf_printf(to, "cache: %s\n", err.text);
-	else
-		explain_miss(&why, to);
+	buf_printf(to, "key           %s\n", hex);
+	explain_cache(daemon, plan, &key, arena, to);
 }
 
 /* One question, which may have to wait. */
@@ -86,9 +115,9 @@ static void explain_toolchain(struct explanation *explanation, struct toolchain 
 {
 	struct buf *to = &explanation->text;
 	if (toolchain->refused.code != REASON_NONE)
-		buf_printf(to, "runs here: %s (%s)\n", reason_name(toolchain->refused.code), reason_text(toolchain->refused.code));
+		explain_local(&toolchain->refused, to);
 	else
-		explain_cached(explanation->daemon, &explanation->plan, toolchain, &explanation->arena, to);
+		explain_engine(explanation->daemon, &explanation->plan, toolchain, &explanation->arena, to);
 	toolchain_unref(toolchain);
 	answer(explanation);
 }
@@ -124,21 +153,13 @@ void explain(struct daemon *daemon, struct connection *connection, struct slice 
 	struct plan *plan = &explanation->plan;
 	struct reason reason;
 	int outcome = plan_make(daemon, &control->request, view_arrive(daemon->view), &explanation->arena, plan, &reason);
-	buf_printf(to, "compiler: %s\n", plan->compiler && *plan->compiler ? plan->compiler : "none was found");
+	buf_printf(to, "compiler      %s\n", plan->compiler && *plan->compiler ? plan->compiler : "none was found");
 	if (outcome != 0) {
-		buf_append_str(to, "runs here: ");
-		reason_format(&reason, to);
-		buf_printf(to, " (%s)\n", reason_text(reason.code));
+		explain_local(&reason, to);
 		answer(explanation);
 		return;
 	}
 	command_describe(&plan->command, to);
-	buf_printf(to, "engine: %s\n", daemon->sandbox ? "sandbox (namespaces)" : "in place");
-	if (plan->command.wants_native) {
-		buf_append_str(to, "key: depends on what -march=native means here, which is asked of the compiler at run time\n");
-		answer(explanation);
-		return;
-	}
 	struct toolchain *toolchain = toolchains_get(daemon->toolchains, plan, &explanation->waiter);
 	if (toolchain)
 		explain_toolchain(explanation, toolchain);

@@ -144,6 +144,17 @@ struct lookups inputs_own(const struct lookups *lookups, const struct toolchain 
 	return own;
 }
 
+static bool uses_clock(const struct textscan *scan, const struct plan *plan)
+{
+	return scan->timestamp || (scan->date_time && !plan->environment.source_date_epoch);
+}
+
+bool inputs_source_uses_clock(struct daemon *daemon, const struct plan *plan)
+{
+	const struct textscan *scan = texts_get(daemon->texts, plan->source, &plan->source_digest, NULL);
+	return scan && uses_clock(scan, plan);
+}
+
 bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups)
 {
 	for (size_t i = 0; i < lookups->n; i++) {
@@ -151,7 +162,7 @@ bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const stru
 		if (lookup->kind != LOOKUP_FILE)
 			continue;
 		const struct textscan *scan = texts_get(daemon->texts, lookup->path, &lookup->digest, NULL);
-		if (!scan || scan->timestamp || (scan->date_time && !plan->environment.source_date_epoch))
+		if (!scan || uses_clock(scan, plan))
 			return true;
 	}
 	return false;

@@ -26,6 +26,9 @@ bool inputs_is_pch(const char *path);
 /* Whether the texts among `lookups` that are no part of the toolchain use the clock. */
 bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups);
 
+/* The same for the plan's source alone, which is known before anything runs. */
+bool inputs_source_uses_clock(struct daemon *daemon, const struct plan *plan);
+
 /* After a run in the sandbox: fill the digests of the log's look-ups by what the snapshot held when the job started (`generation`), and
  * hold them against home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed: the
  * snapshot has been mended, `missed` says whether it was a path that home has and the snapshot had not; INPUTS_LOCAL: it can't be mended. With a positive

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "daemon/misses.h"
 
 static void put(struct buf *line, const char *key, const char *value)
 {
@@ -12,6 +13,13 @@ static void put(struct buf *line, const char *key, const char *value)
 		else
 			buf_append_char(line, (char)*p);
 	}
+}
+
+static void put_miss(struct buf *line, const struct cache_why *why)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	buf_printf(&text, "%s%s%s", misses_name(why), *why->path ? ":" : "", why->path);
+	put(line, "miss", buf_str(&text));
 }
 
 static void begin(struct buf *line)
@@ -45,6 +53,8 @@ void journal_write(FILE *file, const struct journal_entry *entry, const struct p
 	put(&line, "reason", buf_str(&why));
 	if (reason->detail)
 		put(&line, "detail", reason->detail);
+	if (entry->miss)
+		put_miss(&line, entry->miss);
 	put(&line, "cwd", plan->frame->cwd);
 	put(&line, "compiler", plan->frame->compiler);
 	put(&line, "input", plan->command.input);

@@ -284,6 +284,20 @@ struct digest plan_key(const struct plan *plan, const struct toolchain *toolchai
 	return key_end(key);
 }
 
+struct digest plan_remembered_key(const struct digest *key)
+{
+	struct key *remembered = key_new("remembered 1");
+	key_add_digest(remembered, "key", key);
+	return key_end(remembered);
+}
+
+bool plan_is_remembered_as_local(struct daemon *daemon, const struct plan *plan, const struct digest *key, struct arena *arena)
+{
+	struct digest remembered = plan_remembered_key(key);
+	struct cache_result result;
+	return cache_get(daemon->cache, daemon->view, plan->since, &remembered, &plan->messages_kind, arena, &result, NULL, NULL) == 0;
+}
+
 /* Nobody can foresee them: the compiler follows what stands at its output, and others may write to the directory. */
 void plan_name_temporaries(struct plan *plan, struct arena *arena)
 {

@@ -37,6 +37,10 @@ int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t
 /* Key 1 of the plan with this toolchain. */
 struct digest plan_key(const struct plan *plan, const struct toolchain *toolchain);
 
+/* The key under which a unit of this key 1 that failed on the engine, but not at home, is remembered: as a result with its inputs. */
+struct digest plan_remembered_key(const struct digest *key);
+bool plan_is_remembered_as_local(struct daemon *daemon, const struct plan *plan, const struct digest *key, struct arena *arena);
+
 /* Choose a temporary name beside each output. */
 void plan_name_temporaries(struct plan *plan, struct arena *arena);
 

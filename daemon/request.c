@@ -7,12 +7,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cache/key.h"
 #include "compiler/native.h"
 #include "daemon/answer.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/inputs.h"
 #include "daemon/journal.h"
+#include "daemon/misses.h"
 #include "daemon/plan.h"
 #include "daemon/server.h"
 #include "daemon/toolchains.h"
@@ -171,14 +171,6 @@ static bool may_wait(const struct request *request)
 	return true;
 }
 
-/* The key under which a unit that failed on the engine but not at home is remembered: as a result of its own, with its inputs. */
-static struct digest remembered_key(const struct request *request)
-{
-	struct key *key = key_new("remembered 1");
-	key_add_digest(key, "key", &request->key);
-	return key_end(key);
-}
-
 static void remember_as_local(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
@@ -186,7 +178,7 @@ static void remember_as_local(struct request *request)
 	if (stat(request->plan.outputs[0].path, &st) < 0 ||
 		st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec < request->run_started_ns)
 		return; /* it failed here as well */
-	struct digest key = remembered_key(request);
+	struct digest key = plan_remembered_key(&request->key);
 	struct cache_result none = { .exit_code = 1, .depfile_targets = "" };
 	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &request->arena);
 	struct error err;
@@ -280,20 +272,32 @@ static void committed(struct connection_user *user)
 	request_end(request);
 }
 
+static void missed(struct request *request, const struct cache_why *why)
+{
+	struct cache_why *copy = arena_new(&request->arena, struct cache_why);
+	*copy = *why;
+	request->journal.miss = copy;
+	misses_put(request->daemon->misses, &request->key, why);
+}
+
 /* True: the cache had it, and the client has been answered, or the result is being checked. */
 static bool answer_by_cache(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	struct plan *plan = &request->plan;
 	struct cache_result result;
-	struct cache_why why;
+	struct cache_why why = { .what = CACHE_WHY_RECACHE };
 	struct error err;
-	if (plan->environment.recache)
+	if (plan->environment.recache) {
+		missed(request, &why);
 		return false;
+	}
 	int outcome = cache_get(daemon->cache, daemon->view, plan->since, &request->key, &plan->messages_kind, &request->arena,
 		&result, &why, &err);
 	if (outcome < 0)
 		journal_note(daemon->log, "cache", err.text);
+	if (outcome > 0)
+		missed(request, &why);
 	if (outcome != 0)
 		return false;
 	unsigned verify = daemon->config->verify;
@@ -313,20 +317,12 @@ static bool answer_by_cache(struct request *request)
 			journal_note(daemon->log, "cache", err.text);
 		plan_remove_temporaries(plan);
 		answer_deinit(&request->answer);
+		missed(request, &(struct cache_why){ .what = CACHE_WHY_BLOB });
 		return false;
 	}
 	count(request, hits_local, 1);
 	send_done(request, "hit");
 	return true;
-}
-
-static bool is_remembered_as_local(struct request *request)
-{
-	struct daemon *daemon = request->daemon;
-	struct digest key = remembered_key(request);
-	struct cache_result result;
-	return cache_get(daemon->cache, daemon->view, request->plan.since, &key, &request->plan.messages_kind, &request->arena, &result,
-		       NULL, NULL) == 0;
 }
 
 /* --- Running --------------------------------------------------------------------------------------------------- */
@@ -642,14 +638,13 @@ static void look_up(struct request *request)
 	struct daemon *daemon = request->daemon;
 	request->key = plan_key(&request->plan, request->toolchain);
 	plan_name_temporaries(&request->plan, &request->arena);
-	const struct textscan *text = texts_get(daemon->texts, request->plan.source, &request->plan.source_digest, NULL);
-	if (text && (text->timestamp || (text->date_time && !request->plan.environment.source_date_epoch))) {
+	if (inputs_source_uses_clock(daemon, &request->plan)) {
 		go_local(request, REASON_DATE_TIME, NULL);
 		return;
 	}
 	if (answer_by_cache(request))
 		return;
-	if (!request->checked && is_remembered_as_local(request)) {
+	if (!request->checked && plan_is_remembered_as_local(daemon, &request->plan, &request->key, &request->arena)) {
 		go_local(request, REASON_REMEMBERED, NULL);
 		return;
 	}

@@ -50,6 +50,20 @@ static void journal__a_request_is_one_line_of_encoded_words(void **state)
 	assert_ptr_equal(strchr(text, '\n'), text + length - 1);
 }
 
+static void journal__a_miss_says_why(void **state)
+{
+	struct frame_request frame = { .cwd = "/", .compiler = "gcc" };
+	struct plan plan = { .frame = &frame };
+	struct journal_entry entry;
+	struct reason reason = { 0 };
+	journal_begin(&entry);
+	entry.miss = &(struct cache_why){ .what = CACHE_WHY_INPUT, .path = "/a b.h" };
+	FILE *file = begin();
+	journal_write(file, &entry, &plan, &reason);
+	fclose(file);
+	assert_non_null(strstr(text, " miss=input:/a%20b.h cwd=/ "));
+}
+
 static void journal__a_local_command_has_its_reason(void **state)
 {
 	struct frame_request frame = { .cwd = "/", .compiler = "" };
@@ -83,6 +97,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(journal__a_request_is_one_line_of_encoded_words, tear_down),
+		cmocka_unit_test_teardown(journal__a_miss_says_why, tear_down),
 		cmocka_unit_test_teardown(journal__a_local_command_has_its_reason, tear_down),
 		cmocka_unit_test_teardown(journal__notes_are_lines_too, tear_down),
 		cmocka_unit_test(journal__without_a_file_nothing_happens),

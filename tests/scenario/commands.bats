@@ -76,3 +76,31 @@ load helpers
 	run -0 llama explain gcc -E x.c
 	assert_output_has "preprocess_only"
 }
+
+@test "explain says why the last one missed" {
+	printf '#include "a.h"\nint x;\n' >x.c
+	touch a.h
+	llamacc gcc -c x.c
+	echo 'int y;' >a.h
+	run -0 llama explain gcc -c x.c
+	assert_output_has "cache         miss: since the last result this input has changed, come or gone: $PWD/a.h"
+	assert_output_has ": nothing was kept yet"
+	llamacc gcc -c x.c
+	run -0 llama explain gcc -c x.c
+	assert_output_has "cache         hit"
+	[[ $output == *"last miss     "*": since the last result this input"*"$PWD/a.h"* ]]
+	grep -q "decision=.* miss=input:$PWD/a.h cwd=" "$LLAMA_LOG"
+}
+
+@test "explain takes the command as llamacc does" {
+	echo 'int x;' >x.c
+	LLAMACC_FILTER_WARNINGS=shadow run -0 llama explain gcc -Wshadow -Wall -c x.c
+	assert_output_has "/gcc -Wall -c x.c"
+	echo 'char *d = __DATE__;' >d.c
+	run -0 llama explain gcc -c d.c
+	assert_output_has "runs locally  date_time"
+	LLAMACC_LOCAL=1 run -0 llama explain gcc -c x.c
+	assert_output_has "runs locally  requested"
+	run -1 llama explain make -c x.c
+	assert_output_has "\`make\` is neither the path of an executable file nor called like a compiler"
+}
