@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/namespaces.h"
 
 /* llamacc's variables, as llamacc(1) documents them; LLAMACC_NESTED and LLAMACC_DEV_… are internal. */
 static const char *const client_variables[] = { "LLAMACC_VERBOSE", "LLAMACC_LOCAL", "LLAMACC_REMOTE_ASSEMBLE",
@@ -50,6 +52,21 @@ static void print_unknown(const struct config *config)
 	}
 }
 
+static void print_how_to_allow_namespaces(void)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_buf_ struct buf advice = { 0 };
+	struct error ignored;
+	const char *self, *profile = NULL;
+	if (control_find_program("llama", &arena, &self, &ignored) == 0)
+		profile = arena_printf(
+			&arena, "%s/share/llama/apparmor/llama", path_dirname(&arena, path_dirname(&arena, self)));
+	namespaces_advise("", profile && access(profile, R_OK) == 0 ? profile : NULL, &advice);
+	printf("To run them in namespaces: change what follows (llama-config(5), SANDBOX MODES, says more), then `llama "
+	       "daemon --stop`.\n%s",
+		buf_str(&advice));
+}
+
 /* What only a daemon knows, because only trying tells: whether namespaces are allowed here. */
 static int print_sandbox(const struct control *control, struct error *err)
 {
@@ -69,9 +86,7 @@ static int print_sandbox(const struct control *control, struct error *err)
 		printf("To run them in namespaces: set sandbox = auto (or unset LLAMACC_SANDBOX), then `llama daemon "
 		       "--stop`.\n");
 	else
-		printf("To run them in namespaces: allow llama-runner to make user namespaces (llama-config(5), "
-		       "SANDBOX MODES),\n"
-		       "then `llama daemon --stop`.\n");
+		print_how_to_allow_namespaces();
 	json_decref(status);
 	return 0;
 }

@@ -104,7 +104,7 @@ static int enter_namespaces(struct error *err)
 	int others = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 	if (unshare(CLONE_NEWUSER | others) < 0)
 		return error_set(err, errno,
-			"cannot make a user namespace (sysctl user.max_user_namespaces, or a container's rules)");
+			"the system allows no user namespace");
 	if (write_file("/proc/self/setgroups", "deny\n", err) < 0 ||
 		write_file("/proc/self/uid_map", uid_map, err) < 0 ||
 		write_file("/proc/self/gid_map", gid_map, err) < 0)
