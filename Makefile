@@ -13,8 +13,9 @@ install: all # install below DESTDIR/PREFIX (default /usr/local)
 	@DESTDIR="$(abspath $(DESTDIR))" meson install -C "$(BUILD)" --no-rebuild --quiet
 	@echo "installed below $(DESTDIR)$(abspath $(PREFIX))"
 
-uninstall: # remove what install put there
-	@DESTDIR="$(abspath $(DESTDIR))" scripts/uninstall "$(BUILD)"
+uninstall: # remove what install put there (without PREFIX: from where it was last built for)
+	@DESTDIR="$(abspath $(DESTDIR))" scripts/uninstall "$(BUILD)" \
+		"$(if $(filter file,$(origin PREFIX)),,$(abspath $(PREFIX)))"
 
 quickstart: # install what is needed, build, and show a real project compiling
 	@scripts/quickstart
