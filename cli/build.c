@@ -235,12 +235,12 @@ static void print_summary(struct build *build, int64_t wall_ms)
 		return;
 	}
 	_cleanup_buf_ struct buf text = { 0 };
-	uint64_t here = control_json_number(stats, "local.total");
-	add_part(&text, control_json_number(stats, "executed.sandbox"), "compiled on the sandbox");
+	uint64_t hits = control_json_number(stats, "hits.local"), local = control_json_number(stats, "local.total");
+	add_part(&text, control_json_number(stats, "executed.sandbox"), "compiled in the sandbox");
 	add_part(&text, control_json_number(stats, "executed.inplace"), "compiled in place");
-	add_part(&text, control_json_number(stats, "hits.local"), "hits");
-	add_part(&text, here, "here");
-	if (here > 0)
+	add_part(&text, hits, hits == 1 ? "hit" : "hits");
+	add_part(&text, local, "run locally");
+	if (local > 0)
 		add_reasons(&text, stats);
 	add_part(&text, control_json_number(stats, "verify.differed"), "DIFFERENT when verified (please report this)");
 	bool nothing = control_json_number(stats, "requests") == 0;
@@ -283,7 +283,7 @@ static int build_and_report(struct build *build, struct error *err)
 	/* Whatever fails from here on costs speed, not the build. */
 	struct error trouble;
 	if (control_start_daemon(&build->control, &trouble) < 0)
-		command_warn(build->command, "%s; everything is compiled here", trouble.text);
+		command_warn(build->command, "%s; everything is compiled locally", trouble.text);
 	add_jobs(build);
 	export_build_id(build);
 	if (export_environment(build, &trouble) < 0)
@@ -347,7 +347,7 @@ const struct command command_build = {
 		"ninja, samu,\n"
 		"`cmake --build` and `meson compile` get a -j when they have none. The exit status is COMMAND's; at "
 		"the end a line on\n"
-		"stderr says what was compiled where, and why some of it here.",
+		"stderr says what was compiled where, and what ran locally and why.",
 	.options = options,
 	.run = command_run,
 };

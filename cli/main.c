@@ -25,7 +25,7 @@ static const struct command *find_command(const char *name)
 static void print_help(void)
 {
 	printf("Usage: llama COMMAND [OPTION]...\n\n"
-	       "Distributed builds for C and C++: `llama build make` builds a project through llamacc.\n\n"
+	       "Compiles C and C++ in a sandbox, and nothing twice: `llama build make` builds a project so.\n\n"
 	       "Commands:\n");
 	for (size_t i = 0; commands[i]; i++)
 		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);

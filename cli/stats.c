@@ -189,7 +189,7 @@ static int command_run(struct command_args *args)
 const struct command command_stats = {
 	.name = "stats",
 	.operands = "",
-	.summary = "what was compiled where, and why some of it here",
+	.summary = "what was compiled where, and why some of it locally",
 	.help = "Show what became of the compiler commands since the cache began, or since the last --reset.",
 	.options = options,
 	.run = command_run,

@@ -5,11 +5,11 @@ build_twice() {
 	make_project project 12
 	build_plainly project
 	run -0 --separate-stderr llama build make -C project
-	[[ $output == *"-c -o unit1.o unit1.c"* ]] && [[ $stderr == *"llama: 13 compiled $1"*"1 here (link 1)"* ]]
+	[[ $output == *"-c -o unit1.o unit1.c"* ]] && [[ $stderr == *"llama: 13 compiled $1"*"1 run locally (link 1)"* ]]
 	assert_as_expected project
 	make -C project clean
 	run -0 --separate-stderr llama build make -C project
-	[[ $stderr == *"llama: 13 hits, 1 here (link 1)"* ]]
+	[[ $stderr == *"llama: 13 hits, 1 run locally (link 1)"* ]]
 	assert_as_expected project
 	assert_stat hits.local 13
 	assert_stat local.total 2
@@ -23,7 +23,7 @@ build_twice() {
 @test "a project in namespaces: executed, then all hits, equal to the plain build" {
 	export LLAMA_SANDBOX=auto
 	llama config | grep -q "runs compilers in namespaces" || skip "namespaces are forbidden here: $(llama config | grep 'runs compilers')"
-	build_twice "on the sandbox"
+	build_twice "in the sandbox"
 	assert_stat executed.sandbox 13
 }
 
@@ -67,10 +67,10 @@ build_twice() {
 	assert_output_has "-j5"
 }
 
-@test "engine local runs everything here" {
+@test "engine local runs everything locally" {
 	make_project project 3
 	run -0 llama build --engine local make -C project
-	assert_output_has "here ("
+	assert_output_has "run locally ("
 	assert_output_has "requested"
 	LLAMA_ENGINE=local run -1 llama build --engine sandbox true
 	assert_output_has "engine = local"
