@@ -14,6 +14,7 @@
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
 #include "daemon/misses.h"
+#include "daemon/request.h"
 #include "daemon/server.h"
 #include "daemon/toolchains.h"
 #include "event/work.h"
@@ -30,8 +31,10 @@ static void stop_loop_when_done(struct daemon *daemon)
 {
 	if (!daemon->leaving || daemon->n_requests > 0)
 		return;
-	if (!uv_is_closing((uv_handle_t *)&daemon->tick))
+	if (!uv_is_closing((uv_handle_t *)&daemon->tick)) {
 		uv_close((uv_handle_t *)&daemon->tick, NULL);
+		uv_close((uv_handle_t *)&daemon->turn, NULL);
+	}
 	/* With the server closed as well, the loop has nothing left and returns. */
 }
 
@@ -206,6 +209,11 @@ static void on_signal(uv_signal_t *handle, int number)
 	daemon_leave(handle->data);
 }
 
+static void on_turn(uv_check_t *handle)
+{
+	requests_begin(container_of(handle, struct daemon, turn));
+}
+
 static int daemon_open(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
@@ -233,6 +241,10 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	slots_init(&daemon->engine_slots, config->dev_replay_width);
 	if (open_engines(daemon, err) < 0)
 		return -1;
+	list_init(&daemon->arrivals);
+	uv_check_init(&daemon->loop, &daemon->turn);
+	uv_check_start(&daemon->turn, on_turn);
+	uv_unref((uv_handle_t *)&daemon->turn);
 	uv_timer_init(&daemon->loop, &daemon->tick);
 	uv_timer_start(&daemon->tick, on_tick, TICK_MS, TICK_MS);
 	/* Last: from now on clients come. */

@@ -52,6 +52,8 @@ struct daemon {
 	int64_t started_ms, last_active_ms;
 	volatile int64_t *heartbeat; /* mapped: CLOCK_MONOTONIC in ms of the loop's last turn */
 	FILE *log;                /* NULL: none */
+	struct list arrivals;     /* requests that came in this turn of the loop, see requests_begin */
+	uv_check_t turn;          /* their turn */
 	uv_timer_t tick;          /* once a second: heartbeat, idle, statistics */
 };
 

@@ -33,6 +33,8 @@ enum state {
 
 struct request {
 	struct daemon *daemon;
+	struct list arrival; /* ARRIVED: in daemon->arrivals */
+	uint64_t arrived;    /* view_arrive() */
 	struct connection *connection; /* NULL once it hung up or was closed by us */
 	struct connection_user user;
 	struct arena arena;
@@ -699,6 +701,10 @@ static void hung_up(struct connection_user *user)
 	request->connection = NULL;
 	request->hung_up = true;
 	switch (request->state) {
+	case STATE_ARRIVED:
+		list_remove(&request->arrival);
+		abandon(request);
+		return;
 	case STATE_TOOLCHAIN:
 		toolchains_leave(&request->toolchain_waiter);
 		abandon(request);
@@ -719,9 +725,8 @@ static void hung_up(struct connection_user *user)
 		plan_remove_temporaries(&request->plan);
 		request_end(request);
 		return;
-	case STATE_ARRIVED:
 	case STATE_LOCAL:
-		break; /* the first is left before anything can hang up, the second has no connection */
+		break; /* it has no connection */
 	}
 	assert(false);
 }
@@ -746,10 +751,19 @@ int request_start(struct daemon *daemon, struct connection *connection, struct s
 	daemon->n_requests++;
 	daemon->last_active_ms = clock_monotonic_ms();
 	journal_begin(&request->journal);
+	request->plan.frame = &request->frame;
+	request->arrived = view_arrive(daemon->view);
+	list_append(&daemon->arrivals, &request->arrival);
+	if (daemon->leaving)
+		requests_begin(daemon); /* the loop may take no turns for them any more */
+	return 0;
+}
 
-	uint64_t since = view_arrive(daemon->view);
+static void begin(struct request *request)
+{
+	struct daemon *daemon = request->daemon;
 	struct reason reason;
-	int outcome = plan_make(daemon, &request->frame, since, &request->arena, &request->plan, &reason);
+	int outcome = plan_make(daemon, &request->frame, request->arrived, &request->arena, &request->plan, &reason);
 	count(request, requests, 1);
 	const struct endpoint *here = &daemon->options->endpoint;
 	if (request->frame.root_dev != here->root_dev || request->frame.root_ino != here->root_ino ||
@@ -765,5 +779,13 @@ int request_start(struct daemon *daemon, struct connection *connection, struct s
 		if (request->toolchain)
 			with_toolchain(request);
 	}
-	return 0;
+}
+
+void requests_begin(struct daemon *daemon)
+{
+	while (!list_empty(&daemon->arrivals)) {
+		struct request *request = list_first(&daemon->arrivals, struct request, arrival);
+		list_remove(&request->arrival);
+		begin(request);
+	}
 }

@@ -1,6 +1,7 @@
 /* The life of a request.
  *
- *	ARRIVED    the plan is made: local at once, or on to
+ *	ARRIVED    waits for the others that came in the same turn of the loop: what one of them has the file system asked serves all.
+ *	           The plan is made: local at once, or on to
  *	TOOLCHAIN  waits for the compiler to be observed (the first time, or after an upgrade)
  *	NATIVE     asks the compiler what -march=native means here (once per toolchain and flags)
  *	           the cache is asked; a hit is prepared and answered
@@ -21,5 +22,7 @@
 struct daemon;
 struct connection;
 
-/* Take up the request in this frame payload. -1: malformed. */
+/* The request in this frame payload has arrived. -1: malformed. */
 int request_start(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err);
+/* Take up all that have arrived; once in each turn of the loop, after everything was read. */
+void requests_begin(struct daemon *daemon);
