@@ -45,7 +45,7 @@ def problems(root):
     architecture = read(root, "docs/ARCHITECTURE.md")
     folders = {word.rstrip("/") for word in table_words(section(architecture, "## Folders"))}
     real = {name for name in os.listdir(root) if os.path.exists(os.path.join(root, name, "meson.build"))}
-    yield from compare("folders", folders, real - {"tests", "bench", "man"} - {name for name in real if "build" in name})
+    yield from compare("folders", folders, real - {"tests", "bench", "man", "packaging"} - {name for name in real if "build" in name})
     for document in ("README.md", "HACKING.md", "docs/ARCHITECTURE.md", "docs/INTERFACES.md"):
         text = read(root, document)
         names = re.findall(r"\]\(([^):]+)\)", text)
