@@ -30,6 +30,10 @@ static bool is_known_variable(struct slice name)
 static void print_values(const struct config *config)
 {
 	for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
+		/* Knobs of tests show when somebody turned them. */
+		bool is_knob = strncmp(config_options[i].name, "dev_", 4) == 0;
+		if (is_knob && !config->origins[i].variable && !config->origins[i].line)
+			continue;
 		_cleanup_buf_ struct buf value = { 0 }, origin = { 0 };
 		config_format(config, i, &value);
 		config_format_origin(config, i, &origin);
