@@ -16,7 +16,7 @@
 #include "base/slice.h"
 
 enum skeleton_kind {
-	SKELETON_INCLUDE,      /* #include, and __has_include of the same name */
+	SKELETON_INCLUDE,      /* #include, #import, __has_include, #pragma GCC dependency */
 	SKELETON_INCLUDE_NEXT, /* #include_next, and __has_include_next */
 	SKELETON_EMBED,        /* #embed, and __has_embed */
 	SKELETON_ASSEMBLER,    /* .incbin or .include, in an assembler text or in a string of an asm statement: looked for from the
@@ -29,15 +29,18 @@ enum skeleton_form {
 	SKELETON_COMPUTED, /* `name` holds the tokens, to be expanded: comments gone, continuations joined */
 };
 
-/* One thing that is asked for. Each (kind, form, name) stands once. */
+/* One thing that is asked for. Each (kind, form, name) stands once. Of SKELETON_ASSEMBLER the tokens are an operand in an assembler's text
+ * (NAME, "\\file"), or, within an asm statement, literals of C to be joined and unescaped ("\"" DIRECTORY "/a.bin\"\n"). No tokens, or the
+ * parameter of a macro of this text (`#define HAS(x) __has_include(x)`): something is asked for that this text does not tell. */
 struct skeleton_item {
 	enum skeleton_kind kind;
 	enum skeleton_form form;
-	const char *name; /* as the compiler would take it: nothing unescaped */
+	const char *name; /* as the compiler would take it: nothing unescaped; cut at a NUL */
 };
 
-/* A macro that a computed include may need: an object-like or function-like definition whose body could contribute to a file name. Bodies
- * that surely can't (numbers, statements, …) are left out. */
+/* A macro that a computed include may need: an object-like or function-like definition whose body could contribute to a file name, an
+ * empty one or a small number included (foo_v ## 2.h). Most that can't (expressions, statements, messages) are left out. One name may have
+ * several definitions, in the order of the text. */
 struct skeleton_macro {
 	const char *name;
 	const char *parameters; /* NULL: object-like; else comma-separated, "" for none */
@@ -51,12 +54,16 @@ struct skeleton {
 	size_t n_macros;
 	bool date_time; /* __DATE__ or __TIME__ as a token somewhere */
 	bool timestamp; /* __TIMESTAMP__ */
-	bool once;      /* `#pragma once` or #import: inode and mtime equality matter */
+	bool once;      /* `#pragma once`, _Pragma("once") or #import: inode and mtime equality matter */
 };
 
 /* Never fails: any bytes have a skeleton. Everything is in `arena`. */
 void skeleton_make(struct slice text, struct arena *arena, struct skeleton *ret);
 
-/* Compact bytes of a skeleton, for keeping, and back. skeleton_decode: 0, or -1 when the bytes are no skeleton; strings point into `bytes`. */
+/* The first of the bytes. It changes with their form, and with what skeleton_make finds in the same text. */
+enum { SKELETON_VERSION = 1 };
+
+/* Compact bytes of a skeleton, for keeping on this machine, and back. skeleton_decode: 0, or -1 when the bytes are no skeleton of this version;
+ * strings point into `bytes`. */
 void skeleton_encode(const struct skeleton *skeleton, struct buf *to);
 int skeleton_decode(struct slice bytes, struct arena *arena, struct skeleton *ret);
