@@ -1,0 +1,25 @@
+/* Computed includes: the file names that the tokens behind #include can become.
+ *
+ * Macros are expanded as the preprocessor does it (arguments first, # and ##, variadic ones, then the result again), but over all definitions that
+ * anybody has seen, since which branch of an #if defines a name isn't known: the answer is every name that some choice of definitions gives. It is
+ * bounded in steps and in names. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "compiler/skeleton.h"
+
+/* The definitions of a name: up to `max` of them into `ret`; returns how many. */
+typedef size_t expand_find(void *ctx, struct slice name, const struct skeleton_macro **ret, size_t max);
+
+enum { EXPAND_NAMES_LIMIT = 64 };
+
+struct expand_name {
+	enum skeleton_form form; /* quote or angle */
+	const char *name;	 /* in the arena */
+};
+
+/* The names that `tokens` can become, each once, at most EXPAND_NAMES_LIMIT of them, into `ret`; returns how many. `exhausted` (NULL allowed) is
+ * set when there may be more. */
+size_t expand(const char *tokens, expand_find *find, void *ctx, struct arena *arena, struct expand_name *ret, bool *exhausted);
