@@ -1,0 +1,353 @@
+#include "files/test-scratch.h"
+
+#include "base/buf.h"
+#include "compiler/closure.h"
+#include "compiler/strlist.h"
+
+/* A small world: files below a scratch directory, whose clock says that everything is old. */
+struct world {
+	struct scratch *s;
+	struct view *view;
+	struct skeletons *skeletons;
+	struct closures *closures;
+	struct search search;
+	struct closure_request request;
+	struct prediction prediction;
+};
+
+static const char *const quote_dirs[] = { "q" }, *const bracket_dirs[] = { "a", "b", "sys" };
+
+static const char **paths(struct scratch *s, const char *const *names, size_t n)
+{
+	const char **all = arena_array(&s->arena, const char *, n);
+	for (size_t i = 0; i < n; i++)
+		all[i] = scratch_path(s, names[i]);
+	return all;
+}
+
+/* The clock that stamps files ticks every few milliseconds, and our view believes that everything it sees is old: no two changes may fall into one
+ * tick. */
+static void let_it_tick(void)
+{
+	usleep(10000);
+}
+
+static void write_file(struct world *w, const char *path, const char *text)
+{
+	let_it_tick();
+	const char *slash = strrchr(path, '/');
+	if (slash)
+		scratch_mkdir(w->s, arena_strndup(&w->s->arena, path, (size_t)(slash - path)));
+	scratch_write(w->s, path, text);
+}
+
+static void remove_file(struct world *w, const char *path)
+{
+	let_it_tick();
+	assert_int_equal(unlink(scratch_path(w->s, path)), 0);
+}
+
+static int world_setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	void *s;
+	scratch_setup(&s);
+	w->s = s;
+	w->view = view_new();
+	view_set_clock(w->view, scratch_late);
+	w->skeletons = skeletons_new();
+	w->closures = closures_new(w->view, w->skeletons);
+	w->search = (struct search){
+		.quote = paths(w->s, quote_dirs, 1),
+		.n_quote = 1,
+		.bracket = paths(w->s, bracket_dirs, 3),
+		.n_bracket = 3,
+	};
+	w->request = (struct closure_request){
+		.cwd = w->s->root,
+		.source = scratch_path(w->s, "src/main.c"),
+		.language = LANGUAGE_C,
+	};
+	for (size_t i = 0; i < 3; i++)
+		scratch_mkdir(w->s, bracket_dirs[i]);
+	scratch_mkdir(w->s, "q");
+	*state = w;
+	return 0;
+}
+
+static int world_teardown(void **state)
+{
+	struct world *w = *state;
+	void *s = w->s;
+	closures_free(w->closures);
+	skeletons_free(w->skeletons);
+	view_free(w->view);
+	scratch_teardown(&s);
+	free(w);
+	return 0;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The paths relative to the scratch directory, sorted, joined by spaces. */
+static const char *predicted(struct world *w)
+{
+	struct buf text = { 0 };
+	size_t root = strlen(w->s->root) + 1;
+	closures_predict(w->closures, view_arrive(w->view), &w->search, &w->request, &w->s->arena, &w->prediction);
+	qsort(w->prediction.paths, w->prediction.n_paths, sizeof(char *), compare_strings);
+	for (size_t i = 0; i < w->prediction.n_paths; i++)
+		buf_printf(&text, "%s%s", i ? " " : "", w->prediction.paths[i] + root);
+	const char *ret = arena_strdup(&w->s->arena, buf_str(&text));
+	buf_deinit(&text);
+	return ret;
+}
+
+#define expect(w, want) assert_string_equal(predicted(w), want)
+
+static uint64_t resolved(const struct world *w)
+{
+	return closure_counters(w->closures).resolved;
+}
+
+static void closure__quotes_look_beside_the_includer_first_and_brackets_never(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include \"x.h\"\n#include <y.h>\n");
+	write_file(w, "src/y.h", "");
+	write_file(w, "q/x.h", "");
+	write_file(w, "q/y.h", "");
+	write_file(w, "a/x.h", "");
+	write_file(w, "b/y.h", "");
+	write_file(w, "sys/y.h", "");
+	expect(w, "b/y.h q/x.h src/main.c");
+	write_file(w, "src/x.h", "#include \"deep/er.h\"\n");
+	write_file(w, "src/deep/er.h", "#include \"er2.h\"\n#include \"../up.h\"\n");
+	write_file(w, "src/deep/er2.h", "");
+	write_file(w, "src/up.h", "");
+	expect(w, "b/y.h src/deep/../up.h src/deep/er.h src/deep/er2.h src/main.c src/x.h");
+	w->request.no_source_dir = true;
+	expect(w, "b/y.h q/x.h src/main.c");
+}
+
+static void closure__include_next_takes_every_match(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include <n.h>\n");
+	write_file(w, "a/n.h", "#include_next <n.h>\n");
+	write_file(w, "b/n.h", "#include_next <n.h>\n");
+	write_file(w, "sys/n.h", "");
+	expect(w, "a/n.h b/n.h src/main.c sys/n.h");
+}
+
+static void closure__absolute_names_and_has_include_count(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c",
+		arena_printf(&w->s->arena, "#include \"%s\"\n#if __has_include(<h.h>)\n#endif\n", scratch_path(w->s, "else/abs.h")));
+	write_file(w, "else/abs.h", "#include \"beside.h\"\n");
+	write_file(w, "else/beside.h", "");
+	write_file(w, "sys/h.h", "");
+	expect(w, "else/abs.h else/beside.h src/main.c sys/h.h");
+}
+
+static void closure__what_options_put_first_is_looked_for_from_the_working_directory(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "");
+	write_file(w, "src/forced.h", "");
+	write_file(w, "q/forced.h", "");
+	write_file(w, "sys/stdc-predef.h", "");
+	w->request.forced = (const char *[]){ "forced.h" };
+	w->request.n_forced = 1;
+	w->request.implicit = true;
+	expect(w, "q/forced.h src/main.c sys/stdc-predef.h");
+	write_file(w, "forced.h", "");
+	expect(w, "forced.h src/main.c sys/stdc-predef.h");
+}
+
+static void closure__a_header_that_appears_earlier_is_taken(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include <lib/x.h>\n");
+	write_file(w, "sys/lib/x.h", "");
+	expect(w, "src/main.c sys/lib/x.h");
+	write_file(w, "b/lib/other.h", "");
+	expect(w, "src/main.c sys/lib/x.h");
+	write_file(w, "b/lib/x.h", "");
+	expect(w, "b/lib/x.h src/main.c");
+	write_file(w, "a/lib/x.h", "");
+	expect(w, "a/lib/x.h src/main.c");
+	remove_file(w, "a/lib/x.h");
+	expect(w, "b/lib/x.h src/main.c");
+	remove_file(w, "b/lib/x.h");
+	expect(w, "src/main.c sys/lib/x.h");
+}
+
+static void closure__an_edit_is_seen_by_the_next_request(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include <one.h>\n");
+	write_file(w, "a/one.h", "#include <two.h>\n");
+	write_file(w, "a/two.h", "");
+	write_file(w, "a/three.h", "");
+	expect(w, "a/one.h a/two.h src/main.c");
+	write_file(w, "a/one.h", "#include <two.h>\n#include <three.h>\n");
+	expect(w, "a/one.h a/three.h a/two.h src/main.c");
+	write_file(w, "src/main.c", "#include <three.h>   \n");
+	expect(w, "a/three.h src/main.c");
+}
+
+static void closure__what_stays_the_same_is_resolved_once(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include <one.h>\n");
+	write_file(w, "a/one.h", "#include <two.h>\n#include <gone.h>\n");
+	write_file(w, "b/two.h", "");
+	expect(w, "a/one.h b/two.h src/main.c");
+	uint64_t before = resolved(w);
+	expect(w, "a/one.h b/two.h src/main.c");
+	write_file(w, "a/unrelated.h", "");
+	expect(w, "a/one.h b/two.h src/main.c");
+	assert_int_equal(resolved(w), before);
+	write_file(w, "sys/gone.h", "");
+	expect(w, "a/one.h b/two.h src/main.c sys/gone.h");
+	assert_int_equal(resolved(w), before + 2); /* one.h again, and gone.h */
+}
+
+static void closure__a_cycle_ends(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include \"main.c\"\n#include <one.h>\n");
+	write_file(w, "a/one.h", "#include <two.h>\n");
+	write_file(w, "a/two.h", "#include <one.h>\n");
+	expect(w, "a/one.h a/two.h src/main.c");
+}
+
+static void closure__a_directory_is_no_header(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include <map>\n");
+	scratch_mkdir(w->s, "a/map");
+	write_file(w, "b/map", "");
+	expect(w, "b/map src/main.c");
+}
+
+static void closure__computed_names_are_expanded_over_all_definitions_met(void **state)
+{
+	struct world *w = *state;
+	struct skeleton_macro macros[] = { { "CONFIG", NULL, "\"given.h\"" } };
+	write_file(w, "src/main.c", "#include <defs.h>\n#include HEADER\n#include CONFIG\n#include STR(x.h)\n#include UNKNOWN\n");
+	write_file(w, "a/defs.h", "#define HEADER <late.h>\n#define STR(x) #x\n");
+	write_file(w, "a/late.h", "#define MORE <more.h>\n#include <again.h>\n");
+	write_file(w, "a/again.h", "#include MORE\n");
+	write_file(w, "a/more.h", "");
+	write_file(w, "src/x.h", "");
+	write_file(w, "q/given.h", "");
+	w->request.macros = macros;
+	w->request.n_macros = 1;
+	const char *want = "a/again.h a/defs.h a/late.h a/more.h q/given.h src/main.c src/x.h";
+	expect(w, want);
+	assert_int_equal(w->prediction.unresolved, 1);
+	uint64_t before = resolved(w);
+	expect(w, want);
+	assert_int_equal(w->prediction.unresolved, 1);
+	assert_int_equal(resolved(w), before);
+
+	macros[0].body = "<late.h>";
+	expect(w, "a/again.h a/defs.h a/late.h a/more.h src/main.c src/x.h");
+	write_file(w, "a/defs.h", "#define HEADER <more.h>\n#define STR(x) #x\n");
+	expect(w, "a/again.h a/defs.h a/late.h a/more.h src/main.c src/x.h");
+	macros[0].body = "0";
+	expect(w, "a/defs.h a/more.h src/main.c src/x.h");
+}
+
+static void closure__a_precompiled_header_is_told(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include \"all.h\"\n");
+	write_file(w, "q/all.h", "");
+	expect(w, "q/all.h src/main.c");
+	assert_null(w->prediction.pch);
+	write_file(w, "src/all.h.gch", "");
+	expect(w, "q/all.h src/main.c");
+	assert_string_equal(w->prediction.pch, scratch_path(w->s, "src/all.h.gch"));
+	remove_file(w, "src/all.h.gch");
+	expect(w, "q/all.h src/main.c");
+	assert_null(w->prediction.pch);
+}
+
+static void closure__what_was_missed_is_learnt_until_the_source_changes(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include UNKNOWN\n");
+	write_file(w, "a/secret.h", "#include \"more.h\"\n");
+	write_file(w, "a/more.h", "");
+	expect(w, "src/main.c");
+	closures_learn(w->closures, view_arrive(w->view), &w->search, &w->request, scratch_path(w->s, "a/secret.h"));
+	expect(w, "a/more.h a/secret.h src/main.c");
+	expect(w, "a/more.h a/secret.h src/main.c");
+	write_file(w, "src/main.c", "int x;\n");
+	expect(w, "src/main.c");
+}
+
+static void closure__the_clock_in_a_text_is_told(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include <t.h>\n");
+	write_file(w, "a/t.h", "const char *t = __TIME__;\n");
+	expect(w, "a/t.h src/main.c");
+	assert_string_equal(w->prediction.date_time, scratch_path(w->s, "a/t.h"));
+	assert_null(w->prediction.timestamp);
+}
+
+static void closure__without_a_preprocessor_only_the_assembler_asks(void **state)
+{
+	struct world *w = *state;
+	w->request.source = scratch_path(w->s, "src/main.s");
+	w->request.language = LANGUAGE_ASM;
+	write_file(w, "src/main.s", "# include \"x.h\"\n\t.incbin \"data.bin\"\n");
+	write_file(w, "src/x.h", "");
+	write_file(w, "data.bin", "");
+	closures_predict(w->closures, view_arrive(w->view), NULL, &w->request, &w->s->arena, &w->prediction);
+	assert_int_equal(w->prediction.n_paths, 2);
+	assert_string_equal(w->prediction.paths[1], scratch_path(w->s, "data.bin"));
+}
+
+static void closure__a_source_that_is_gone_is_all_there_is(void **state)
+{
+	struct world *w = *state;
+	expect(w, "src/main.c");
+	assert_int_equal(w->prediction.unresolved, 1);
+	write_file(w, "src/main.c", "#include <one.h>\n");
+	write_file(w, "a/one.h", "");
+	expect(w, "a/one.h src/main.c");
+	assert_int_equal(w->prediction.unresolved, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(closure__quotes_look_beside_the_includer_first_and_brackets_never),
+		TEST(closure__include_next_takes_every_match),
+		TEST(closure__absolute_names_and_has_include_count),
+		TEST(closure__what_options_put_first_is_looked_for_from_the_working_directory),
+		TEST(closure__a_header_that_appears_earlier_is_taken),
+		TEST(closure__an_edit_is_seen_by_the_next_request),
+		TEST(closure__what_stays_the_same_is_resolved_once),
+		TEST(closure__a_cycle_ends),
+		TEST(closure__a_directory_is_no_header),
+		TEST(closure__computed_names_are_expanded_over_all_definitions_met),
+		TEST(closure__a_precompiled_header_is_told),
+		TEST(closure__what_was_missed_is_learnt_until_the_source_changes),
+		TEST(closure__the_clock_in_a_text_is_told),
+		TEST(closure__without_a_preprocessor_only_the_assembler_asks),
+		TEST(closure__a_source_that_is_gone_is_all_there_is),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
