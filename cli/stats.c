@@ -90,6 +90,7 @@ static void print_table(const json_t *stats, bool running)
 	print_reasons(stats);
 	print_row("compile errors", control_json_number(stats, "compile_errors"), "");
 	print_row("inputs not foreseen", control_json_number(stats, "scan_miss"), "");
+	print_row("inputs told by -M", control_json_number(stats, "scan_fallback"), "");
 	print_row("given up by the client", control_json_number(stats, "cancelled"), "");
 	uint64_t checked = control_json_number(stats, "verify.checked"),
 		 differed = control_json_number(stats, "verify.differed");

@@ -34,7 +34,7 @@
 		"a path leads into /proc, /dev or another place that can't be mirrored")                               \
 	X(HARD_LINKED, "hard_linked", "one inode under two paths")                                                     \
 	X(SCAN_FAILED, "scan_failed", "the compiler's own -M failed")                                                  \
-	X(SCAN_MISS, "scan_miss", "inputs were still missing after one repetition")                                    \
+	X(SCAN_MISS, "scan_miss", "inputs were still missing after two repetitions")                                   \
 	X(INPUT_CHANGED, "input_changed", "an input changed while the job was prepared")                               \
 	X(COMPILE_ERROR_RETRY, "compile_error_retry", "failed on the engine; run again here for the exact messages")   \
 	X(REMEMBERED, "remembered", "this unit failed on the engine before and succeeded locally")                     \

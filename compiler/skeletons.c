@@ -71,7 +71,9 @@ const struct skeleton *skeletons_get(struct skeletons *skeletons, const char *pa
 	}
 	kept = arena_new(&skeletons->arena, struct kept);
 	kept->digest = *digest;
-	skeleton_make(buf_slice(&skeletons->bytes), &skeletons->arena, &kept->skeleton);
+	/* Programs and libraries are looked up too; they are no texts, whatever strings they hold. */
+	if (!slice_has_prefix(buf_slice(&skeletons->bytes), "\177ELF"))
+		skeleton_make(buf_slice(&skeletons->bytes), &skeletons->arena, &kept->skeleton);
 	skeletons->size_bytes += size_of(&kept->skeleton);
 	map_put(&skeletons->map, digest_slice(&kept->digest), kept);
 	return &kept->skeleton;

@@ -15,6 +15,7 @@
 #include "daemon/journal.h"
 #include "daemon/misses.h"
 #include "daemon/request.h"
+#include "daemon/searches.h"
 #include "daemon/server.h"
 #include "daemon/toolchains.h"
 #include "event/work.h"
@@ -234,7 +235,9 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	daemon->directories = store_memory_new();
 	daemon->files = home_store_new();
 	daemon->snapshot = snapshot_new(daemon->view, daemon->files);
-	daemon->texts = texts_new();
+	daemon->skeletons = skeletons_new();
+	daemon->closures = closures_new(daemon->view, daemon->skeletons);
+	daemon->searches = searches_new(daemon);
 	daemon->misses = misses_new();
 	daemon->toolchains = toolchains_new(daemon);
 	slots_init(&daemon->slots, config->jobs);
@@ -262,7 +265,9 @@ static void daemon_close(struct daemon *daemon)
 	server_free(daemon->server);
 	misses_free(daemon->misses);
 	toolchains_free(daemon->toolchains);
-	texts_free(daemon->texts);
+	searches_free(daemon->searches);
+	closures_free(daemon->closures);
+	skeletons_free(daemon->skeletons);
 	snapshot_free(daemon->snapshot);
 	view_free(daemon->view);
 	cache_close(daemon->cache);

@@ -4,11 +4,12 @@
 #include <stdio.h>
 
 #include "cache/cache.h"
+#include "compiler/closure.h"
+#include "compiler/skeletons.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/slots.h"
 #include "daemon/stats.h"
-#include "daemon/texts.h"
 #include "exec/executor.h"
 #include "files/snapshot.h"
 #include "files/view.h"
@@ -32,7 +33,9 @@ struct daemon {
 	struct store *files;       /* home store: input files by digest */
 	struct cache *cache;
 	struct snapshot *snapshot;
-	struct texts *texts;
+	struct skeletons *skeletons;
+	struct closures *closures;
+	struct searches *searches;
 	struct toolchains *toolchains;
 	struct stats *stats;
 	struct misses *misses;

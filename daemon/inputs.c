@@ -76,12 +76,11 @@ static int add_lookup(struct daemon *daemon, uint64_t since, const struct lookup
 	return entered(snapshot_add(daemon->snapshot, since, lookup->path, err), reason);
 }
 
-/* The test option dev_sabotage, after everything has entered: some of it leaves the tree again. The look-up log finds that out. */
-static void sabotage(struct daemon *daemon, const struct lookups *lookups)
+/* The test option dev_sabotage: some of what has entered leaves the tree again. The look-up log finds that out. */
+static void sabotage(struct daemon *daemon, const char *path)
 {
-	for (size_t i = 0; i < lookups->n; i++)
-		if (lookups->v[i].kind != LOOKUP_ABSENT && (unsigned)(random() % 1000) < daemon->config->dev_sabotage)
-			snapshot_forget(daemon->snapshot, lookups->v[i].path);
+	if ((unsigned)(random() % 1000) < daemon->config->dev_sabotage)
+		snapshot_forget(daemon->snapshot, path);
 }
 
 /* A name that a text embeds is looked for as the assembler and #embed do: from the working directory, from the text's own, and along the
@@ -100,6 +99,11 @@ static int add_embedded(struct daemon *daemon, const struct plan *plan, const ch
 	return outcome;
 }
 
+static bool uses_clock(const struct skeleton *skeleton, const struct plan *plan)
+{
+	return skeleton->timestamp || (skeleton->date_time && !plan->environment.source_date_epoch);
+}
+
 static int look_at_text(struct daemon *daemon, const struct plan *plan, const char *path, struct arena *arena, struct reason *reason,
 	struct error *err)
 {
@@ -107,13 +111,16 @@ static int look_at_text(struct daemon *daemon, const struct plan *plan, const ch
 	int outcome = view_digest(daemon->view, plan->since, path, &digest, NULL, err);
 	if (outcome != 0)
 		return outcome < 0 ? -1 : 0;
-	const struct textscan *scan = texts_get(daemon->texts, path, &digest, err);
-	if (!scan)
+	const struct skeleton *skeleton = skeletons_get(daemon->skeletons, path, &digest, err);
+	if (!skeleton)
 		return -1;
-	if (scan->timestamp || (scan->date_time && !plan->environment.source_date_epoch))
+	if (uses_clock(skeleton, plan))
 		return local(reason, REASON_DATE_TIME, path);
-	for (size_t i = 0; i < scan->n_embedded && outcome == 0; i++)
-		outcome = add_embedded(daemon, plan, path, scan->embedded[i], arena, reason, err);
+	for (size_t i = 0; i < skeleton->n_items && outcome == 0; i++) {
+		const struct skeleton_item *item = &skeleton->items[i];
+		if (item->kind == SKELETON_ASSEMBLER || item->kind == SKELETON_EMBED)
+			outcome = add_embedded(daemon, plan, path, item->name, arena, reason, err);
+	}
 	return outcome;
 }
 
@@ -144,15 +151,10 @@ struct lookups inputs_own(const struct lookups *lookups, const struct toolchain 
 	return own;
 }
 
-static bool uses_clock(const struct textscan *scan, const struct plan *plan)
-{
-	return scan->timestamp || (scan->date_time && !plan->environment.source_date_epoch);
-}
-
 bool inputs_source_uses_clock(struct daemon *daemon, const struct plan *plan)
 {
-	const struct textscan *scan = texts_get(daemon->texts, plan->source, &plan->source_digest, NULL);
-	return scan && uses_clock(scan, plan);
+	const struct skeleton *skeleton = skeletons_get(daemon->skeletons, plan->source, &plan->source_digest, NULL);
+	return skeleton && uses_clock(skeleton, plan);
 }
 
 bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups)
@@ -161,8 +163,8 @@ bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const stru
 		const struct lookup *lookup = &lookups->v[i];
 		if (lookup->kind != LOOKUP_FILE)
 			continue;
-		const struct textscan *scan = texts_get(daemon->texts, lookup->path, &lookup->digest, NULL);
-		if (!scan || uses_clock(scan, plan))
+		const struct skeleton *skeleton = skeletons_get(daemon->skeletons, lookup->path, &lookup->digest, NULL);
+		if (!skeleton || uses_clock(skeleton, plan))
 			return true;
 	}
 	return false;
@@ -206,8 +208,75 @@ static void keep_bounds(struct daemon *daemon)
 	}
 }
 
-int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct lookup_log *scan,
-	struct arena *arena, struct digest *root, struct reason *reason, struct error *err)
+/* Of what may be read, what can't be mirrored stays away: if it is read after all, the look-up log says so. */
+static int add_foreseen(struct daemon *daemon, uint64_t since, const char *const *paths, size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		int outcome = snapshot_add(daemon->snapshot, since, paths[i], err);
+		if (outcome < 0)
+			return -1;
+		if (outcome == SNAPSHOT_HARD_LINKED)
+			return INPUTS_SCAN;
+	}
+	return 0;
+}
+
+/* What the texts lead to, as their skeletons tell. */
+static int add_closure(struct daemon *daemon, const struct plan *plan, const struct search_entry *entry, struct arena *arena,
+	struct reason *reason, struct error *err)
+{
+	const struct search *search = entry->search;
+	struct closure_request request;
+	struct prediction prediction;
+	closure_request_of(&plan->command, plan->frame->cwd, plan->source, arena, &request);
+	/* What had to be learned leads to further files like what an option includes. */
+	const char **forced = arena_array(arena, const char *, request.n_forced + entry->n_learned);
+	if (request.n_forced)
+		memcpy(forced, request.forced, request.n_forced * sizeof(*forced));
+	if (entry->n_learned)
+		memcpy(forced + request.n_forced, entry->learned, entry->n_learned * sizeof(*forced));
+	request.forced = forced;
+	request.n_forced += entry->n_learned;
+	closures_predict(daemon->closures, plan->since, search, &request, arena, &prediction);
+	/* Whether these are really taken, only the preprocessor knows, and whether both of two names of one file are. */
+	if (prediction.pch || prediction.timestamp || (prediction.date_time && !plan->environment.source_date_epoch))
+		return INPUTS_SCAN;
+	int outcome = add_foreseen(daemon, plan->since, search->quote, search->n_quote, err);
+	if (outcome == 0)
+		outcome = add_foreseen(daemon, plan->since, search->bracket, search->n_bracket, err);
+	for (size_t i = 0; i < entry->driver.n && outcome == 0; i++)
+		outcome = add_lookup(daemon, plan->since, &entry->driver.v[i], reason, err);
+	if (outcome == 0)
+		outcome = add_foreseen(daemon, plan->since, entry->learned, entry->n_learned, err);
+	if (outcome == 0)
+		outcome = add_foreseen(daemon, plan->since, prediction.paths, prediction.n_paths, err);
+	for (size_t i = 0; daemon->config->dev_sabotage && i < prediction.n_paths; i++)
+		sabotage(daemon, prediction.paths[i]);
+	return outcome;
+}
+
+/* What the compiler's own -M looked up. */
+static int add_scan(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct lookup_log *scan,
+	struct arena *arena, struct reason *reason, struct error *err)
+{
+	struct lookups own = inputs_own(&scan->lookups, toolchain, arena);
+	int outcome = 0;
+	for (size_t i = 0; i < own.n && outcome == 0; i++) {
+		const struct lookup *lookup = &own.v[i];
+		if (lookup->kind == LOOKUP_FILE && inputs_is_pch(lookup->path))
+			return local(reason, REASON_PCH, NULL);
+		outcome = add_lookup(daemon, plan->since, lookup, reason, err);
+		if (lookup->kind == LOOKUP_FILE && outcome == 0)
+			outcome = look_at_text(daemon, plan, lookup->path, arena, reason, err);
+	}
+	for (size_t i = 0; daemon->config->dev_sabotage && i < own.n; i++)
+		if (own.v[i].kind != LOOKUP_ABSENT)
+			sabotage(daemon, own.v[i].path);
+	return outcome;
+}
+
+int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct search_entry *search,
+	const struct lookup_log *scan, struct arena *arena, struct digest *root, struct reason *reason, struct error *err)
 {
 	keep_bounds(daemon);
 	if (inputs_add_toolchain(daemon, plan->since, toolchain, err) < 0)
@@ -220,26 +289,17 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 		outcome = entered(snapshot_add_toolchain(daemon->snapshot, plan->since, locale[i], err), reason);
 	if (outcome == 0)
 		outcome = add_named(daemon, plan, arena, reason, err);
-	if (outcome == 0)
+	if (outcome == 0 && search)
+		outcome = add_closure(daemon, plan, search, arena, reason, err);
+	else if (outcome == 0)
 		outcome = look_at_text(daemon, plan, plan->source, arena, reason, err);
-	if (scan && outcome == 0) {
-		struct lookups own = inputs_own(&scan->lookups, toolchain, arena);
-		for (size_t i = 0; i < own.n && outcome == 0; i++) {
-			const struct lookup *lookup = &own.v[i];
-			if (lookup->kind == LOOKUP_FILE && inputs_is_pch(lookup->path))
-				return local(reason, REASON_PCH, NULL);
-			outcome = add_lookup(daemon, plan->since, lookup, reason, err);
-			if (lookup->kind == LOOKUP_FILE && outcome == 0)
-				outcome = look_at_text(daemon, plan, lookup->path, arena, reason, err);
-		}
-	}
+	if (outcome == 0 && scan)
+		outcome = add_scan(daemon, plan, toolchain, scan, arena, reason, err);
 	if (outcome != 0)
 		return outcome;
-	if (daemon->config->dev_sabotage) {
-		sabotage(daemon, &toolchain->lookups);
-		if (scan)
-			sabotage(daemon, &scan->lookups);
-	}
+	for (size_t i = 0; daemon->config->dev_sabotage && i < toolchain->lookups.n; i++)
+		if (toolchain->lookups.v[i].kind != LOOKUP_ABSENT)
+			sabotage(daemon, toolchain->lookups.v[i].path);
 	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
 }
 
@@ -257,9 +317,9 @@ bool inputs_match_toolchain(const struct lookups *lookups, const struct toolchai
 }
 
 int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,
-	bool *missed, struct error *err)
+	struct arena *arena, struct inputs_missed *missed, struct error *err)
 {
-	*missed = false;
+	*missed = (struct inputs_missed){ arena_array(arena, const char *, log->lookups.n + 1), 0 };
 	bool changed = false;
 	for (size_t i = 0; i < log->lookups.n; i++) {
 		struct lookup *lookup = &log->lookups.v[i];
@@ -289,7 +349,7 @@ int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain 
 		error_set(err, 0, "%s is %s here, was %s there", now.path, lookup_kind_name(now.kind),
 			lookup_kind_name(log->lookups.v[i].kind));
 		if (log->lookups.v[i].kind == LOOKUP_ABSENT)
-			*missed = true;
+			missed->paths[missed->n++] = now.path;
 		struct reason ignored;
 		if (add_lookup(daemon, since, &now, &ignored, err) != 0)
 			return INPUTS_LOCAL;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/plan.h"
+#include "daemon/searches.h"
 #include "daemon/toolchains.h"
 #include "worker/lookup_log.h"
 
@@ -13,12 +14,14 @@ int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct too
 /* While files come and go, a job may find the tree out of date (EXEC_MISSING) several times in a row; snapshot_refresh() mends it. */
 enum { INPUTS_MISSING_LIMIT = 5 };
 
-enum inputs_outcome { INPUTS_LOCAL = 1, INPUTS_REPEAT };
+enum inputs_outcome { INPUTS_LOCAL = 1, INPUTS_REPEAT, INPUTS_SCAN };
 
-/* Bring the snapshot up to date for a job: its toolchain, its source, what the scan looked up (NULL for assembler), what its texts
- * embed, what its options name, the directories it works in; and give the root. INPUTS_LOCAL with `reason`. */
-int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct lookup_log *scan,
-	struct arena *arena, struct digest *root, struct reason *reason, struct error *err);
+/* Bring the snapshot up to date for a job: its toolchain, its source, what its options name, the directories it works in, and what its
+ * texts lead to; and give the root. The last is told by the closure of its source under `search`, or by the look-ups of the compiler's own -M, `scan`;
+ * with neither the source is taken for assembler. INPUTS_LOCAL with `reason`. INPUTS_SCAN: the texts may use a precompiled header or the
+ * clock, depending on what only the preprocessor knows. */
+int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct search_entry *search,
+	const struct lookup_log *scan, struct arena *arena, struct digest *root, struct reason *reason, struct error *err);
 
 /* Whether this is a precompiled header by its name. */
 bool inputs_is_pch(const char *path);
@@ -29,12 +32,18 @@ bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const stru
 /* The same for the plan's source alone, which is known before anything runs. */
 bool inputs_source_uses_clock(struct daemon *daemon, const struct plan *plan);
 
+/* Paths that home has and the snapshot had not. */
+struct inputs_missed {
+	const char **paths; /* in the arena, the strings in the log */
+	size_t n;
+};
+
 /* After a run in the sandbox: fill the digests of the log's look-ups by what the snapshot held when the job started (`generation`), and
  * hold them against home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed: the
- * snapshot has been mended, `missed` says whether it was a path that home has and the snapshot had not; INPUTS_LOCAL: it can't be mended. With a positive
- * outcome `err` says what differed. */
+ * snapshot has been mended, `missed` says what was not predicted; INPUTS_LOCAL: it can't be mended. With a positive outcome `err` says what
+ * differed. */
 int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,
-	bool *missed, struct error *err);
+	struct arena *arena, struct inputs_missed *missed, struct error *err);
 
 /* Whether what a job was told about its toolchain's files is what the toolchain's identity says: no upgrade came between. `lookups` have their
  * digests. */

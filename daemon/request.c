@@ -14,15 +14,19 @@
 #include "daemon/journal.h"
 #include "daemon/misses.h"
 #include "daemon/plan.h"
+#include "daemon/searches.h"
 #include "daemon/server.h"
 #include "daemon/toolchains.h"
 #include "event/watch.h"
+
+enum { REPEATS_LIMIT = 2 };
 
 enum state {
 	STATE_ARRIVED,
 	STATE_TOOLCHAIN,
 	STATE_NATIVE,
 	STATE_SLOT,
+	STATE_SEARCH,
 	STATE_SCAN,
 	STATE_RUN,
 	STATE_CHECK,
@@ -47,6 +51,7 @@ struct request {
 
 	struct toolchain *toolchain; /* a reference */
 	struct toolchain_waiter toolchain_waiter;
+	struct search_waiter search_waiter;
 	struct slot_waiter slot_waiter;
 	struct slots *slots;        /* where it waits for a slot, or holds the one it has */
 	bool has_slot;
@@ -55,11 +60,12 @@ struct request {
 	struct digest key;
 	struct exec_op *op;         /* under way, or NULL */
 	struct exec_job job;
-	struct exec_result scan;    /* of the scan; its log is used until the job has run */
+	bool scanned;               /* its inputs are told by the compiler's own -M */
+	struct exec_result scan;    /* of that; its log is used until the job has run */
 	struct exec_result result;  /* of the job */
 	bool sandboxed;             /* it runs in the sandbox, not in place */
 	uint64_t generation;        /* of the snapshot, as of the job's root */
-	bool repeated;              /* after an input had not been predicted */
+	unsigned n_repeats;         /* after an input had not been predicted, or had changed */
 	unsigned n_missing;         /* how often a mirrored file had vanished before it was copied */
 	int64_t run_started_ns;     /* CLOCK_REALTIME */
 
@@ -74,6 +80,7 @@ struct request {
 static void go_local(struct request *request, enum reason_code code, const char *detail);
 static void start_job(struct request *request);
 static void start_check(struct request *request);
+static void scan_instead(struct request *request);
 
 static const char *build_id(const struct request *request)
 {
@@ -466,22 +473,35 @@ static void try_again(struct request *request)
 	start_job(request);
 }
 
+/* The snapshot has been mended by what the job told. A prediction that falls short twice is left to the compiler's -M. */
+static void repeat(struct request *request, uint64_t since, const struct inputs_missed *missed)
+{
+	struct daemon *daemon = request->daemon;
+	bool predicted = !request->scanned && request->plan.command.scan_argv;
+	plan_remove_temporaries(&request->plan);
+	request->plan.since = since;
+	if (missed->n > 0)
+		count(request, scan_miss, 1);
+	if (predicted && missed->n > 0)
+		searches_learn(daemon->searches, &request->plan, request->toolchain, missed->paths, missed->n);
+	if (++request->n_repeats == REPEATS_LIMIT && predicted)
+		scan_instead(request);
+	else
+		start_job(request);
+}
+
 /* Whether what the sandbox told the job is what home would have told it. False: the request is on another way. */
 static bool is_verified(struct request *request, uint64_t since)
 {
 	struct lookup_log *log = &request->result.log;
 	struct error err = { 0 };
-	bool missed = false;
-	int outcome = inputs_verify(request->daemon, since, request->toolchain, log, request->generation, &missed, &err);
+	struct inputs_missed missed;
+	int outcome = inputs_verify(
+		request->daemon, since, request->toolchain, log, request->generation, &request->arena, &missed, &err);
 	if (outcome != 0)
 		journal_note(request->daemon->log, "verify", err.text);
-	if (outcome == INPUTS_REPEAT && !request->repeated) {
-		if (missed)
-			count(request, scan_miss, 1);
-		plan_remove_temporaries(&request->plan);
-		request->repeated = true;
-		request->plan.since = since;
-		start_job(request);
+	if (outcome == INPUTS_REPEAT && request->n_repeats < REPEATS_LIMIT) {
+		repeat(request, since, &missed);
 		return false;
 	}
 	if (outcome == 0 && used_pch(request)) {
@@ -560,33 +580,67 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 	}
 }
 
-/* With the scan at hand, or without need of one: enter the inputs and run. */
-static void start_job(struct request *request)
+static void run_job(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	request->state = STATE_RUN;
-	fill_job(request);
-	if (request->sandboxed) {
-		struct reason reason = { 0 };
-		struct error err = { 0 };
-		const struct lookup_log *scan = request->plan.command.scan_argv ? &request->scan.log : NULL;
-		int outcome = inputs_enter(daemon, &request->plan, request->toolchain, scan, &request->arena, &request->job.root,
-			&reason, &err);
-		if (outcome < 0) {
-			journal_note(daemon->log, "snapshot", err.text);
-			go_local(request, REASON_INPUT_CHANGED, NULL);
-			return;
-		}
-		if (outcome == INPUTS_LOCAL) {
-			go_local(request, reason.code, reason.detail);
-			return;
-		}
-		request->generation = tree_generation(snapshot_tree(daemon->snapshot));
-		daemon->n_sandboxed++;
-	}
 	plan_name_temporaries(&request->plan, &request->arena);
 	request->run_started_ns = clock_realtime_ns();
 	request->op = exec_start(request->sandboxed ? daemon_engine(daemon) : daemon->home, &request->job, job_done, request);
+}
+
+/* The inputs enter the snapshot, by one way of telling them or the other. */
+static void enter_and_run(struct request *request, const struct search_entry *search, const struct lookup_log *scan)
+{
+	struct daemon *daemon = request->daemon;
+	struct reason reason = { 0 };
+	struct error err = { 0 };
+	fill_job(request);
+	int outcome = inputs_enter(daemon, &request->plan, request->toolchain, search, scan, &request->arena, &request->job.root, &reason, &err);
+	if (outcome < 0) {
+		journal_note(daemon->log, "snapshot", err.text);
+		go_local(request, REASON_INPUT_CHANGED, NULL);
+	} else if (outcome == INPUTS_LOCAL) {
+		go_local(request, reason.code, reason.detail);
+	} else if (outcome == INPUTS_SCAN) {
+		scan_instead(request);
+	} else {
+		request->generation = tree_generation(snapshot_tree(daemon->snapshot));
+		daemon->n_sandboxed++;
+		run_job(request);
+	}
+}
+
+static void with_search(struct request *request, const struct search_entry *search)
+{
+	if (search->search)
+		enter_and_run(request, search, NULL);
+	else
+		scan_instead(request);
+}
+
+static void search_ready(struct search_waiter *waiter, const struct search_entry *search)
+{
+	with_search(container_of(waiter, struct request, search_waiter), search);
+}
+
+/* With a slot of the engine. */
+static void start_job(struct request *request)
+{
+	if (!request->sandboxed) {
+		fill_job(request);
+		run_job(request);
+	} else if (!request->plan.command.scan_argv) {
+		enter_and_run(request, NULL, NULL);
+	} else if (request->scanned) {
+		enter_and_run(request, NULL, &request->scan.log);
+	} else {
+		request->state = STATE_SEARCH;
+		const struct search_entry *search =
+			searches_get(request->daemon->searches, &request->plan, request->toolchain, &request->search_waiter);
+		if (search)
+			with_search(request, search);
+	}
 }
 
 static void scan_done(void *ctx, int outcome, struct exec_result *result, const struct error *err)
@@ -619,6 +673,14 @@ static void start_scan(struct request *request)
 	request->op = exec_start(request->daemon->home, &request->job, scan_done, request);
 }
 
+/* The exact way, at the price of a preprocessor run at home. */
+static void scan_instead(struct request *request)
+{
+	count(request, scan_fallback, 1);
+	request->scanned = true;
+	take_slot(request, &request->daemon->slots, STATE_SLOT, start_scan);
+}
+
 static void start_engine(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
@@ -627,8 +689,6 @@ static void start_engine(struct request *request)
 		take_slot(request, &daemon->slots, STATE_SLOT, start_check);
 	else if (!request->sandboxed)
 		take_slot(request, &daemon->slots, STATE_SLOT, start_job);
-	else if (request->plan.command.scan_argv)
-		take_slot(request, &daemon->slots, STATE_SLOT, start_scan);
 	else
 		take_slot(request, daemon_engine_slots(daemon), STATE_SLOT, start_job);
 }
@@ -709,6 +769,10 @@ static void hung_up(struct connection_user *user)
 		toolchains_leave(&request->toolchain_waiter);
 		abandon(request);
 		return;
+	case STATE_SEARCH:
+		searches_leave(&request->search_waiter);
+		abandon(request);
+		return;
 	case STATE_SLOT:
 	case STATE_LOCAL_SLOT:
 		slots_leave(request->slots, &request->slot_waiter);
@@ -744,6 +808,8 @@ int request_start(struct daemon *daemon, struct connection *connection, struct s
 	request->daemon = daemon;
 	request->connection = connection;
 	list_init(&request->toolchain_waiter.link);
+	list_init(&request->search_waiter.link);
+	request->search_waiter.fn = search_ready;
 	slot_waiter_init(&request->slot_waiter, NULL);
 	request->toolchain_waiter.fn = toolchain_ready;
 	request->user = (struct connection_user){ hung_up, committed };
@@ -763,6 +829,7 @@ static void begin(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	struct reason reason;
+	skeletons_keep_bounds(daemon->skeletons);
 	int outcome = plan_make(daemon, &request->frame, request->arrived, &request->arena, &request->plan, &reason);
 	count(request, requests, 1);
 	const struct endpoint *here = &daemon->options->endpoint;

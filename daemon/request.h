@@ -6,8 +6,9 @@
  *	NATIVE     asks the compiler what -march=native means here (once per toolchain and flags)
  *	           the cache is asked; a hit is prepared and answered
  *	SLOT       waits for a core
- *	SCAN       the compiler's own -M runs at home, observed              (sandbox only)
- *	RUN        the command runs on the engine                           (again after INPUTS_REPEAT, once)
+ *	SEARCH     waits for the compiler to tell its search path           (sandbox only, once per set of flags)
+ *	SCAN       the compiler's own -M runs at home, observed              (sandbox only, where the closure can't tell)
+ *	RUN        the command runs on the engine                           (again after INPUTS_REPEAT, twice at most)
  *	CHECK      the same command runs at home, for verify = N
  *	ANSWERED   DONE was sent: the client commits, or hangs up
  *	LOCAL_SLOT waits for a core to hand to the client

@@ -16,6 +16,7 @@
 	X(executed_inplace, "executed.inplace")       /* results of the engine in place */                            \
 	X(local_total, "local.total")                 /* handed back to the client; local.reasons says why */         \
 	X(scan_miss, "scan_miss")                     /* jobs repeated because an input had not been predicted */     \
+	X(scan_fallback, "scan_fallback")             /* jobs whose inputs the compiler's own -M told, for the closure could not */  \
 	X(verify_checked, "verify.checked")           /* results compared with a second compilation */                \
 	X(verify_differed, "verify.differed")         /* … that were not equal */                                     \
 	X(compile_errors, "compile_errors")           /* commands that failed on the engine */                        \

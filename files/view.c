@@ -778,7 +778,7 @@ void view_alias_signature(struct view *view, uint64_t since, const struct lookup
 		first->last = twin;
 	}
 
-	/* Per file with a twin: its place, and the first place with the same inode and with the same mtime. */
+	/* Per file with a twin: its place among the files, and the first place with the same inode and with the same mtime. */
 	_cleanup_buf_ struct buf classes = { 0 };
 	for (struct twin *twin = twins; twin < twins + n; twin++) {
 		if (!twin->first->next)
@@ -789,7 +789,7 @@ void view_alias_signature(struct view *view, uint64_t since, const struct lookup
 			inode = inode->next;
 		while (second != twin && !shares_second(&second->info, &twin->info))
 			second = second->next;
-		uint64_t place[3] = { twin->at, inode->at, second->at };
+		uint64_t place[3] = { (uint64_t)(twin - twins), (uint64_t)(inode - twins), (uint64_t)(second - twins) };
 		buf_append(&classes, place, sizeof(place));
 	}
 	if (classes.len)

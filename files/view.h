@@ -108,7 +108,8 @@ bool view_any_newer(struct view *view, uint64_t since, const struct lookups *loo
 
 /* Inode and mtime equality are inputs: clang drops a second header that shares the inode, gcc one that shares mtime (in
  * whole seconds) and content (#pragma once, #import). A digest over the classes of equal inode and of equal mtime among
- * the found files that share content with another one; zero when there are none. `lookups` have their digests. */
+ * the found files that share content with another one; zero when there are none. `lookups` have their digests; what else is among them
+ * than files makes no difference. */
 void view_alias_signature(struct view *view, uint64_t since, const struct lookups *lookups, struct digest *ret);
 
 /* Counters for statistics and tests. */
