@@ -7,10 +7,11 @@
  * - The text is code until something surely says otherwise. The main loop flies from one place of interest to the next (`at_code`): quotes,
  *   comments, `#`, and the first letters of the few words we know. Everything between is never looked at one by one.
  * - A quote that is not closed ends with its line, as both compilers have it ("don't" in an assembler's comment).
- * - A raw string may be none: no quote or comment begins within, but directives and words are seen.
+ * - A raw string may be none, and 1'000 may be a number or begin a literal: all of the one, and the rest of the other's line, is in doubt.
+ *   There no quote or comment begins, but directives and words are seen.
  * - A `#` counts when before it on its line are blanks or the end of a comment, whether or not that comment began the line.
- * - `??/` before a newline joins lines where that finds more (within directives), and nowhere else. A lone CR ends a line (clang) but no
- *   directive's name (gcc).
+ * - Trigraphs are meant or not: `??/` before a newline joins lines within directives; where it would make a literal or a comment longer,
+ *   the next line is in doubt. A lone CR ends a line (clang) but no directive's name (gcc).
  * - A directive is read from its keyword to what it names by looking ahead; the main loop then goes on behind that. What is looked at
  *   twice is bounded by OPERAND_MAX. */
 #include "compiler/skeleton.h"
@@ -25,7 +26,7 @@ enum { OPERAND_MAX = 4096, WORD_MAX = 24 };
 
 struct lexer {
 	const char *begin, *end;
-	const char *raw_end; /* before it no quote and no comment begins */
+	const char *doubt_end; /* before it no quote and no comment begins */
 	bool unclosed_raw;   /* a raw string had no end: there are none here */
 	/* The last comment searched for, from where and to where, so that no stretch is searched again and again; NULL: none yet */
 	const char *comment_begin, *comment_end;
@@ -134,11 +135,12 @@ static inline __attribute__((always_inline)) const char *find(const char *at, co
 
 /* --- Characters, joined lines, comments ------------------------------------------------------------------------- */
 
-enum { BLANK = 1, NEWLINE = 2, WORD = 4, DIGIT = 8, FOREIGN = 16 };
+enum { BLANK = 1, NEWLINE = 2, WORD = 4, DIGIT = 8, FOREIGN = 16, JOINING = 32 };
 
-/* FOREIGN: what outside of quotes is in no file's name worth mentioning, and in most statements and expressions. */
+/* JOINING: a backslash and any number of these before a newline join lines; clang takes no NUL there.
+ * FOREIGN: what outside of quotes is in no file's name worth mentioning, and in most statements and expressions. */
 static const unsigned char classes[256] = {
-	['\0'] = BLANK, [' '] = BLANK, ['\t'] = BLANK, ['\f'] = BLANK, ['\v'] = BLANK,
+	['\0'] = BLANK, [' '] = BLANK | JOINING, ['\t'] = BLANK | JOINING, ['\f'] = BLANK | JOINING, ['\v'] = BLANK | JOINING,
 	['\n'] = NEWLINE, ['\r'] = NEWLINE,
 	['a' ... 'z'] = WORD, ['A' ... 'Z'] = WORD, ['_'] = WORD, ['0' ... '9'] = WORD | DIGIT,
 	[';'] = FOREIGN, ['{'] = FOREIGN, ['}'] = FOREIGN, ['='] = FOREIGN, ['!'] = FOREIGN, ['&'] = FOREIGN, ['|'] = FOREIGN,
@@ -157,8 +159,13 @@ static inline bool is_name_char(char c)
 	return is(c, WORD) || c == '$' || (c & 0x80);
 }
 
+static inline const char *skip_newline(const char *at, const char *end)
+{
+	return at + (end - at > 1 && at[0] == '\r' && at[1] == '\n' ? 2 : 1);
+}
+
 /* Behind the continuation at `at` (backslash or, `trigraphs` willing, ??/, then blanks and a newline), or NULL. */
-static const char *splice_at(const char *at, const char *end, bool trigraphs)
+static inline const char *splice_at(const char *at, const char *end, bool trigraphs)
 {
 	if (at == end)
 		return NULL;
@@ -168,11 +175,9 @@ static const char *splice_at(const char *at, const char *end, bool trigraphs)
 		at += 3;
 	else
 		return NULL;
-	while (at < end && is(*at, BLANK))
+	while (at < end && is(*at, JOINING))
 		at++;
-	if (at == end || !is(*at, NEWLINE))
-		return NULL;
-	return at + (end - at > 1 && at[0] == '\r' && at[1] == '\n' ? 2 : 1);
+	return at < end && is(*at, NEWLINE) ? skip_newline(at, end) : NULL;
 }
 
 static const char *skip_splices(const char *at, const char *end)
@@ -225,7 +230,7 @@ static bool begins_line(const struct lexer *lexer, const char *at)
 		if (*at == '\n' && at > lexer->begin && at[-1] == '\r')
 			at--;
 		const char *before = at;
-		while (before > lexer->begin && is(before[-1], BLANK))
+		while (before > lexer->begin && is(before[-1], JOINING))
 			before--;
 		if (before == lexer->begin || before[-1] != '\\')
 			return true;
@@ -500,7 +505,7 @@ static const char *skip_line(const struct lexer *lexer, const char *at)
 {
 	for (;;) {
 		const char *newline = find(at, lexer->end, at_newline), *last = newline;
-		while (last > at && is(last[-1], BLANK))
+		while (last > at && is(last[-1], JOINING))
 			last--;
 		if (newline == lexer->end || last == at || last[-1] != '\\')
 			return newline;
@@ -511,24 +516,24 @@ static const char *skip_line(const struct lexer *lexer, const char *at)
 static const char *pragma(struct lexer *lexer, const char *at)
 {
 	char word[WORD_MAX + 1];
-	at = read_word(lexer, skip_space(lexer, at, false), word);
+	const char *after = read_word(lexer, skip_space(lexer, at, false), word);
 	if (strcmp(word, "once") == 0) {
 		lexer->skeleton->once = true;
 	} else if (strcmp(word, "GCC") == 0) {
-		at = read_word(lexer, skip_space(lexer, at, false), word);
+		after = read_word(lexer, skip_space(lexer, after, false), word);
 		if (strcmp(word, "dependency") == 0) /* its time stamp is compared */
-			return header_name(lexer, at, SKELETON_INCLUDE, UNTIL_LINE);
+			return header_name(lexer, after, SKELETON_INCLUDE, UNTIL_LINE);
 	}
 	return at;
 }
 
 static const char *directive(struct lexer *lexer, const char *at)
 {
-	const char *after = at + (*at == '#' ? 1 : *at == '%' ? 2 : 3);
+	const char *hash_end = at + (*at == '#' ? 1 : *at == '%' ? 2 : 3);
 	if (!begins_line(lexer, at))
-		return after;
+		return hash_end;
 	char word[WORD_MAX + 1];
-	after = read_word(lexer, skip_space(lexer, after, false), word);
+	const char *after = read_word(lexer, skip_space(lexer, hash_end, false), word);
 	if (strcmp(word, "define") == 0)
 		return define(lexer, after);
 	if (strcmp(word, "include") == 0)
@@ -545,7 +550,7 @@ static const char *directive(struct lexer *lexer, const char *at)
 		return pragma(lexer, after);
 	if (strcmp(word, "error") == 0 || strcmp(word, "warning") == 0)
 		return skip_line(lexer, after); /* clang takes no comment in the message */
-	return after;
+	return hash_end; /* `# __DATE__` of an assembler is no directive */
 }
 
 /* --- Words ------------------------------------------------------------------------------------------------------ */
@@ -691,6 +696,21 @@ static void assembler_in_literal(struct lexer *lexer, const char *at)
 
 /* --- Literals and comments -------------------------------------------------------------------------------------- */
 
+static bool is_behind(const struct lexer *lexer, const char *at, const char *trigraph)
+{
+	size_t n = strlen(trigraph);
+	return (size_t)(at - lexer->begin) >= n && memcmp(at - n, trigraph, n) == 0;
+}
+
+/* At `at` a literal or comment ends: unless a trigraph says it does not. */
+static const char *ends(struct lexer *lexer, const char *at)
+{
+	const char *after = at < lexer->end ? skip_newline(at, lexer->end) : at;
+	if (is_behind(lexer, at, "?\?/"))
+		lexer->doubt_end = skip_line(lexer, after);
+	return after;
+}
+
 /* Behind the literal that begins at `at`: a closing quote or the end of the line. */
 static const char *literal(struct lexer *lexer, const char *at)
 {
@@ -699,10 +719,8 @@ static const char *literal(struct lexer *lexer, const char *at)
 		lexer->skeleton->once = true; /* _Pragma("once") */
 	while ((at = find(at, lexer->end, at_literal)) < lexer->end) {
 		const char *next;
-		if (*at == quote)
-			return at + 1;
-		if (is(*at, NEWLINE))
-			return at;
+		if (*at == quote || is(*at, NEWLINE))
+			return ends(lexer, at);
 		if ((next = splice_at(at, lexer->end, false))) {
 			at = next;
 		} else if (*at == '\\') {
@@ -723,7 +741,7 @@ static const char *literal(struct lexer *lexer, const char *at)
 	return at;
 }
 
-/* Whether the quote at `at` follows R, LR, uR, UR or u8R; then `raw_end` is set. */
+/* Whether the quote at `at` follows R, LR, uR, UR or u8R; then `doubt_end` is set. */
 static bool raw_string(struct lexer *lexer, const char *at)
 {
 	enum { DELIMITER_MAX = 16 };
@@ -747,13 +765,13 @@ static bool raw_string(struct lexer *lexer, const char *at)
 		return false;
 	close[n++] = '"';
 	const char *found = memmem(at, (size_t)(lexer->end - at), close, n);
-	lexer->unclosed_raw = !found; /* searched for once at most, or the time were not linear */
+	lexer->unclosed_raw = !found; /* one search in vain at most, or the time were not linear */
 	if (found)
-		lexer->raw_end = found + n;
+		lexer->doubt_end = found + n;
 	return found;
 }
 
-/* 1'000: a separator, where character literals can't begin. */
+/* 1'000: since C++14 and C23. */
 static bool is_digit_separator(const struct lexer *lexer, const char *at)
 {
 	if (at == lexer->begin || lexer->end - at < 2 || !is(at[-1], WORD) || !is(at[1], WORD))
@@ -768,17 +786,21 @@ static const char *step(struct lexer *lexer, const char *at)
 {
 	switch (*at) {
 	case '"':
-		if (at < lexer->raw_end || raw_string(lexer, at))
+		if (at < lexer->doubt_end || raw_string(lexer, at))
 			return at + 1;
 		return literal(lexer, at);
 	case '\'':
-		if (at < lexer->raw_end || is_digit_separator(lexer, at))
+		if (at < lexer->doubt_end)
 			return at + 1;
+		if (is_digit_separator(lexer, at) || is_behind(lexer, at, "??")) {
+			lexer->doubt_end = skip_line(lexer, at);
+			return at + 1;
+		}
 		return literal(lexer, at);
 	case '/':
-		if (at < lexer->raw_end)
+		if (at < lexer->doubt_end || is_behind(lexer, at, "??"))
 			return at + 1;
-		return at[1] == '*' ? comment_end(lexer, at + 2) : skip_line(lexer, at);
+		return at[1] == '*' ? comment_end(lexer, at + 2) : ends(lexer, skip_line(lexer, at));
 	case '_':
 		return word_of_ours(lexer, at);
 	case '.':
@@ -797,7 +819,7 @@ void skeleton_make(struct slice text, struct arena *arena, struct skeleton *ret)
 		text = slice_of(text.ptr + 3, text.len - 3);
 	if (!text.len)
 		return;
-	struct lexer lexer = { .begin = text.ptr, .end = text.ptr + text.len, .raw_end = text.ptr, .arena = arena, .skeleton = ret };
+	struct lexer lexer = { .begin = text.ptr, .end = text.ptr + text.len, .doubt_end = text.ptr, .arena = arena, .skeleton = ret };
 	for (const char *at = lexer.begin; (at = find(at, lexer.end, at_code)) < lexer.end;)
 		at = step(&lexer, at);
 	map_deinit(&lexer.seen);

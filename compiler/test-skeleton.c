@@ -75,6 +75,7 @@ static void skeleton__finds_what_directives_name(void **state)
 		{ "#include \"\"\n#include <>\n#include\n#\n#include", "" },
 		{ "#included <a.h>\n#xinclude <a.h>\n#embedded \"x\"\n", "" },
 		{ "x #include <a.h>\n", "" },
+		{ "# __DATE__\n#pragma __TIMESTAMP__\n", "d t" },
 		{ "#ifdef X\n#elifdef Y\n#line 3 \"x.c\"\n#ident \"y\"\n#undef Z\n# 3 \"z.c\"\n", "" },
 		{ "#line 3 \"x.c\"\n#include <a.h>\n", "<a.h>" },
 	};
@@ -122,6 +123,11 @@ static void skeleton__knows_digraphs_and_takes_trigraphs_both_ways(void **state)
 		{ "#define A ?\?/\n#include <a.h>\n", "<a.h> #A=#include <a.h>" },
 		{ "char *s = \"?\?/\n#include <a.h>\n", "<a.h>" },
 		{ "% :include <a.h>\n??include <a.h>\n?=include <a.h>\n", "" },
+		{ "// what?\?/\n /* or\n#include <a.h>\n", "<a.h>" },
+		{ "char *s = \"?\?/\" /*\";\n#include <a.h>\n", "<a.h>" },
+		{ "char *s = \"?\?/\r\n/*\";\r\n#include <a.h>\r\n", "<a.h>" },
+		{ "a ?\?/* b\n#include <a.h>\n", "<a.h>" },
+		{ "a ?\?' __DATE__ /*\n#include <a.h>\n", "<a.h> d" },
 		{ "%", "" },
 		{ "?\?=", "" },
 		{ "#include ?\?/", "`?\?/`" },
@@ -166,7 +172,8 @@ static void skeleton__is_not_led_astray_by_quotes(void **state)
 		{ "# don't /* or\n#include <a.h>\n", "<a.h>" },
 		{ "; 6\" disk\n#include <a.h>\n", "<a.h>" },
 		{ "#if 0\nI don't \"know /* it\n#include <a.h>\n#endif\n#include <b.h>\n", "<a.h> <b.h>" },
-		{ "int x = 1'000'000; /*\n#include <a.h>\n*/ int y = 0xdead'beef; char *s = __DATE__;", "d" },
+		{ "int x = 1'000'000, y = 0xdead'beef; char *s = __DATE__;", "d" },
+		{ "int x = 1'000 /*';\n#include <a.h>\n", "<a.h>" },
 		{ "char *t = f(1'000, __TIME__);", "d" },
 		{ "char c = '\"'; /*\n#include <a.h>\n*/", "" },
 		{ "char c = '\\''; /*\n#include <a.h>\n*/", "" },
@@ -202,6 +209,8 @@ static void skeleton__takes_raw_strings_both_ways(void **state)
 
 static void skeleton__understands_odd_bytes(void **state)
 {
+	static const char joined[] = "#include <a.h> \\\0\n#include <b.h>";
+	expect_bytes(joined, sizeof(joined) - 1, "<a.h> <b.h>");
 	static const char nuls[] = "\0#\0include\0<a.h>\0\n#include \"b.h\0c\"\n#define A \"x\0y\" \0 b\n__DATE__\0";
 	expect_bytes(nuls, sizeof(nuls), "<a.h> \"b.h\" #A=\"x y\" b d");
 	static const struct row rows[] = {
