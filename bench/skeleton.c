@@ -11,7 +11,9 @@ enum { ROUNDS = 10 };
 
 static void list(const char *path, const struct skeleton *skeleton)
 {
-	static const char *const kinds[] = { "include", "include_next", "embed", "assembler" }, *const forms[] = { "quote", "angle", "computed" };
+	static const char *const kinds[] = { "include", "include_next", "embed", "assembler" }, *const forms[] = {
+		"quote", "angle", "computed"
+	};
 	for (size_t i = 0; i < skeleton->n_items; i++) {
 		const struct skeleton_item *item = &skeleton->items[i];
 		printf("%s\t%s\t%s\t%s\n", path, kinds[item->kind], forms[item->form], item->name);
@@ -21,8 +23,8 @@ static void list(const char *path, const struct skeleton *skeleton)
 		printf("%s\tmacro\t%s%s%s%s\t%s\n", path, macro->name, macro->parameters ? "(" : "",
 			macro->parameters ? macro->parameters : "", macro->parameters ? ")" : "", macro->body);
 	}
-	printf("%s\tflags%s%s%s\n", path, skeleton->date_time ? " date_time" : "", skeleton->timestamp ? " timestamp" : "",
-		skeleton->once ? " once" : "");
+	printf("%s\tflags%s%s%s\n", path, skeleton->date_time ? " date_time" : "",
+		skeleton->timestamp ? " timestamp" : "", skeleton->once ? " once" : "");
 }
 
 int main(int argc, char **argv)
@@ -65,7 +67,8 @@ int main(int argc, char **argv)
 		best_ns += fastest_ns;
 	}
 	if (!listing)
-		printf("%d files, %zu bytes in %.3f ms: %.2f GB/s; %zu items, %zu macros, %zu bytes encoded\n", argc - first, text_bytes,
-			(double)best_ns / 1e6, (double)text_bytes / (double)best_ns, items, macros, skeleton_bytes);
+		printf("%d files, %zu bytes in %.3f ms: %.2f GB/s; %zu items, %zu macros, %zu bytes encoded\n",
+			argc - first, text_bytes, (double)best_ns / 1e6, (double)text_bytes / (double)best_ns, items,
+			macros, skeleton_bytes);
 	return 0;
 }

@@ -9,6 +9,7 @@
  * - A quote that is not closed ends with its line, as both compilers have it ("don't" in an assembler's comment).
  * - A raw string may be none, and 1'000 may be a number or begin a literal: all of the one, and the rest of the other's line, is in doubt.
  *   There no quote or comment begins, but directives and words are seen.
+ * - `//` ends its line, though strict C90 has no such comment: its texts have no use for the two in a row.
  * - A `#` counts when before it on its line are blanks or the end of a comment, whether or not that comment began the line.
  * - Trigraphs are meant or not: `??/` before a newline joins lines within directives; where it would make a literal or a comment longer,
  *   the next line is in doubt. A lone CR ends a line (clang) but no directive's name (gcc).
@@ -27,7 +28,7 @@ enum { OPERAND_MAX = 4096, WORD_MAX = 24 };
 struct lexer {
 	const char *begin, *end;
 	const char *doubt_end; /* before it no quote and no comment begins */
-	bool unclosed_raw;   /* a raw string had no end: there are none here */
+	bool unclosed_raw;     /* a raw string had no end: there are none here */
 	/* The last comment searched for, from where and to where, so that no stretch is searched again and again; NULL: none yet */
 	const char *comment_begin, *comment_end;
 	struct arena *arena;
@@ -74,8 +75,8 @@ static inline block at_code(const char *at)
 	block hash = (a == splat('#')) | ((a == splat('%')) & (b == splat(':')));
 	block trigraph = (a == splat('?')) & (b == splat('?')) & (c == splat('='));
 	block word = (a == splat('_')) & (b == splat('_')) &
-		(((c == splat('D')) & (d == splat('A'))) | ((c == splat('T')) & (d == splat('I'))) |
-			((c == splat('h')) & (d == splat('a'))));
+		     (((c == splat('D')) & (d == splat('A'))) | ((c == splat('T')) & (d == splat('I'))) |
+			     ((c == splat('h')) & (d == splat('a'))));
 	block assembler = (a == splat('.')) & (either_case(b) == splat('i')) & (either_case(c) == splat('n'));
 	block cut = (a == splat('\\')) & ((b == splat('\n')) | (b == splat('\r')));
 	return quote | comment | hash | trigraph | word | assembler | cut;
@@ -86,7 +87,7 @@ static inline block at_literal(const char *at)
 {
 	block a = load(at), b = load(at + 1), c = load(at + 2);
 	return (a == splat('"')) | (a == splat('\'')) | (a == splat('\\')) | (a == splat('\n')) | (a == splat('\r')) |
-		((a == splat('.')) & (either_case(b) == splat('i')) & (either_case(c) == splat('n')));
+	       ((a == splat('.')) & (either_case(b) == splat('i')) & (either_case(c) == splat('n')));
 }
 
 static inline block at_newline(const char *at)
@@ -116,7 +117,8 @@ static inline int first(block mask)
 }
 
 /* The first place where `match` holds, or `end`. */
-static inline __attribute__((always_inline)) const char *find(const char *at, const char *end, block (*match)(const char *))
+static inline __attribute__((always_inline)) const char *find(
+	const char *at, const char *end, block (*match)(const char *))
 {
 	for (; end - at >= (ptrdiff_t)sizeof(block) + LOOK_AHEAD; at += sizeof(block)) {
 		int i = first(match(at));
@@ -135,18 +137,22 @@ static inline __attribute__((always_inline)) const char *find(const char *at, co
 
 /* --- Characters, joined lines, comments ------------------------------------------------------------------------- */
 
-enum { BLANK = 1, NEWLINE = 2, WORD = 4, DIGIT = 8, FOREIGN = 16, JOINING = 32 };
+enum { BLANK = 1, NEWLINE = 2, WORD = 4, DIGIT = 8, FOREIGN = 16, OPERATOR = 32, JOINING = 64 };
 
 /* JOINING: a backslash and any number of these before a newline join lines; clang takes no NUL there.
+ * OPERATOR: may be part of a file's name.
  * FOREIGN: what outside of quotes is in no file's name worth mentioning, and in most statements and expressions. */
+/* clang-format off */
 static const unsigned char classes[256] = {
 	['\0'] = BLANK, [' '] = BLANK | JOINING, ['\t'] = BLANK | JOINING, ['\f'] = BLANK | JOINING, ['\v'] = BLANK | JOINING,
 	['\n'] = NEWLINE, ['\r'] = NEWLINE,
 	['a' ... 'z'] = WORD, ['A' ... 'Z'] = WORD, ['_'] = WORD, ['0' ... '9'] = WORD | DIGIT,
+	['+'] = OPERATOR, ['-'] = OPERATOR, ['/'] = OPERATOR, ['<'] = OPERATOR, ['>'] = OPERATOR,
 	[';'] = FOREIGN, ['{'] = FOREIGN, ['}'] = FOREIGN, ['='] = FOREIGN, ['!'] = FOREIGN, ['&'] = FOREIGN, ['|'] = FOREIGN,
 	['^'] = FOREIGN, ['?'] = FOREIGN, ['['] = FOREIGN, [']'] = FOREIGN, ['*'] = FOREIGN, ['~'] = FOREIGN, [':'] = FOREIGN,
 	['%'] = FOREIGN, ['@'] = FOREIGN, ['\\'] = FOREIGN, ['`'] = FOREIGN, ['\''] = FOREIGN,
 };
+/* clang-format on */
 
 static inline bool is(char c, int class)
 {
@@ -251,7 +257,8 @@ static bool add(struct text *to, char c)
 static const char *read_word(struct lexer *lexer, const char *at, char word[WORD_MAX + 1])
 {
 	size_t n = 0;
-	for (at = skip_splices(at, lexer->end); at < lexer->end && is(*at, WORD); at = skip_splices(at + 1, lexer->end)) {
+	for (at = skip_splices(at, lexer->end); at < lexer->end && is(*at, WORD);
+		at = skip_splices(at + 1, lexer->end)) {
 		if (n < WORD_MAX)
 			word[n++] = *at;
 	}
@@ -297,7 +304,8 @@ static const char *copy_literal(struct lexer *lexer, const char *at, char quote,
 {
 	if (!add(to, quote))
 		return NULL;
-	for (at = skip_splices(at, lexer->end); at < lexer->end && !is(*at, NEWLINE); at = skip_splices(at + 1, lexer->end)) {
+	for (at = skip_splices(at, lexer->end); at < lexer->end && !is(*at, NEWLINE);
+		at = skip_splices(at + 1, lexer->end)) {
 		if (!add(to, *at))
 			return NULL;
 		if (*at == quote)
@@ -312,9 +320,9 @@ static const char *copy_literal(struct lexer *lexer, const char *at, char quote,
 }
 
 enum until {
-	UNTIL_LINE,     /* the whole line */
-	UNTIL_FOREIGN,  /* a macro's body: the whole line, and no result when something FOREIGN stands in it */
-	UNTIL_OPERAND,  /* up to what ends an operand: `)` of a `(` before, and outside of parentheses one of , ; : } */
+	UNTIL_LINE,	/* the whole line */
+	UNTIL_FOREIGN,	/* a macro's body: the whole line, and no result when something FOREIGN stands in it */
+	UNTIL_OPERAND,	/* up to what ends an operand: `)` of a `(` before, and outside of parentheses one of , ; : } */
 	UNTIL_LITERALS, /* the same, over the ends of lines */
 };
 
@@ -325,7 +333,8 @@ static bool read_tokens(struct lexer *lexer, const char *at, enum until until, s
 	for (;;) {
 		at = skip_splices(at, lexer->end);
 		const char *next = skip_space(lexer, at, until == UNTIL_LITERALS);
-		if (next == lexer->end || is(*next, NEWLINE) || (until == UNTIL_LITERALS && *next == '#' && begins_line(lexer, next)))
+		if (next == lexer->end || is(*next, NEWLINE) ||
+			(until == UNTIL_LITERALS && *next == '#' && begins_line(lexer, next)))
 			return true;
 		if (next > at && to->n > 0 && !add(to, ' '))
 			return false;
@@ -342,8 +351,9 @@ static bool read_tokens(struct lexer *lexer, const char *at, enum until until, s
 			size_t literal = to->n;
 			if ((next = copy_literal(lexer, at + 1, *at, to))) {
 				/* A message for printf and the like */
-				if (until == UNTIL_FOREIGN && (memchr(to->bytes + literal, '%', to->n - literal) ||
-								memchr(to->bytes + literal, '\\', to->n - literal)))
+				if (until == UNTIL_FOREIGN &&
+					(memchr(to->bytes + literal, '%', to->n - literal) ||
+						memchr(to->bytes + literal, '\\', to->n - literal)))
 					return false;
 				at = next;
 				continue;
@@ -352,13 +362,16 @@ static bool read_tokens(struct lexer *lexer, const char *at, enum until until, s
 				return false;
 			to->n = literal;
 		}
-		if (!add(to, *at++))
-			return false;
+		do {
+			if (!add(to, *at++))
+				return false;
+		} while (at < lexer->end && is(*at, WORD));
 	}
 }
 
 /* Tokens that only an expansion can tell. */
-static void add_computed(struct lexer *lexer, enum skeleton_kind kind, const char *at, enum until until, struct text *tokens)
+static void add_computed(
+	struct lexer *lexer, enum skeleton_kind kind, const char *at, enum until until, struct text *tokens)
 {
 	if (!read_tokens(lexer, at, until, tokens))
 		tokens->n = 0;
@@ -418,13 +431,13 @@ static bool may_name_file(struct slice name, struct slice body)
 		if (b[i] == '"') {
 			while (b[++i] != '"')
 				; /* it is closed, and has no backslash */
-		} else if (strchr("<>-", b[i]) && (b[i + 1] == b[i] || (b[i] == '-' && b[i + 1] == '>'))) {
-			return false; /* shifts, a->b, a-- */
-		} else if (b[i] == ' ' && i > 0 && i + 2 < body.len) {
-			if (is_name_char(b[i - 1]) && is_name_char(b[i + 1]))
-				return false; /* unsigned long */
-			if (strchr("+-/<>", b[i + 1]) && b[i + 2] == ' ')
+		} else if (is(b[i], OPERATOR)) {
+			if (b[i + 1] == '>' ? b[i] == '>' || b[i] == '-' : b[i] == '<' && b[i + 1] == '<')
+				return false; /* a >> 1, a->b, a << 1 */
+			if (b[i + 1] == ' ' && i > 0 && b[i - 1] == ' ')
 				return false; /* a + b */
+		} else if (b[i] == ' ' && i > 0 && is_name_char(b[i - 1]) && is_name_char(b[i + 1])) {
+			return false; /* unsigned long */
 		}
 	}
 	return true;
@@ -550,7 +563,8 @@ static const char *directive(struct lexer *lexer, const char *at)
 		return pragma(lexer, after);
 	if (strcmp(word, "error") == 0 || strcmp(word, "warning") == 0)
 		return skip_line(lexer, after); /* clang takes no comment in the message */
-	return hash_end; /* `# __DATE__` of an assembler is no directive */
+	/* What is no directive may be an assembler's line: # __DATE__ */
+	return hash_end;
 }
 
 /* --- Words ------------------------------------------------------------------------------------------------------ */
@@ -602,8 +616,11 @@ static const char *cut_word(struct lexer *lexer, const char *at)
  * literal of C. */
 static const char *assembler_word(const struct lexer *lexer, const char *at, bool escapes)
 {
-	size_t left = (size_t)(lexer->end - at);
-	size_t length = left >= 7 && strncasecmp(at, ".incbin", 7) == 0 ? 7 : left >= 8 && strncasecmp(at, ".include", 8) == 0 ? 8 : 0;
+	size_t left = (size_t)(lexer->end - at), length = 0;
+	if (left >= 7 && strncasecmp(at, ".incbin", 7) == 0)
+		length = 7;
+	else if (left >= 8 && strncasecmp(at, ".include", 8) == 0)
+		length = 8;
 	if (!length || (length < left && (is_name_char(at[length]) || at[length] == '.' || at[length] == '-')))
 		return NULL;
 	bool escape = escapes && at - lexer->begin >= 2 && at[-2] == '\\'; /* "\n.incbin" */
@@ -819,7 +836,9 @@ void skeleton_make(struct slice text, struct arena *arena, struct skeleton *ret)
 		text = slice_of(text.ptr + 3, text.len - 3);
 	if (!text.len)
 		return;
-	struct lexer lexer = { .begin = text.ptr, .end = text.ptr + text.len, .doubt_end = text.ptr, .arena = arena, .skeleton = ret };
+	struct lexer lexer = {
+		.begin = text.ptr, .end = text.ptr + text.len, .doubt_end = text.ptr, .arena = arena, .skeleton = ret
+	};
 	for (const char *at = lexer.begin; (at = find(at, lexer.end, at_code)) < lexer.end;)
 		at = step(&lexer, at);
 	map_deinit(&lexer.seen);
@@ -838,8 +857,8 @@ void skeleton_encode(const struct skeleton *skeleton, struct buf *to)
 {
 	uint32_t counts[] = { (uint32_t)skeleton->n_items, (uint32_t)skeleton->n_macros };
 	buf_append_char(to, SKELETON_VERSION);
-	buf_append_char(to, (char)((skeleton->date_time ? FLAG_DATE_TIME : 0) | (skeleton->timestamp ? FLAG_TIMESTAMP : 0) |
-				   (skeleton->once ? FLAG_ONCE : 0)));
+	buf_append_char(to, (char)((skeleton->date_time ? FLAG_DATE_TIME : 0) |
+				    (skeleton->timestamp ? FLAG_TIMESTAMP : 0) | (skeleton->once ? FLAG_ONCE : 0)));
 	buf_append(to, counts, sizeof(counts));
 	for (size_t i = 0; i < skeleton->n_items; i++) {
 		const struct skeleton_item *item = &skeleton->items[i];
@@ -905,7 +924,8 @@ int skeleton_decode(struct slice bytes, struct arena *arena, struct skeleton *re
 		struct skeleton_macro *macro = &skeleton.macros[i];
 		int has_parameters = decode_byte(&rest, 1);
 		if (has_parameters < 0 || !(macro->name = decode_string(&rest)) ||
-			(has_parameters && !(macro->parameters = decode_string(&rest))) || !(macro->body = decode_string(&rest)))
+			(has_parameters && !(macro->parameters = decode_string(&rest))) ||
+			!(macro->body = decode_string(&rest)))
 			return -1;
 	}
 	if (rest.len)

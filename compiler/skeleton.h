@@ -18,14 +18,14 @@
 enum skeleton_kind {
 	SKELETON_INCLUDE,      /* #include, #import, __has_include, #pragma GCC dependency */
 	SKELETON_INCLUDE_NEXT, /* #include_next, and __has_include_next */
-	SKELETON_EMBED,        /* #embed, and __has_embed */
-	SKELETON_ASSEMBLER,    /* .incbin or .include, in an assembler text or in a string of an asm statement: looked for from the
+	SKELETON_EMBED,	       /* #embed, and __has_embed */
+	SKELETON_ASSEMBLER, /* .incbin or .include, in an assembler text or in a string of an asm statement: looked for from the
 				* working directory and along -I */
 };
 
 enum skeleton_form {
-	SKELETON_QUOTE,    /* "name" */
-	SKELETON_ANGLE,    /* <name> */
+	SKELETON_QUOTE,	   /* "name" */
+	SKELETON_ANGLE,	   /* <name> */
 	SKELETON_COMPUTED, /* `name` holds the tokens, to be expanded: comments gone, continuations joined */
 };
 
@@ -44,7 +44,7 @@ struct skeleton_item {
 struct skeleton_macro {
 	const char *name;
 	const char *parameters; /* NULL: object-like; else comma-separated, "" for none */
-	const char *body;       /* comments gone, continuations joined, ends trimmed */
+	const char *body;	/* comments gone, continuations joined, ends trimmed */
 };
 
 struct skeleton {
@@ -54,7 +54,7 @@ struct skeleton {
 	size_t n_macros;
 	bool date_time; /* __DATE__ or __TIME__ as a token somewhere */
 	bool timestamp; /* __TIMESTAMP__ */
-	bool once;      /* `#pragma once`, _Pragma("once") or #import: inode and mtime equality matter */
+	bool once;	/* `#pragma once`, _Pragma("once") or #import: inode and mtime equality matter */
 };
 
 /* Never fails: any bytes have a skeleton. Everything is in `arena`. */

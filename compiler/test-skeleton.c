@@ -24,7 +24,8 @@ static void render(const struct skeleton *skeleton, struct buf *to)
 			buf_printf(to, "(%s)", macro->parameters);
 		buf_printf(to, "=%s", macro->body);
 	}
-	buf_printf(to, "%s%s%s", skeleton->date_time ? " d" : "", skeleton->timestamp ? " t" : "", skeleton->once ? " o" : "");
+	buf_printf(to, "%s%s%s", skeleton->date_time ? " d" : "", skeleton->timestamp ? " t" : "",
+		skeleton->once ? " o" : "");
 }
 
 static void expect_bytes(const char *text, size_t size, const char *want)
@@ -319,6 +320,7 @@ static void skeleton__keeps_macros_that_may_name_files(void **state)
 		{ "#define A() x\n#define B (y, z)\n#define C(\\\nx) \\\n  x \\\n ## 1\n#define D 12\n",
 			"#A()=x #B=(y, z) #C(x)=x ## 1 #D=12" },
 		{ "#de\\\nfine N\\\nAME  a  /* b */  ## c // d\n", "#NAME=a ## c" },
+		{ "#define A <c++/a--b.h>\n#define B c++/../a.h\n", "#A=<c++/a--b.h> #B=c++/../a.h" },
 		{ "#define A a.b+c-d_e\n#define $x\303\237 y\n", "#A=a.b+c-d_e #$x\303\237=y" },
 		{ "#define A", "#A=" },
 		{ "#define A(", "" },
@@ -359,8 +361,9 @@ static void skeleton__takes_names_up_to_the_longest_path(void **state)
 
 static void skeleton__needs_time_that_grows_with_the_text_alone(void **state)
 {
-	static const char *const pieces[] = { "#include /*\n", "R\"(", "R\"(\n#define A /*\n", "\\\n", "?\?/\n#define A ?\?/\n", "\".incbin ", "#",
-		"\\ ", "__has_include(", " ", "\n", "/**/", "'", "\"", "(", "1'0", "_\\\n", ".incbin /**/" };
+	static const char *const pieces[] = { "#include /*\n", "R\"(", "R\"(\n#define A /*\n", "\\\n",
+		"?\?/\n#define A ?\?/\n", "\".incbin ", "#", "\\ ", "__has_include(", " ", "\n", "/**/", "'", "\"", "(",
+		"1'0", "_\\\n", ".incbin /**/" };
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		_cleanup_buf_ struct buf text = { 0 };
 		_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -376,7 +379,8 @@ static void skeleton__needs_time_that_grows_with_the_text_alone(void **state)
 
 static void skeleton__comes_back_from_its_bytes(void **state)
 {
-	static const char text[] = "#pragma once\n#include <a.h>\n#include_next \"b.h\"\n#include C\n#embed <d>\nchar *s = __DATE__ __TIMESTAMP__;\n"
+	static const char text[] = "#pragma once\n#include <a.h>\n#include_next \"b.h\"\n#include C\n#embed <d>\nchar "
+				   "*s = __DATE__ __TIMESTAMP__;\n"
 				   "\t.incbin \"e\"\n#define C <c.h>\n#define F(x) #x\n#define G() y\n";
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_buf_ struct buf before = { 0 }, bytes = { 0 }, after = { 0 };
@@ -399,15 +403,15 @@ static void skeleton__comes_back_from_its_bytes(void **state)
 static void skeleton__refuses_bytes_that_are_none(void **state)
 {
 	static const struct slice rows[] = {
-		{ "\0\0\0\0\0\0\0\0\0\0", 10 },                   /* another version */
-		{ "\1\10\0\0\0\0\0\0\0\0", 10 },                  /* a flag that is none */
-		{ "\1\0\377\377\377\377\0\0\0\0", 10 },           /* more than there is */
-		{ "\1\0\0\0\0\0\377\377\377\377", 10 },           /* the same of macros */
-		{ "\1\0\1\0\0\0\0\0\0\0\3x\0", 13 },              /* a form that is none */
-		{ "\1\0\1\0\0\0\0\0\0\0\20x\0", 13 },             /* a kind that is none */
-		{ "\1\0\1\0\0\0\0\0\0\0\0xy", 13 },               /* a name without end */
-		{ "\1\0\0\0\0\0\1\0\0\0\2x\0y\0", 15 },           /* neither with nor without parameters */
-		{ "\1\0\0\0\0\0\1\0\0\0\1x\0y\0", 15 },           /* a body that is missing */
+		{ "\0\0\0\0\0\0\0\0\0\0", 10 },		/* another version */
+		{ "\1\10\0\0\0\0\0\0\0\0", 10 },	/* a flag that is none */
+		{ "\1\0\377\377\377\377\0\0\0\0", 10 }, /* more than there is */
+		{ "\1\0\0\0\0\0\377\377\377\377", 10 }, /* the same of macros */
+		{ "\1\0\1\0\0\0\0\0\0\0\3x\0", 13 },	/* a form that is none */
+		{ "\1\0\1\0\0\0\0\0\0\0\20x\0", 13 },	/* a kind that is none */
+		{ "\1\0\1\0\0\0\0\0\0\0\0xy", 13 },	/* a name without end */
+		{ "\1\0\0\0\0\0\1\0\0\0\2x\0y\0", 15 }, /* neither with nor without parameters */
+		{ "\1\0\0\0\0\0\1\0\0\0\1x\0y\0", 15 }, /* a body that is missing */
 	};
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct skeleton skeleton;
