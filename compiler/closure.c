@@ -793,7 +793,7 @@ static size_t compute(struct walk *walk, const struct node *node, struct definit
 		bool exhausted, found = strcmp(item->name, "__FILE__") == 0;
 		if (item->form != SKELETON_COMPUTED)
 			continue;
-		size_t n = expand(item->name, find_definitions, definitions, &arena, names, &exhausted);
+		size_t n = expand(item->kind, item->name, find_definitions, definitions, &arena, names, &exhausted);
 		for (size_t k = 0; k < n; k++)
 			found = resolve(&asking, item->kind, names[k].form, names[k].name) || found;
 		unresolved += !found || exhausted;

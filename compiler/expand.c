@@ -420,14 +420,38 @@ static bool name_of(const struct tokens *tokens, struct arena *arena, struct exp
 	return true;
 }
 
-size_t expand(const char *tokens, expand_find *find, void *ctx, struct arena *arena, struct expand_name *ret, bool *exhausted)
+/* The operand of .incbin or .include, from adjacent literals of C, or from one that is the assembler's. */
+static bool operand_of(const struct tokens *tokens, struct arena *arena, struct expand_name *ret)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	for (size_t i = 0; i < tokens->n && tokens->v[i].kind == TOKEN_STRING && tokens->v[i].text.ptr[0] == '"'; i++) {
+		struct slice literal = tokens->v[i].text;
+		for (size_t k = 1; k + 1 < literal.len; k++) {
+			bool escaped = literal.ptr[k] == '\\' && k + 2 < literal.len;
+			char c = literal.ptr[k += escaped];
+			buf_append_char(&text, !escaped ? c : c == 'n' ? '\n' : c == 't' ? '\t' : c);
+		}
+	}
+	const char *name = buf_str(&text);
+	name += strspn(name, " \t");
+	bool quoted = *name == '"';
+	name += quoted;
+	size_t n = strcspn(name, quoted ? "\"" : "\n");
+	if (n == 0 || (quoted && name[n] != '"'))
+		return false;
+	*ret = (struct expand_name){ SKELETON_QUOTE, arena_strndup(arena, name, n) };
+	return true;
+}
+
+size_t expand(enum skeleton_kind kind, const char *tokens, expand_find *find, void *ctx, struct arena *arena, struct expand_name *ret,
+	bool *exhausted)
 {
 	_cleanup_arena_ struct arena scratch = ARENA_INIT;
 	struct expansion x = { find, ctx, &scratch, 0, false };
 	size_t n = 0;
 	for (struct state *way = expand_tokens(&x, tokenize(tokens, &scratch), 0); way; way = way->next) {
 		struct expand_name name;
-		if (!name_of(&way->done, arena, &name))
+		if (!(kind == SKELETON_ASSEMBLER ? operand_of : name_of)(&way->done, arena, &name))
 			continue;
 		bool known = false;
 		for (size_t i = 0; i < n && !known; i++)

@@ -20,6 +20,7 @@ struct expand_name {
 	const char *name;	 /* in the arena */
 };
 
-/* The names that `tokens` can become, each once, at most EXPAND_NAMES_LIMIT of them, into `ret`; returns how many. `exhausted` (NULL allowed) is
- * set when there may be more. */
-size_t expand(const char *tokens, expand_find *find, void *ctx, struct arena *arena, struct expand_name *ret, bool *exhausted);
+/* The names that `tokens`, of an item of `kind`, can become, each once, at most EXPAND_NAMES_LIMIT of them, into `ret`; returns how many. For the
+ * assembler literals are joined and unescaped. `exhausted` (NULL allowed) is set when there may be more. */
+size_t expand(enum skeleton_kind kind, const char *tokens, expand_find *find, void *ctx, struct arena *arena, struct expand_name *ret,
+	bool *exhausted);

@@ -17,11 +17,12 @@ static size_t find(void *ctx, struct slice name, const struct skeleton_macro **r
 	return n;
 }
 
-static const char *expanded(const struct table *table, const char *tokens, struct arena *arena, bool *exhausted)
+static const char *expanded(
+	const struct table *table, enum skeleton_kind kind, const char *tokens, struct arena *arena, bool *exhausted)
 {
 	struct expand_name names[EXPAND_NAMES_LIMIT];
 	struct buf text = { 0 };
-	size_t n = expand(tokens, find, (void *)table, arena, names, exhausted);
+	size_t n = expand(kind, tokens, find, (void *)table, arena, names, exhausted);
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&text, names[i].form == SKELETON_QUOTE ? "\"%s\"" : "<%s>", names[i].name);
 	const char *ret = arena_strdup(arena, buf_str(&text));
@@ -92,9 +93,33 @@ static void expand__follows_definitions_as_the_preprocessor_does(void **state)
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		_cleanup_arena_ struct arena arena = ARENA_INIT;
-		const char *got = expanded(&table, rows[i].tokens, &arena, NULL);
+		const char *got = expanded(&table, SKELETON_INCLUDE, rows[i].tokens, &arena, NULL);
 		if (strcmp(got, rows[i].want) != 0)
 			fail_msg("%s\n  gave %s, not %s", rows[i].tokens, got, rows[i].want);
+	}
+}
+
+static void expand__joins_the_literals_of_an_asm_statement(void **state)
+{
+	static const struct skeleton_macro macros[] = {
+		{ "DIR", NULL, "\"some/dir\"" },
+		{ "QUOTED", NULL, "\"\\\"whole.bin\\\"\"" },
+		{ "FILE_NAME", NULL, "\"file.bin\"" },
+	};
+	static const struct table table = { macros, 3 };
+	static const struct {
+		const char *tokens, *want;
+	} rows[] = {
+		{ "\" \\\"\" DIR \"/a.bin\\\"\\n\"", "\"some/dir/a.bin\"" },
+		{ "\" \" QUOTED \"\\n\"", "\"whole.bin\"" },
+		{ "FILE_NAME", "\"file.bin\"" },
+		{ "\" \\\"\" UNKNOWN \"/a.bin\\\"\\n\"", "" },
+		{ "\\name", "" },
+		{ "", "" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		_cleanup_arena_ struct arena arena = ARENA_INIT;
+		assert_string_equal(expanded(&table, SKELETON_ASSEMBLER, rows[i].tokens, &arena, NULL), rows[i].want);
 	}
 }
 
@@ -112,15 +137,16 @@ static void expand__ends_whatever_the_definitions_are(void **state)
 	static const struct table table = { macros, sizeof(macros) / sizeof(macros[0]) };
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	bool exhausted;
-	expanded(&table, "F(F(F(A)))", &arena, &exhausted);
+	expanded(&table, SKELETON_INCLUDE, "F(F(F(A)))", &arena, &exhausted);
 	assert_true(exhausted);
-	assert_non_null(strstr(expanded(&table, "A", &arena, &exhausted), "\"b.h\""));
+	assert_non_null(strstr(expanded(&table, SKELETON_INCLUDE, "A", &arena, &exhausted), "\"b.h\""));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expand__follows_definitions_as_the_preprocessor_does),
+		cmocka_unit_test(expand__joins_the_literals_of_an_asm_statement),
 		cmocka_unit_test(expand__ends_whatever_the_definitions_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
