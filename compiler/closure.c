@@ -1,6 +1,7 @@
 #include "compiler/closure.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -779,6 +780,16 @@ static uint64_t fingerprint(const struct walk *walk)
 	return sum;
 }
 
+/* Whether the tokens begin with a macro that nobody defines: such an #include only stands in a branch that isn't taken. */
+static bool is_undefined(struct definitions *definitions, const struct skeleton_item *item)
+{
+	const struct skeleton_macro *macro;
+	size_t n = 0;
+	while (item->name[n] == '_' || isalnum((unsigned char)item->name[n]))
+		n++;
+	return item->kind != SKELETON_ASSEMBLER && n > 0 && find_definitions(definitions, slice_of(item->name, n), &macro, 1) == 0;
+}
+
 /* Collects what the computed names of one text may be; returns how many of them can't be told. */
 static size_t compute(struct walk *walk, const struct node *node, struct definitions *definitions)
 {
@@ -796,7 +807,7 @@ static size_t compute(struct walk *walk, const struct node *node, struct definit
 		size_t n = expand(item->kind, item->name, find_definitions, definitions, &arena, names, &exhausted);
 		for (size_t k = 0; k < n; k++)
 			found = resolve(&asking, item->kind, names[k].form, names[k].name) || found;
-		unresolved += !found || exhausted;
+		unresolved += exhausted || (!found && !is_undefined(definitions, item));
 	}
 	return unresolved;
 }

@@ -56,7 +56,7 @@ struct prediction {
 	 * the next prediction. */
 	const char **paths;
 	size_t n_paths;
-	size_t unresolved;	/* computed names that could not be told, texts that could not be read */
+	size_t unresolved;	/* computed names that lead to nothing though their macros are known, texts that can't be read */
 	const char *pch;	/* a precompiled header that the compiler may take; or NULL */
 	const char *date_time;	/* the first file that uses __DATE__ or __TIME__; or NULL */
 	const char *timestamp;	/* the same for __TIMESTAMP__ */

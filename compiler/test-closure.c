@@ -240,7 +240,8 @@ static void closure__computed_names_are_expanded_over_all_definitions_met(void *
 {
 	struct world *w = *state;
 	struct skeleton_macro macros[] = { { "CONFIG", NULL, "\"given.h\"" } };
-	write_file(w, "src/main.c", "#include <defs.h>\n#include HEADER\n#include CONFIG\n#include STR(x.h)\n#include UNKNOWN\n");
+	write_file(w, "src/main.c", "#include <defs.h>\n#include HEADER\n#include CONFIG\n#include STR(x.h)\n#include UNKNOWN\n"
+		"#include STR(gone.h)\n");
 	write_file(w, "a/defs.h", "#define HEADER <late.h>\n#define STR(x) #x\n");
 	write_file(w, "a/late.h", "#define MORE <more.h>\n#include <again.h>\n");
 	write_file(w, "a/again.h", "#include MORE\n");
