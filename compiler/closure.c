@@ -14,14 +14,27 @@
 enum {
 	/* Everything is forgotten when there are more files, directories and nodes than this (some 100 MB). */
 	KNOWN_LIMIT = 400000,
+	/* No compilation reads so many files: includes that form a ring through symlinks do, by ever longer paths. */
+	WALK_LIMIT = 50000,
 	/* Computed includes may lead to texts that define what other computed includes need: so often that is followed. */
 	COMPUTED_ROUNDS = 8,
 	DEFINITIONS_LIMIT = 32,
 };
 
+/* What two paths share when they lead to one file. */
+struct inode {
+	struct {
+		uint64_t dev, ino;
+	} key;
+	uint64_t walk;	    /* the walk that has looked into it, */
+	struct file *first; /* by this path, and then by others */
+};
+
 /* One path, as all commands see it. */
 struct file {
 	uint64_t examined_at; /* the request that it was last examined for */
+	struct inode *inode;  /* when `readable` */
+	struct file *next;    /* path of the same inode in the current walk */
 	struct digest digest;
 	uint32_t version;      /* moves with the content */
 	bool present;	       /* something is there that can be read, or might be */
@@ -34,13 +47,19 @@ struct file {
 	char path[];
 };
 
+/* A name that is no file: it isn't there, or is a directory. */
+struct vain {
+	bool is_directory;
+	char name[];
+};
+
 /* A directory in which names were looked for in vain. */
 struct watch {
 	uint64_t checked_at; /* the request that it was last checked for */
 	uint64_t changed_at; /* the moment (closures.clock) at which a name was last seen to appear */
-	uint64_t state;	     /* view_names_state() when all names were absent */
+	uint64_t state;	     /* view_names_state() when all names were as they are kept */
 	uint64_t collected;  /* the collection that has it already */
-	struct map names;    /* absent names; owned strings */
+	struct map names;    /* name → struct vain, owned */
 	bool is_directory;
 	uint32_t path_len;
 	char path[];
@@ -101,7 +120,7 @@ struct watches {
 struct closures {
 	struct view *view;	      /* borrowed */
 	struct skeletons *skeletons; /* borrowed */
-	struct map files, watches, graphs;
+	struct map files, inodes, watches, graphs;
 	size_t n_nodes;
 	uint64_t clock; /* counts edges made and names appeared */
 	uint64_t walks;
@@ -179,12 +198,15 @@ static void forget_everything(struct closures *closures)
 		graph_free(e->value);
 	for (size_t at = 0; (e = map_next(&closures->files, &at));)
 		free(e->value);
+	for (size_t at = 0; (e = map_next(&closures->inodes, &at));)
+		free(e->value);
 	for (size_t at = 0; (e = map_next(&closures->watches, &at));) {
 		watch_clear(e->value);
 		free(e->value);
 	}
 	map_deinit(&closures->graphs);
 	map_deinit(&closures->files);
+	map_deinit(&closures->inodes);
 	map_deinit(&closures->watches);
 	closures->n_nodes = 0;
 }
@@ -230,13 +252,28 @@ static struct file *get_file(struct closures *closures, struct slice path)
 	return file;
 }
 
+static struct inode *get_inode(struct closures *closures, const struct view_identity *identity)
+{
+	struct inode key = { .key = { identity->dev, identity->ino } };
+	struct inode *inode = map_get(&closures->inodes, slice_of(&key.key, sizeof(key.key)));
+	if (inode)
+		return inode;
+	inode = must_calloc(sizeof(*inode));
+	*inode = key;
+	map_put(&closures->inodes, slice_of(&inode->key, sizeof(inode->key)), inode);
+	return inode;
+}
+
 static void examine(struct closures *closures, uint64_t since, struct file *file)
 {
 	if (file->examined_at >= since)
 		return;
 	struct digest digest;
-	int r = view_digest(closures->view, since, file->path, &digest, NULL, NULL);
+	struct view_info info;
+	int r = view_digest(closures->view, since, file->path, &digest, &info, NULL);
 	file->examined_at = since;
+	if (r == 0 && (!file->inode || file->inode->key.ino != info.identity.ino || file->inode->key.dev != info.identity.dev))
+		file->inode = get_inode(closures, &info.identity);
 	if (r == 0 && file->readable && digest_equal(&digest, &file->digest))
 		return;
 	file->version++;
@@ -254,6 +291,37 @@ static struct slice file_directory(const struct file *file)
 	return slice_of(file->path, file->directory_len);
 }
 
+static bool share_directory(struct closures *closures, uint64_t since, const struct file *a, const struct file *b)
+{
+	const struct file *files[] = { a, b };
+	struct view_identity identities[2];
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_buf_ struct buf path = { 0 };
+		buf_append_slice(&path, file_directory(files[i]));
+		identities[i] = view_stat(closures->view, since, path.ptr, true).identity;
+	}
+	return identities[0].ino == identities[1].ino && identities[0].dev == identities[1].dev;
+}
+
+/* Whether the current walk has looked into this very file, in this very directory, by another path (dir/../dir/x.h): what it asks for from here has
+ * other names, but is the same. Texts that include each other by such names would be followed without end. */
+static bool is_repeated(struct closures *closures, uint64_t since, struct file *file)
+{
+	struct inode *inode = file->inode;
+	if (!file->readable)
+		return false;
+	if (inode->walk != closures->walks) {
+		inode->walk = closures->walks;
+		inode->first = NULL;
+	}
+	for (const struct file *other = inode->first; other; other = other->next)
+		if (share_directory(closures, since, file, other))
+			return true;
+	file->next = inode->first;
+	inode->first = file;
+	return false;
+}
+
 /* Absences */
 
 static struct watch *get_watch(struct closures *closures, struct slice path)
@@ -268,20 +336,23 @@ static struct watch *get_watch(struct closures *closures, struct slice path)
 	return watch;
 }
 
-static bool lacks_all(struct closures *closures, uint64_t since, struct watch *watch)
+/* Whether all the names are as they are kept. */
+static bool is_unchanged(struct closures *closures, uint64_t since, struct watch *watch)
 {
 	_cleanup_buf_ struct buf path = { 0 };
 	const struct map_entry *e;
 	for (size_t at = 0; (e = map_next(&watch->names, &at));) {
 		buf_reset(&path);
-		buf_printf(&path, "%s/%.*s", watch->path_len == 1 ? "" : watch->path, (int)e->key.len, e->key.ptr);
-		if (!view_is_absent(closures->view, since, path.ptr))
+		const struct vain *vain = e->value;
+		buf_printf(&path, "%s/%s", watch->path_len == 1 ? "" : watch->path, vain->name);
+		if (vain->is_directory ? view_stat(closures->view, since, path.ptr, true).kind != VIEW_DIRECTORY
+				       : !view_is_absent(closures->view, since, path.ptr))
 			return false;
 	}
 	return true;
 }
 
-/* Whether all the names are still absent; changed_at moves if not. */
+/* Bring up to date, once per request; changed_at moves when one of the names is another thing now. */
 static void check(struct closures *closures, uint64_t since, struct watch *watch)
 {
 	if (watch->checked_at >= since)
@@ -293,7 +364,7 @@ static void check(struct closures *closures, uint64_t since, struct watch *watch
 	bool was_directory = watch->is_directory;
 	watch->is_directory = state != 0 || view_stat(closures->view, since, watch->path, true).kind == VIEW_DIRECTORY;
 	watch->state = state;
-	if (was_directory == watch->is_directory && lacks_all(closures, since, watch))
+	if (was_directory == watch->is_directory && is_unchanged(closures, since, watch))
 		return;
 	watch->changed_at = ++closures->clock;
 	watch_clear(watch);
@@ -325,8 +396,20 @@ static void collect_edge(struct closures *closures, struct node *node)
 	closures->edges.v[closures->edges.n++] = node;
 }
 
-/* Whether nothing is at `path`; that it stays so is watched in the nearest directory that exists, which is collected. */
-static bool is_absent(struct closures *closures, uint64_t since, const char *path, size_t len)
+static void remember(struct watch *watch, struct slice name, bool is_directory)
+{
+	struct vain *vain = map_get(&watch->names, name);
+	if (!vain) {
+		vain = must_calloc(sizeof(*vain) + name.len + 1);
+		memcpy(vain->name, name.ptr, name.len);
+		map_put(&watch->names, slice_of(vain->name, name.len), vain);
+	}
+	vain->is_directory = is_directory;
+}
+
+/* Whether nothing is at `path` (or, unless `strictly`, a directory); that it stays so is watched in the nearest directory that exists, which is
+ * collected. */
+static bool is_absent(struct closures *closures, uint64_t since, const char *path, size_t len, bool strictly)
 {
 	struct slice directory = slice_of(path, directory_length(slice_of(path, len)));
 	size_t at = directory.len == 1 ? 1 : directory.len + 1;
@@ -335,17 +418,21 @@ static bool is_absent(struct closures *closures, uint64_t since, const char *pat
 	check(closures, since, watch);
 	if (!watch->is_directory) {
 		/* Either it isn't there, which is watched further up, or something else is in its place. */
-		if (directory.len == 1 || !is_absent(closures, since, watch->path, watch->path_len))
+		if (directory.len == 1 || !is_absent(closures, since, watch->path, watch->path_len, true))
 			collect_watch(closures, watch);
 		return true;
 	}
-	if (!map_get(&watch->names, name)) {
-		if (slice_equal_str(name, "..") || !view_is_absent(closures->view, since, path))
+	const struct vain *vain = map_get(&watch->names, name);
+	if (!vain || (vain->is_directory && strictly)) {
+		bool is_directory = false;
+		if (slice_equal_str(name, ".."))
 			return false;
-		char *copy = strndup(name.ptr, name.len);
-		if (!copy)
-			abort();
-		map_put(&watch->names, slice_of(copy, name.len), copy);
+		if (!view_is_absent(closures->view, since, path)) {
+			is_directory = !strictly && view_stat(closures->view, since, path, true).kind == VIEW_DIRECTORY;
+			if (!is_directory)
+				return false;
+		}
+		remember(watch, name, is_directory);
 	}
 	collect_watch(closures, watch);
 	return true;
@@ -466,14 +553,14 @@ static bool find_in(const struct asking *asking, struct slice directory, const c
 	size_t len = path->len;
 	if (asking->pch) {
 		buf_append_str(path, ".gch");
-		if (!is_absent(closures, asking->since, path->ptr, path->len))
+		if (!is_absent(closures, asking->since, path->ptr, path->len, true))
 			closures->pch = get_file(closures, buf_slice(path));
 		path->len = len;
 		path->ptr[len] = '\0';
 	}
 	struct file *file = map_get(&closures->files, buf_slice(path));
 	if (!file || file->examined_at < asking->since || !file->present) {
-		if (is_absent(closures, asking->since, path->ptr, len))
+		if (is_absent(closures, asking->since, path->ptr, len, false))
 			return false;
 		file = get_file(closures, slice_of(path->ptr, len));
 		examine(closures, asking->since, file);
@@ -645,7 +732,7 @@ static bool follow(struct walk *walk, struct node **edges, size_t n)
 static void visit(struct walk *walk, struct node *node)
 {
 	struct closures *closures = walk->closures;
-	if (node->leaf)
+	if (node->leaf || is_repeated(closures, walk->since, node->file))
 		return;
 	bool valid = node->made_at > 0 && node->version == node->file->version &&
 		     rests_hold(walk, node->watches, node->n_watches, node->made_at) &&
@@ -666,8 +753,9 @@ static void visit(struct walk *walk, struct node *node)
 
 static void visit_from(struct walk *walk, size_t first)
 {
-	for (size_t i = first; i < walk->closures->queue.n; i++)
+	for (size_t i = first; i < walk->closures->queue.n && i < WALK_LIMIT; i++)
 		visit(walk, walk->closures->queue.v[i]);
+	walk->unread += walk->closures->queue.n > WALK_LIMIT;
 }
 
 /* What the compiler reads before the source, whatever the source says. */
@@ -687,7 +775,7 @@ static void meet_forced(struct walk *walk)
 		_cleanup_buf_ struct buf pch = { 0 };
 		buf_printf(&pch, "%s.pch", request->forced[i]);
 		if (join(closures, graph->cwd, pch.ptr) &&
-			!is_absent(closures, walk->since, closures->path.ptr, closures->path.len))
+			!is_absent(closures, walk->since, closures->path.ptr, closures->path.len, true))
 			closures->pch = get_file(closures, buf_slice(&closures->path));
 	}
 	if (request->implicit)

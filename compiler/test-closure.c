@@ -227,6 +227,26 @@ static void closure__a_cycle_ends(void **state)
 	expect(w, "a/one.h a/two.h src/main.c");
 }
 
+static void closure__a_cycle_by_ever_longer_names_ends(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include \"d/one.h\"\n");
+	write_file(w, "src/d/one.h", "#include \"../d/two.h\"\n#include \"../d/one.h\"\n");
+	write_file(w, "src/d/two.h", "#include \"../d/one.h\"\n#include \"../d/two.h\"\n");
+	expect(w, "src/d/../d/../d/one.h src/d/../d/../d/two.h src/d/../d/one.h src/d/../d/two.h src/d/one.h src/main.c");
+}
+
+static void closure__one_file_in_two_directories_asks_from_both(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include \"d/x.h\"\n#include \"e/x.h\"\n");
+	write_file(w, "src/d/x.h", "#include \"y.h\"\n");
+	write_file(w, "src/d/y.h", "");
+	write_file(w, "src/e/y.h", "");
+	scratch_symlink(w->s, "../d/x.h", "src/e/x.h");
+	expect(w, "src/d/x.h src/d/y.h src/e/x.h src/e/y.h src/main.c");
+}
+
 static void closure__a_directory_is_no_header(void **state)
 {
 	struct world *w = *state;
@@ -329,6 +349,107 @@ static void closure__a_source_that_is_gone_is_all_there_is(void **state)
 	assert_int_equal(w->prediction.unresolved, 0);
 }
 
+/* The same without the difference between names of one file. */
+static const char *really_predicted(struct world *w)
+{
+	struct buf text = { 0 };
+	predicted(w);
+	for (size_t i = 0; i < w->prediction.n_paths; i++) {
+		char *real = realpath(w->prediction.paths[i], NULL);
+		assert_non_null(real);
+		w->prediction.paths[i] = arena_strdup(&w->s->arena, real);
+		free(real);
+	}
+	qsort(w->prediction.paths, w->prediction.n_paths, sizeof(char *), compare_strings);
+	for (size_t i = 0; i < w->prediction.n_paths; i++)
+		if (i == 0 || strcmp(w->prediction.paths[i], w->prediction.paths[i - 1]) != 0)
+			buf_printf(&text, "%s ", w->prediction.paths[i] + strlen(w->s->root) + 1);
+	const char *ret = arena_strdup(&w->s->arena, buf_str(&text));
+	buf_deinit(&text);
+	return ret;
+}
+
+/* A text of a few lines that ask for some of the names there are. */
+static const char *random_text(struct world *w)
+{
+	static const char *const lines[] = { "#include <%c.h>\n", "#include \"%c.h\"\n", "#include \"d/%c.h\"\n", "#include <d/%c.h>\n",
+		"#include \"../a/%c.h\"\n", "#include_next <%c.h>\n", "#define M <%c.h>\n", "#define M \"d/%c.h\"\n" };
+	struct buf text = { 0 };
+	for (long n = random() % 4; n > 0; n--)
+		buf_printf(&text, lines[(size_t)random() % (sizeof(lines) / sizeof(lines[0]))], (char)('p' + random() % 6));
+	if (random() % 6 == 0)
+		buf_append_str(&text, "#include M\n");
+	const char *ret = arena_strdup(&w->s->arena, buf_str(&text));
+	buf_deinit(&text);
+	return ret;
+}
+
+static const char *random_path(struct world *w)
+{
+	static const char *const directories[] = { "src", "q", "a", "b", "sys", "src/d", "q/d", "a/d", "sys/d" };
+	const char *directory = directories[(size_t)random() % (sizeof(directories) / sizeof(directories[0]))];
+	return arena_printf(&w->s->arena, "%s/%c.h", directory, (char)('p' + random() % 6));
+}
+
+static void random_change(struct world *w)
+{
+	const char *path = random_path(w), *directory = arena_strndup(&w->s->arena, path, (size_t)(strrchr(path, '/') - path));
+	const char *absolute = scratch_path(w->s, path);
+	switch (random() % 12) {
+	case 0:
+		scratch_write(w->s, "src/main.c", random_text(w));
+		break;
+	case 1:
+	case 2:
+	case 3:
+		unlink(absolute);
+		rmdir(absolute);
+		break;
+	case 4: /* a whole directory goes or changes its place */
+		if (path[strlen(directory) - 1] == 'd')
+			rename(scratch_path(w->s, directory), scratch_path(w->s, random() % 2 ? "a/d" : "spare"));
+		break;
+	case 5:
+		rename(absolute, scratch_path(w->s, random_path(w)));
+		break;
+	case 6:
+		scratch_mkdir(w->s, directory);
+		if (access(absolute, F_OK) != 0)
+			scratch_mkdir(w->s, path);
+		break;
+	default:
+		scratch_mkdir(w->s, directory);
+		rmdir(absolute);
+		unlink(absolute); /* which may be a second name of another */
+		scratch_write(w->s, path, random_text(w));
+	}
+}
+
+static void closure__after_any_change_memory_and_a_fresh_look_agree(void **state)
+{
+	enum { STEPS = 400 };
+	struct world *w = *state;
+	unsigned seed = (unsigned)clock_realtime_ns();
+	srandom(seed);
+	write_file(w, "src/main.c", "#include <p.h>\n#include \"q.h\"\n#include <d/r.h>\n");
+	for (int step = 0; step < STEPS; step++) {
+		let_it_tick();
+		for (long n = random() % 4; n >= 0; n--)
+			random_change(w);
+		const char *remembered = really_predicted(w);
+		size_t unresolved = w->prediction.unresolved;
+		struct world fresh = *w;
+		fresh.closures = closures_new(fresh.view = view_new(), w->skeletons);
+		const char *want = really_predicted(&fresh);
+		if (strcmp(remembered, want) != 0 || unresolved != fresh.prediction.unresolved)
+			fail_msg("seed %u, step %d:\n  %s, %zu unresolved, not\n  %s, %zu unresolved", seed, step, remembered, unresolved,
+				want, fresh.prediction.unresolved);
+		closures_free(fresh.closures);
+		view_free(fresh.view);
+	}
+	print_message("%d steps, %zu paths in the end\n", STEPS, w->prediction.n_paths);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -342,12 +463,15 @@ int main(void)
 		TEST(closure__an_edit_is_seen_by_the_next_request),
 		TEST(closure__what_stays_the_same_is_resolved_once),
 		TEST(closure__a_cycle_ends),
+		TEST(closure__a_cycle_by_ever_longer_names_ends),
+		TEST(closure__one_file_in_two_directories_asks_from_both),
 		TEST(closure__a_directory_is_no_header),
 		TEST(closure__computed_names_are_expanded_over_all_definitions_met),
 		TEST(closure__a_precompiled_header_is_told),
 		TEST(closure__what_was_missed_is_learnt_until_the_source_changes),
 		TEST(closure__the_clock_in_a_text_is_told),
 		TEST(closure__without_a_preprocessor_only_the_assembler_asks),
+		TEST(closure__after_any_change_memory_and_a_fresh_look_agree),
 		TEST(closure__a_source_that_is_gone_is_all_there_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
