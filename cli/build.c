@@ -30,6 +30,7 @@ struct build {
 	const char *llamacc;
 	const char *path; /* PATH as we got it */
 	const char *id;	  /* LLAMACC_BUILD_ID */
+	bool unreplaced;  /* there is no masquerade */
 };
 
 /* ---- width ---- */
@@ -120,7 +121,7 @@ static int export_environment(struct build *build, struct error *err)
 	const char *directory;
 	if (masquerade_make(
 		    build->control.config.cache_dir, build->llamacc, build->path, &build->arena, &directory, err) < 0)
-		return -1;
+		return error_wrap(err, "cannot use cache_dir (set cache_dir or LLAMA_CACHE_DIR)");
 	setenv("PATH", arena_printf(&build->arena, "%s:%s", directory, build->path), 1);
 	/* A launcher of the user's own is kept: it calls the compiler by name or gets it from CMake, so we come after
 	 * it. */
@@ -247,6 +248,10 @@ static void print_summary(struct build *build, int64_t wall_ms)
 	fprintf(stderr, "llama: %s, %.1f s\n", nothing ? "no compiler was called through llamacc" : buf_str(&text),
 		(double)wall_ms / 1000);
 
+	json_decref(stats);
+	if (build->unreplaced)
+		return; /* which explains it */
+
 	const char *fact, *remedy;
 	switch (tree_examine(
 		tree_directory(build->argv, &build->arena), build->llamacc, &build->arena, &fact, &remedy)) {
@@ -262,7 +267,6 @@ static void print_summary(struct build *build, int64_t wall_ms)
 	case TREE_FINE:
 		break;
 	}
-	json_decref(stats);
 }
 
 /* ---- the command ---- */
@@ -286,7 +290,8 @@ static int build_and_report(struct build *build, struct error *err)
 		command_warn(build->command, "%s; everything is compiled locally", trouble.text);
 	add_jobs(build);
 	export_build_id(build);
-	if (export_environment(build, &trouble) < 0)
+	build->unreplaced = export_environment(build, &trouble) < 0;
+	if (build->unreplaced)
 		command_warn(build->command, "%s; compilers are not replaced", trouble.text);
 	int64_t begin_ms = clock_monotonic_ms();
 	int status;

@@ -23,6 +23,8 @@
 
 enum {
 	START_TIMEOUT_MS = 30000,
+	START_PAUSE_MS = 10,
+	LOCKED_PAUSE_MS = 100,
 	STOP_TIMEOUT_MS = 120000, /* jobs that run are finished first */
 	PROBE_TIMEOUT_MS = 1000,
 };
@@ -48,6 +50,17 @@ static int run(const struct control *control, bool foreground, struct error *err
 
 /* The daemon is a fork of this process, which stays until it answers. What the child has to say it leaves in memory
  * that both share: by then its stderr is /dev/null, and it shall hold no pipe of ours. */
+static pid_t fork_daemon(const struct control *control, struct error *child_error)
+{
+	pid_t child = fork();
+	if (child != 0)
+		return child;
+	int outcome = detach_from_caller(child_error);
+	if (outcome == 0)
+		outcome = run(control, false, child_error);
+	exit(outcome < 0 ? COMMAND_FAILED : COMMAND_OK); /* not _exit: a sanitizer reports leaks there */
+}
+
 static int start(const struct control *control, struct error *err)
 {
 	pid_t running;
@@ -58,36 +71,34 @@ static int start(const struct control *control, struct error *err)
 		NULL, sizeof(*child_error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (child_error == MAP_FAILED)
 		return error_set(err, errno, "cannot map memory");
-	pid_t child = fork();
-	if (child < 0)
-		return error_set(err, errno, "cannot fork");
-	if (child == 0) {
-		outcome = detach_from_caller(child_error);
-		if (outcome == 0)
-			outcome = run(control, false, child_error);
-		exit(outcome < 0 ? COMMAND_FAILED : COMMAND_OK); /* not _exit: a sanitizer reports leaks there */
-	}
 	int64_t deadline_ms = clock_monotonic_ms() + START_TIMEOUT_MS;
-	bool ended = false;
+	pid_t child = 0;
 	for (;;) {
 		_cleanup_close_ int fd = endpoint_connect(&control->endpoint, PROBE_TIMEOUT_MS, err);
 		if (fd >= 0)
 			return 0;
+		long pause_ms = START_PAUSE_MS;
 		int status;
-		if (!ended && waitpid(child, &status, WNOHANG) == child) {
+		if (child == 0) {
+			child = fork_daemon(control, child_error);
+			if (child < 0)
+				return error_set(err, errno, "cannot fork");
+		} else if (waitpid(child, &status, WNOHANG) == child) {
 			if (WIFSIGNALED(status))
 				return error_set(err, 0, "the daemon died of signal %d at its start", WTERMSIG(status));
 			if (WEXITSTATUS(status) != 0) {
 				*err = *child_error;
 				return -1;
 			}
-			ended = true; /* another one has the lock; it will answer soon */
+			/* Another one has the lock: it will answer soon, or is leaving, and then we try again. */
+			child = 0;
+			pause_ms = LOCKED_PAUSE_MS;
 		}
 		if (clock_monotonic_ms() >= deadline_ms)
 			return error_set(err, 0,
 				"no daemon answers at %s after %d s; `llama daemon --foreground` says more",
 				control->endpoint.socket, START_TIMEOUT_MS / 1000);
-		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = pause_ms * 1000 * 1000 }, NULL);
 	}
 }
 

@@ -94,8 +94,11 @@ int spawn_daemon(const struct endpoint *endpoint, struct error *err)
 		return wait_for_daemon(endpoint, err);
 	/* One that had the turn before us may just have succeeded. */
 	int fd = endpoint_connect(endpoint, CONNECT_MS, err);
-	if (fd < 0 && start(llama, err) == 0)
+	if (fd < 0 && start(llama, err) == 0) {
 		fd = wait_for_daemon(endpoint, err);
+		if (fd < 0)
+			error_set(err, 0, "no daemon came up; `llama daemon --foreground` says why");
+	}
 	if (fd < 0 && pwrite(turn, "failed\n", 7, 0) < 0)
 		return error_wrap(err, "cannot write %s", endpoint->start);
 	if (fd >= 0 && st.st_size > 0 && ftruncate(turn, 0) < 0)

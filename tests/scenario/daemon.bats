@@ -82,6 +82,21 @@ load helpers
 	[ "$(daemon_pids | wc -l)" = 1 ]
 }
 
+@test "one that is leaving with a job is waited for" {
+	python3 -c 'print("int a[] = {" + ",".join(map(str, range(400000))) + "};")' >slow.c
+	llama daemon
+	old=$(daemon_pids)
+	llamacc gcc -c slow.c 3>&- &
+	wait_until 100 sh -c 'llama daemon --status | grep -q "[1-9] running"'
+	kill -TERM "$old"
+	wait_until 100 sh -c '! llama daemon --status'
+	llama daemon
+	[ "$(daemon_pids)" != "$old" ]
+	wait
+	[ -s slow.o ]
+	llama daemon --status
+}
+
 @test "a socket that somebody left behind is in nobody's way" {
 	llama daemon
 	kill -KILL "$(daemon_pids)"
