@@ -40,6 +40,10 @@ static void explain_cache(struct daemon *daemon, const struct plan *plan, const 
 	struct cache_result result;
 	struct cache_why why = { .what = CACHE_WHY_RECACHE };
 	struct error err;
+	if (daemon->config->cache == CONFIG_CACHE_OFF) {
+		buf_append_str(to, "cache         off (cache = off)\n");
+		return;
+	}
 	int outcome = plan->environment.recache ? CACHE_MISS :
 		cache_get(daemon->cache, daemon->view, plan->since, key, &plan->messages_kind, arena, &result, &why, &err);
 	buf_append_str(to, "cache         ");

@@ -71,6 +71,7 @@ struct request {
 
 	struct answer answer;
 	struct exec_output_result *checked; /* what a second compilation is held against */
+	bool found;                 /* and that is from the cache: a hit */
 
 	struct watch *watch;        /* LOCAL: the client's process */
 	int64_t local_started_ms;
@@ -311,6 +312,7 @@ static bool answer_by_cache(struct request *request)
 		return false;
 	unsigned verify = daemon->config->verify;
 	if (verify && !plan->command.random_seed && ++daemon->n_results % verify == 0) {
+		request->found = true;
 		request->checked = arena_array(&request->arena, struct exec_output_result, plan->n_outputs + 1);
 		for (size_t i = 0; i < result.n_outputs && i < plan->n_outputs; i++)
 			request->checked[i] = (struct exec_output_result){
@@ -396,6 +398,8 @@ static void check_done(void *ctx, int outcome, struct exec_result *result, const
 		go_local(request, REASON_ENGINE_FAILED, NULL);
 		return;
 	}
+	if (request->found)
+		count(request, hits_local, 1);
 	count(request, verify_checked, 1);
 	const char *decision = "verified";
 	if (!outputs_equal(request)) {

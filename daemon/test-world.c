@@ -203,6 +203,7 @@ static void world__verification_compiles_again_and_compares(void **state)
 	expect_executed(world, "gcc -c a.c");
 	assert_int_equal(world_stat(world, "verify.checked"), 1);
 	world_expect(world, "gcc -c a.c", "verify.checked"); /* the hit is checked too */
+	assert_int_equal(world_stat(world, "hits.local"), 1);
 	assert_int_equal(world_stat(world, "verify.differed"), 0);
 	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
 }
