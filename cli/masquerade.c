@@ -54,6 +54,15 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static int make_link(
+	const char *directory, const char *name, const char *llamacc, struct arena *arena, struct error *err)
+{
+	const char *link = arena_printf(arena, "%s/%s", directory, name);
+	if (symlink(llamacc, link) < 0 && errno != EEXIST)
+		return error_set(err, errno, "cannot make the link %s", link);
+	return 0;
+}
+
 int masquerade_make(const char *parent, const char *llamacc, const char *path, struct arena *arena, const char **ret,
 	struct error *err)
 {
@@ -80,11 +89,12 @@ int masquerade_make(const char *parent, const char *llamacc, const char *path, s
 	/* It stands first on PATH. */
 	if (file_make_dirs(directory, 0700, err) < 0 || file_check_own_dir(parent, err) < 0)
 		return -1;
-	for (size_t i = 0; i < n_sorted; i++) {
-		const char *link = arena_printf(arena, "%s/%s", directory, sorted[i]);
-		if (symlink(llamacc, link) < 0 && errno != EEXIST)
-			return error_set(err, errno, "cannot make the link %s", link);
-	}
+	for (size_t i = 0; i < n_sorted; i++)
+		if (make_link(directory, sorted[i], llamacc, arena, err) < 0)
+			return -1;
+	if (make_link(directory, "llamacc", llamacc, arena, err) < 0 ||
+		make_link(directory, "llamac++", llamacc, arena, err) < 0)
+		return -1;
 	*ret = directory;
 	return 0;
 }

@@ -7,8 +7,9 @@
 
 /* Make the directory for what `path` (a PATH) has below `parent`: exactly the compiler names (gcc, c++, clang-14,
  * x86_64-linux-gnu-gcc, …) that are found there besides ourselves, so that no name exists with us that wouldn't
- * without. Same names, same directory: it stays, because CMake writes the compiler's full path into a tree that must go
- * on working afterwards. `ret` is in `arena`. */
+ * without; and llamacc and llamac++, so that `make CC=llamacc` needs them nowhere else. Same names, same directory: it
+ * stays, because CMake writes the compiler's full path into a tree that must go on working afterwards. `ret` is in
+ * `arena`. */
 int masquerade_make(const char *parent, const char *llamacc, const char *path, struct arena *arena, const char **ret,
 	struct error *err);
 

@@ -75,6 +75,8 @@ static void masquerade__has_exactly_the_compilers_of_the_path(void **state)
 	assert_false(has(directory, "clang"));
 	assert_false(has(directory, "c++"));
 	assert_false(has(directory, "gcc-ar"));
+	assert_true(has(directory, "llamacc"));
+	assert_true(has(directory, "llamac++"));
 	assert_false(has(directory, "clang-format-14"));
 	assert_string_equal(masquerade_real(llamacc, arena_printf(&arena, "%s:%s", first, second), "gcc", &arena),
 		arena_printf(&arena, "%s/gcc", first));

@@ -282,12 +282,12 @@ static void home_done(void *ctx, int outcome, struct exec_result *result, const 
 		refuse(entry, REASON_UNKNOWN_COMPILER);
 	} else if (!result->log.complete) {
 		refuse(entry, REASON_UNOBSERVED);
+	} else if (file_read(entry->output.temporary, 1 << 20, &entry->home_object, &err) < 0) {
+		refuse(entry, REASON_UNKNOWN_COMPILER); /* it says that all went well, and made nothing */
 	} else if (take_lookups(entry, &result->log, since, &err) < 0) {
 		refuse(entry, REASON_PATH_NOT_MIRRORED);
 	} else if (!daemon->sandbox) {
 		finish(entry);
-	} else if (file_read(entry->output.temporary, 1 << 20, &entry->home_object, &err) < 0) {
-		unsandboxed(entry, err.text);
 	} else if (enter_snapshot(entry, since, &entry->job.root, &err) < 0) {
 		unsandboxed(entry, err.text);
 	} else {

@@ -83,6 +83,17 @@ build_twice() {
 	assert_output_has "llama build make CC=llamacc CXX=llamac++"
 }
 
+@test "what the summary proposes works, though llamacc is not on PATH" {
+	make_project project 3
+	sed -i 's,^CC = gcc,CC = /usr/bin/gcc,' project/Makefile
+	PATH=/usr/bin:/bin run -0 "$LLAMA_BUILD_DIR/llama" build make -C project
+	assert_output_has "llama build make CC=llamacc CXX=llamac++"
+	make -C project clean
+	PATH=/usr/bin:/bin run -0 "$LLAMA_BUILD_DIR/llama" build make -C project CC=llamacc CXX=llamac++
+	assert_output_has "llama: 4 compiled"
+	[ -x "$LLAMA_BUILD_DIR/llamac++" ]
+}
+
 @test "a CMake tree works with and without us, and learns about the launcher" {
 	command -v cmake >/dev/null || skip "cmake is not installed"
 	make_project project 3

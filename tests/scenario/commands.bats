@@ -92,6 +92,19 @@ load helpers
 	grep -q "decision=.* miss=input:$PWD/a.h cwd=" "$LLAMA_LOG"
 }
 
+@test "a program that only calls itself a compiler runs locally" {
+	mkdir bin
+	cp "$(type -P true)" bin/gcc
+	echo 'int x;' >x.c
+	PATH=$PWD/bin:$PATH run -0 llamacc gcc -c x.c
+	[ ! -e x.o ]
+	assert_stat local.reasons.unknown_compiler 1
+	printf '#!/bin/sh\nexec /usr/bin/gcc "$@"\n' >bin/gcc
+	PATH=$PWD/bin:$PATH run -0 llamacc gcc -c x.c
+	[ -e x.o ]
+	assert_stat local.reasons.wrapper 1
+}
+
 @test "explain takes the command as llamacc does" {
 	echo 'int x;' >x.c
 	LLAMACC_FILTER_WARNINGS=shadow run -0 llama explain gcc -Wshadow -Wall -c x.c
