@@ -23,6 +23,9 @@ static const struct {
 	{ "OBJCPLUS_INCLUDE_PATH", KEY_IF_SET },
 	{ "SOURCE_DATE_EPOCH", KEY },
 	{ "TZ", KEY },
+	{ "OUTPUT_CHARSET", KEY_IF_SET },
+	{ "SDKROOT", KEY_IF_SET },
+	{ "MACOSX_DEPLOYMENT_TARGET", KEY_IF_SET },
 	{ "PATH", KEY },
 	{ "COMPILER_PATH", KEY },
 	{ "GCC_EXEC_PREFIX", KEY },
@@ -34,10 +37,16 @@ static const struct {
 	{ "TERM_URLS", COLOR },
 	{ "NO_COLOR", COLOR },
 	{ "CLICOLOR*", COLOR },
+	{ "COLORTERM", COLOR }, /* some terminals get no links from gcc */
+	{ "TERMINFO*", COLOR },
 
 	{ "DEPENDENCIES_OUTPUT", FORBIDDEN },
 	{ "SUNPRO_DEPENDENCIES", FORBIDDEN },
 	{ "QA_OVERRIDE_GCC3_OPTIONS", FORBIDDEN },
+	{ "BINUTILS_ROOT", FORBIDDEN }, /* where gcc's driver looks for `as`; see update_path() of its prefix.cc */
+	{ "AS_SECURE_LOG_FILE", FORBIDDEN },
+	{ "LLVM_OVERRIDE_PRODUCER", FORBIDDEN },
+	{ "FORCE_CLANG_DIAGNOSTICS_CRASH", FORBIDDEN },
 	{ "CC_PRINT_*", FORBIDDEN },
 	{ "CC_LOG_*", FORBIDDEN },
 	{ "GCONV_PATH", FORBIDDEN_IF_SET },
@@ -62,6 +71,11 @@ static enum class classify(struct slice name) {
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++){
 		if (name_fits(table[i].name, name)) return table[i].class; }
 return HARMLESS;
+}
+
+const char *environment_name_at(size_t i)
+{
+	return i < sizeof(table) / sizeof(table[0]) ? table[i].name : NULL;
 }
 
 static bool is_on(const char *value)

@@ -29,3 +29,6 @@ int environment_parse(
 
 /* The value of a variable in a list of "NAME=value", or NULL. */
 const char *environment_get(const char *const *env, size_t n_env, const char *name);
+
+/* Row `i` of the table, '*' for any ending; NULL behind the last. For tests. */
+const char *environment_name_at(size_t i);

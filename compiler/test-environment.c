@@ -1,6 +1,7 @@
 #include "compiler/test-support.h"
 
 #include "compiler/environment.h"
+#include "wire/frame.h"
 
 static int parse(const char *const *env, struct arena *arena, struct environment *ret, struct buf *reason_ret)
 {
@@ -58,12 +59,20 @@ static void environment__a_value_is_found_by_its_whole_name(void **state)
 	assert_null(environment_get(env, 3, "PAT"));
 }
 
+static void environment__clients_send_all_that_is_in_the_table(void **state)
+{
+	for (size_t i = 0; environment_name_at(i); i++)
+		if (!frame_env_matters(environment_name_at(i)))
+			fail_msg("%s is not sent", environment_name_at(i));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(environment__key_is_sorted_and_holds_what_matters),
 		cmocka_unit_test(environment__variables_we_do_not_follow_keep_it_local),
 		cmocka_unit_test(environment__a_value_is_found_by_its_whole_name),
+		cmocka_unit_test(environment__clients_send_all_that_is_in_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
