@@ -246,7 +246,7 @@ static int take_lookups(struct entry *entry, const struct lookup_log *log, uint6
 	struct daemon *daemon = entry->toolchains->daemon;
 	struct toolchain *toolchain = entry->next;
 	toolchain->lookups.v = arena_array(&toolchain->arena, struct lookup, log->lookups.n + 1);
-	struct key *key = key_new("toolchain 1");
+	struct key *key = key_new("toolchain 2");
 	int outcome = 0;
 	for (size_t i = 0; i < log->lookups.n && outcome == 0; i++) {
 		const struct lookup *seen = &log->lookups.v[i];
@@ -261,8 +261,10 @@ static int take_lookups(struct entry *entry, const struct lookup_log *log, uint6
 		outcome = view_observe(daemon->view, since, lookup, err);
 		if (outcome < 0)
 			break;
-		if (lookup->kind == LOOKUP_FILE) {
-			key_add_str(key, "path", lookup->path);
+		/* All that was found: results leave it out of their own look-ups, trusting that it is the same under the same identity. So is then
+		 * what was absent, for it would have been found. */
+		if (lookup->kind != LOOKUP_ABSENT) {
+			key_add_str(key, lookup_kind_name(lookup->kind), lookup->path);
 			key_add_digest(key, "content", &lookup->digest);
 		}
 		toolchain->lookups.n++;

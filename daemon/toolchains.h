@@ -1,7 +1,7 @@
 /* Toolchains: compilers as they are observed on this machine.
  *
- * A compiler is never described by hand. A tiny unit is compiled at home under the look-up log; the files that its processes found (driver, cc1, as, libraries,
- * specs, …) are its identity, and all look-ups are kept: a request first checks that they still hold, so that an upgrade in place is noticed at once.
+ * A compiler is never described by hand. A tiny unit is compiled at home under the look-up log; what its processes found (driver, cc1, as, libraries,
+ * specs, search directories, …) is its identity, and all look-ups are kept: a request first checks that they still hold, so that an upgrade in place is noticed at once.
  * Where there is a sandbox, it must reproduce the unit's bytes before this compiler is used in it; else it is used in place. When the sandbox could not
  * answer (files of other jobs came and went all the time), the requests that wait run in place and the next one asks again, some times.
  *
