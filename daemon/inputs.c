@@ -99,11 +99,6 @@ static int add_embedded(struct daemon *daemon, const struct plan *plan, const ch
 	return outcome;
 }
 
-static bool uses_clock(const struct skeleton *skeleton, const struct plan *plan)
-{
-	return skeleton->timestamp || (skeleton->date_time && !plan->environment.source_date_epoch);
-}
-
 static int look_at_text(struct daemon *daemon, const struct plan *plan, const char *path, struct arena *arena, struct reason *reason,
 	struct error *err)
 {
@@ -114,7 +109,7 @@ static int look_at_text(struct daemon *daemon, const struct plan *plan, const ch
 	const struct skeleton *skeleton = skeletons_get(daemon->skeletons, path, &digest, err);
 	if (!skeleton)
 		return -1;
-	if (uses_clock(skeleton, plan))
+	if (plan_depends_on_clock(plan, skeleton))
 		return local(reason, REASON_DATE_TIME, path);
 	for (size_t i = 0; i < skeleton->n_items && outcome == 0; i++) {
 		const struct skeleton_item *item = &skeleton->items[i];
@@ -154,7 +149,7 @@ struct lookups inputs_own(const struct lookups *lookups, const struct toolchain 
 bool inputs_source_uses_clock(struct daemon *daemon, const struct plan *plan)
 {
 	const struct skeleton *skeleton = skeletons_get(daemon->skeletons, plan->source, &plan->source_digest, NULL);
-	return skeleton && uses_clock(skeleton, plan);
+	return skeleton && plan_depends_on_clock(plan, skeleton);
 }
 
 bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups)
@@ -164,7 +159,7 @@ bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const stru
 		if (lookup->kind != LOOKUP_FILE)
 			continue;
 		const struct skeleton *skeleton = skeletons_get(daemon->skeletons, lookup->path, &lookup->digest, NULL);
-		if (!skeleton || uses_clock(skeleton, plan))
+		if (!skeleton || plan_depends_on_clock(plan, skeleton))
 			return true;
 	}
 	return false;
@@ -239,7 +234,7 @@ static int add_closure(struct daemon *daemon, const struct plan *plan, const str
 	request.n_forced += entry->n_learned;
 	closures_predict(daemon->closures, plan->since, search, &request, arena, &prediction);
 	/* Whether these are really taken, only the preprocessor knows, and whether both of two names of one file are. */
-	if (prediction.pch || prediction.timestamp || (prediction.date_time && !plan->environment.source_date_epoch))
+	if (prediction.pch || plan_depends_on_clock(plan, &(struct skeleton){ .date_time = prediction.date_time, .timestamp = prediction.timestamp }))
 		return INPUTS_SCAN;
 	int outcome = add_foreseen(daemon, plan->since, search->quote, search->n_quote, err);
 	if (outcome == 0)

@@ -214,6 +214,28 @@ static struct digest messages_kind(const struct plan *plan)
 	return key_end(key);
 }
 
+bool plan_depends_on_clock(const struct plan *plan, const struct skeleton *skeleton)
+{
+	return skeleton->timestamp || (skeleton->date_time && !(plan->environment.source_date_epoch && plan->family == FAMILY_GCC));
+}
+
+/* -DBUILT=__DATE__, in any spelling. (-D__DATE__="redacted" is the opposite.) */
+static bool options_depend_on_clock(const struct plan *plan)
+{
+	for (size_t i = 1; i < plan->command.argc; i++) {
+		const char *value = strchr(plan->command.argv[i], '=');
+		if (!value || !strstr(value, "__"))
+			continue;
+		struct skeleton skeleton = {
+			.date_time = strstr(value, "__DATE__") || strstr(value, "__TIME__"),
+			.timestamp = strstr(value, "__TIMESTAMP__"),
+		};
+		if (plan_depends_on_clock(plan, &skeleton))
+			return true;
+	}
+	return false;
+}
+
 int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t since, struct arena *arena, struct plan *ret,
 	struct reason *reason)
 {
@@ -254,6 +276,8 @@ int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t
 		return local(reason, REASON_REQUESTED, NULL);
 	if (daemon->config->engine == CONFIG_ENGINE_LOCAL)
 		return local(reason, REASON_ENGINE_OFF, NULL);
+	if (options_depend_on_clock(plan))
+		return local(reason, REASON_DATE_TIME, NULL);
 	outcome = examine_files(daemon, plan, arena, reason);
 	if (outcome != 0)
 		return outcome;

@@ -3,6 +3,7 @@
 
 #include "compiler/command.h"
 #include "compiler/environment.h"
+#include "compiler/skeleton.h"
 #include "exec/executor.h"
 #include "files/view.h"
 #include "wire/frame.h"
@@ -33,6 +34,9 @@ enum plan_outcome { PLAN_LOCAL = 1 };
 /* 0: the engine may do it; PLAN_LOCAL with `reason`. Strings in `arena` or the frame, which must both outlive the plan. */
 int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t since, struct arena *arena, struct plan *ret,
 	struct reason *reason);
+
+/* Whether a text with this skeleton makes the outputs depend on the clock. SOURCE_DATE_EPOCH settles the date only for gcc: clang heeds it since version 16. */
+bool plan_depends_on_clock(const struct plan *plan, const struct skeleton *skeleton);
 
 /* Key 1 of the plan with this toolchain. */
 struct digest plan_key(const struct plan *plan, const struct toolchain *toolchain);

@@ -56,6 +56,38 @@ static void world__a_header_that_appears_earlier_is_a_miss(void **state)
 	expect_hit(world, "gcc -Ifirst -Isecond -c a.c");
 }
 
+/* The directory is one of those that gcc looks for before it reads anything, and forgets when they aren't there. */
+static void world__the_date_is_never_kept(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "date.c", "const char *s = __DATE__;\n");
+	world_write(world, "a.c", "const char *s = S;\n");
+	expect_local(world, "gcc -c date.c", "date_time");
+	expect_local(world, "gcc -c -DS=__TIME__ a.c", "date_time");
+	expect_local(world, "gcc -c -D S=__TIMESTAMP__ a.c", "date_time");
+	expect_executed(world, "gcc -c -DS=0 -Wno-builtin-macro-redefined -D__DATE__=\"redacted\" a.c");
+	expect_executed(world, "SOURCE_DATE_EPOCH=1 gcc -c date.c");
+	expect_executed(world, "SOURCE_DATE_EPOCH=1 gcc -c -DS=__TIME__ a.c");
+	expect_local(world, "SOURCE_DATE_EPOCH=1 clang -c date.c", "date_time");
+}
+
+static void world__a_search_directory_of_the_compiler_that_appears_is_a_miss(void **state)
+{
+	struct world *world = world_new("");
+	world_shell(world, "d=$(dirname $(gcc -print-libgcc-file-name)) && mkdir -p own/bin own/${d#/usr/} later && "
+			   "ln -s $d/* own/${d#/usr/} && cp $(readlink -f $(command -v gcc)) own/bin/gcc");
+	world_write(world, "later/a.h", "#define VALUE 1\n");
+	world_write(world, "a.c", "#include <a.h>\nint f(void) { return VALUE; }\n");
+	expect_executed(world, "own/bin/gcc -idirafter later -c a.c");
+	expect_hit(world, "own/bin/gcc -idirafter later -c a.c");
+	world_shell(world, "m=$(gcc -dumpmachine) && mkdir -p own/$m/include && echo '#define VALUE 2' >own/$m/include/a.h");
+	world_write(world, "unrelated", "");
+	expect_executed(world, "own/bin/gcc -idirafter later -c a.c");
+	world_shell(world, "own/bin/gcc -idirafter later -c a.c -o plain.o && cmp a.o plain.o");
+	world_shell(world, "rm -r own/$(gcc -dumpmachine)");
+	expect_hit(world, "own/bin/gcc -idirafter later -c a.c");
+}
+
 static void world__dependency_files_are_made_for_each_target(void **state)
 {
 	struct world *world = world_new("");
@@ -379,6 +411,8 @@ int main(void)
 		cmocka_unit_test_teardown(world__what_was_executed_is_a_hit_the_next_time, world_end),
 		cmocka_unit_test_teardown(world__an_edited_header_is_a_miss, world_end),
 		cmocka_unit_test_teardown(world__a_header_that_appears_earlier_is_a_miss, world_end),
+		cmocka_unit_test_teardown(world__the_date_is_never_kept, world_end),
+		cmocka_unit_test_teardown(world__a_search_directory_of_the_compiler_that_appears_is_a_miss, world_end),
 		cmocka_unit_test_teardown(world__dependency_files_are_made_for_each_target, world_end),
 		cmocka_unit_test_teardown(world__a_client_that_dies_leaves_nothing_behind, world_end),
 		cmocka_unit_test_teardown(world__clients_that_die_while_they_wait_free_the_way, world_end),

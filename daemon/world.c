@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "wire/endpoint.h"
@@ -268,8 +269,10 @@ static int receive(int fd, struct buf *in, enum frame_type *type, struct slice *
 	return outcome;
 }
 
-static const char *find_compiler(struct arena *arena, const char *name)
+static const char *find_compiler(const struct world *world, struct arena *arena, const char *name)
 {
+	if (strchr(name, '/'))
+		return path_absolute(arena, world->work, name);
 	static const char *const directories[] = { "/usr/bin", "/usr/local/bin", "/bin" };
 	for (size_t i = 0; i < 3; i++) {
 		const char *path = arena_printf(arena, "%s/%s", directories[i], name);
@@ -297,15 +300,18 @@ static void commit(const struct frame_done *done)
 /* In the client's process: never returns. */
 static void run_client(struct world *world, const char **argv, size_t argc, int answer_fd)
 {
-	static const char *env[] = { "PATH=/usr/bin:/bin", "HOME=/nonexistent", "LLAMACC_BUILD_ID=world", NULL };
+	const char *env[WORDS_MAX + 4] = { "PATH=/usr/bin:/bin", "HOME=/nonexistent", "LLAMACC_BUILD_ID=world" };
+	size_t n_env = 3;
+	for (; strchr(argv[0], '='); argv++, argc--)
+		env[n_env++] = argv[0];
 	struct arena arena = ARENA_INIT;
 	struct buf frame = { 0 }, in = { 0 };
 	struct error err;
 	struct frame_request request = {
-		.compiler = find_compiler(&arena, argv[0]),
+		.compiler = find_compiler(world, &arena, argv[0]),
 		.cwd = world->work,
 		.argv = { argv, argc },
-		.env = { env, 3 },
+		.env = { env, n_env },
 		.umask = 022,
 		.root_dev = world->endpoint.root_dev,
 		.root_ino = world->endpoint.root_ino,

@@ -41,7 +41,8 @@ struct outcome {
 	int exit_code;
 };
 
-/* A client with this command, words separated by single spaces; the compiler is looked up on PATH. */
+/* A client with this command, words separated by single spaces: assignments for its environment, a compiler (looked up on PATH unless it has a slash),
+ * arguments. */
 struct client world_start(struct world *world, const char *command);
 struct outcome world_finish(struct world *world, struct client client);
 void world_kill(struct world *world, struct client client);
