@@ -234,7 +234,8 @@ static int add_closure(struct daemon *daemon, const struct plan *plan, const str
 	request.n_forced += entry->n_learned;
 	closures_predict(daemon->closures, plan->since, search, &request, arena, &prediction);
 	/* Whether these are really taken, only the preprocessor knows, and whether both of two names of one file are. */
-	if (prediction.pch || plan_depends_on_clock(plan, &(struct skeleton){ .date_time = prediction.date_time, .timestamp = prediction.timestamp }))
+	struct skeleton texts = { .date_time = prediction.date_time, .timestamp = prediction.timestamp };
+	if (prediction.pch || plan_depends_on_clock(plan, &texts))
 		return INPUTS_SCAN;
 	int outcome = add_foreseen(daemon, plan->since, search->quote, search->n_quote, err);
 	if (outcome == 0)
