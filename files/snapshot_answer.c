@@ -94,6 +94,10 @@ int snapshot_answer(struct snapshot *snapshot, uint64_t generation, struct looku
 	struct asking asking = { snapshot_tree(snapshot), generation, false };
 	_cleanup_buf_ struct buf done = { 0 };
 	const struct tree_entry *entry = follow(&asking, lookup->path, lookup->kind != LOOKUP_LINK, &done);
+	/* What was found, and is gone, has left the tree since; an entry that isn't there can't tell when. Unless nothing has changed: then the job has
+	 * made it itself. */
+	if (!entry && lookup->kind != LOOKUP_ABSENT && tree_generation(asking.tree) > generation)
+		asking.later = true;
 	lookup->digest = (struct digest){ 0 };
 	if (lookup->kind == LOOKUP_LINK && entry)
 		lookup->digest = links_digest(lookup->path, target_in_tree, &asking);

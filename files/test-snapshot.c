@@ -355,6 +355,13 @@ static void snapshot__an_answer_that_has_changed_since_is_said_so(void **state)
 	scratch_write(f->scratch, "a", "second");
 	assert_int_equal(add(f, "a"), 0);
 	assert_int_equal(snapshot_answer(f->snapshot, generation, &lookup), SNAPSHOT_LATER);
+
+	/* A job that found it can't be told now that it was absent. */
+	generation = tree_generation(snapshot_tree(f->snapshot));
+	unlink(scratch_path(f->scratch, "a"));
+	assert_int_equal(snapshot_refresh(f->snapshot, view_arrive(f->view), NULL), 0);
+	lookup.kind = LOOKUP_FILE;
+	assert_int_equal(snapshot_answer(f->snapshot, generation, &lookup), SNAPSHOT_LATER);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
