@@ -271,6 +271,15 @@ static int add_scan(struct daemon *daemon, const struct plan *plan, const struct
 	return outcome;
 }
 
+/* What is gone at home leaves the tree, and no job is told of it any more. */
+static int drop_vanished(struct daemon *daemon, uint64_t since, struct error *err)
+{
+	for (const char *path; (path = view_next_vanished(daemon->view));)
+		if (snapshot_add(daemon->snapshot, since, path, err) < 0)
+			return -1;
+	return 0;
+}
+
 int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct search_entry *search,
 	const struct lookup_log *scan, struct arena *arena, struct digest *root, struct reason *reason, struct error *err)
 {
@@ -291,6 +300,8 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 		outcome = look_at_text(daemon, plan, plan->source, arena, reason, err);
 	if (outcome == 0 && scan)
 		outcome = add_scan(daemon, plan, toolchain, scan, arena, reason, err);
+	if (outcome == 0)
+		outcome = drop_vanished(daemon, plan->since, err);
 	if (outcome != 0)
 		return outcome;
 	for (size_t i = 0; daemon->config->dev_sabotage && i < toolchain->lookups.n; i++)

@@ -196,6 +196,25 @@ static void view__a_directory_that_just_changed_is_listed_only_for_many_names(vo
 	assert_int_equal(check(f), 20 + 150);
 }
 
+static void view__what_vanished_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+	const char *a = scratch_write(f->scratch, "a", ""), *b = scratch_symlink(f->scratch, "a", "b");
+	view_stat(f->view, view_arrive(f->view), a, true);
+	view_stat(f->view, view_arrive(f->view), b, true);
+	assert_null(view_next_vanished(f->view));
+	unlink(a);
+	uint64_t since = view_arrive(f->view);
+	view_stat(f->view, since, a, true);
+	view_stat(f->view, since, b, true); /* it leads nowhere now */
+	view_stat(f->view, since, scratch_path(f->scratch, "never"), true);
+	assert_string_equal(view_next_vanished(f->view), b);
+	assert_string_equal(view_next_vanished(f->view), a);
+	assert_null(view_next_vanished(f->view));
+	view_stat(f->view, view_arrive(f->view), a, true);
+	assert_null(view_next_vanished(f->view));
+}
+
 static bool lacks(struct fixture *f, const char *directory, const char *name)
 {
 	unsigned char hashes[2][VIEW_NAME_HASH_BYTES];
@@ -583,6 +602,7 @@ int main(void)
 		TEST(view__kinds_are_told_apart),
 		TEST(view__absences_are_asked_of_the_directory),
 		TEST(view__a_directory_that_just_changed_is_listed_only_for_many_names),
+		TEST(view__what_vanished_is_told_once),
 		TEST(view__a_directory_lacks_names_by_their_hashes),
 		TEST(view__what_lies_below_an_absent_directory_is_answered_by_its_ancestor),
 		TEST(view__nothing_is_below_a_file),

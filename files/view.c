@@ -37,6 +37,7 @@ struct entry {
 	struct digest digest;
 	struct view_identity digest_identity;
 	struct directory *directory; /* of its inode, once it was asked for a name */
+	struct entry *next_vanished; /* after this one; of the last, the entry itself */
 	char path[];
 };
 
@@ -70,6 +71,7 @@ struct view {
 	struct map contents;	/* struct view_identity → struct content */
 	struct map directories; /* dev, ino → struct directory */
 	struct buf target;	/* of the last symlink read */
+	struct entry *vanished; /* the first entry that is to be told of; view_next_vanished() */
 	int64_t (*now_ns)(void);
 	struct view_counters counters;
 };
@@ -96,6 +98,7 @@ static void forget_everything(struct view *view)
 		listing_deinit(&((struct directory *)e->value)->listing);
 		free(e->value);
 	}
+	view->vanished = NULL;
 	map_deinit(&view->entries);
 	map_deinit(&view->contents);
 	map_deinit(&view->directories);
@@ -184,16 +187,37 @@ static bool is_racy(const struct view_identity *identity, int64_t now_ns)
 	return changed_ns(identity) > now_ns - RACY_NS;
 }
 
+static void note_vanished(struct view *view, struct entry *e)
+{
+	if (e->next_vanished)
+		return;
+	e->next_vanished = view->vanished ? view->vanished : e;
+	view->vanished = e;
+}
+
+const char *view_next_vanished(struct view *view)
+{
+	struct entry *e = view->vanished;
+	if (!e)
+		return NULL;
+	view->vanished = e->next_vanished == e ? NULL : e->next_vanished;
+	e->next_vanished = NULL;
+	return e->path;
+}
+
 /* Ask the file system about the path itself. */
 static void ask(struct view *view, struct entry *e, bool follow)
 {
 	struct stat st;
 	struct view_info *info = follow ? &e->followed : &e->seen;
+	bool stood = e->seen.kind != VIEW_ABSENT || e->followed.kind != VIEW_ABSENT;
 	view->counters.stats++;
 	if (fstatat(AT_FDCWD, e->path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0)
 		*info = info_of(&st);
 	else
 		*info = (struct view_info){ .kind = errno == ENOENT || errno == ENOTDIR ? VIEW_ABSENT : VIEW_SPECIAL };
+	if (stood && info->kind == VIEW_ABSENT)
+		note_vanished(view, e);
 	if (follow) {
 		e->followed_at = view->arrived;
 		return;

@@ -50,6 +50,10 @@ struct view_info {
 /* Examine `path` (absolute). Errors other than absence (EACCES, ELOOP, EIO) are VIEW_SPECIAL. */
 struct view_info view_stat(struct view *view, uint64_t since, const char *path, bool follow);
 
+/* The next path where something stood when it was asked for earlier, and nothing did the last time; NULL: no more. Each is told once; it is
+ * valid until the next view_arrive(). */
+const char *view_next_vanished(struct view *view);
+
 /* Positive outcomes of the functions below. */
 enum view_outcome { VIEW_NOT_A_FILE = 1, VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAMES };
 
