@@ -9,11 +9,12 @@
  * tokens; a macro call in a state gives as many new states as it has definitions, times the ways its arguments expand. */
 
 enum {
-	STATES_LIMIT = 512, /* altogether */
+	STATES_LIMIT = 256, /* altogether, those of arguments too; then what is left stays as it is */
 	STEPS_LIMIT = 64,   /* calls replaced on the way to one state: ends recursion */
 	NESTING_LIMIT = 16, /* of calls in arguments */
 	DEFINITIONS_LIMIT = 32,
-	TOKENS_LIMIT = 1024, /* of one line */
+	TOKENS_LIMIT = 512, /* of one line */
+	TEXT_LIMIT = 4096,  /* of one token that was made of others, in bytes; no file has a longer name */
 	ARGUMENTS_LIMIT = 32,
 };
 
@@ -118,9 +119,10 @@ static bool is_paste(const struct token *token)
 	return is(token, "##") || is(token, "%:%:");
 }
 
+/* Cut where it is too long to be a name. */
 static void spell(const struct tokens *tokens, struct buf *to)
 {
-	for (size_t i = 0; i < tokens->n; i++) {
+	for (size_t i = 0; i < tokens->n && to->len < TEXT_LIMIT; i++) {
 		if (i > 0 && tokens->v[i].spaced)
 			buf_append_char(to, ' ');
 		buf_append_slice(to, tokens->v[i].text);
@@ -232,7 +234,7 @@ static struct token stringified(const struct tokens *argument, struct arena *are
 	spell(argument, &text);
 	buf_append_char(&quoted, '"');
 	bool literal = false;
-	for (size_t i = 0; i < text.len; i++) {
+	for (size_t i = 0; i < text.len && quoted.len < TEXT_LIMIT; i++) {
 		/* Only what stands in a literal is escaped. */
 		char c = text.ptr[i];
 		if (c == '"' || (c == '\\' && literal))
@@ -260,7 +262,7 @@ static void append(struct tokens *to, const struct tokens *more, bool spaced)
 /* The last token of `to` and the first that is appended become one. */
 static void paste(struct tokens *to, const struct tokens *more, struct arena *arena)
 {
-	if (to->n == 0 || more->n == 0) {
+	if (to->n == 0 || more->n == 0 || to->v[to->n - 1].text.len > TEXT_LIMIT) {
 		append(to, more, false);
 		return;
 	}
@@ -306,9 +308,16 @@ static struct tokens substitute(const struct skeleton_macro *macro, const struct
 
 /* The work list */
 
+static bool is_spent(struct expansion *x)
+{
+	if (x->n_states >= STATES_LIMIT)
+		x->exhausted = true;
+	return x->n_states >= STATES_LIMIT;
+}
+
 static void push(struct expansion *x, struct state **work, const struct state *from, const struct tokens *replacement, size_t used)
 {
-	if (x->n_states == STATES_LIMIT || from->steps == STEPS_LIMIT || replacement->n + from->rest.n > TOKENS_LIMIT) {
+	if (is_spent(x) || from->steps == STEPS_LIMIT || replacement->n + from->rest.n > TOKENS_LIMIT) {
 		x->exhausted = true;
 		return;
 	}
@@ -327,6 +336,8 @@ static struct state *expand_tokens(struct expansion *x, struct tokens tokens, un
 static void call_with(struct expansion *x, struct state **work, const struct state *from, const struct skeleton_macro *macro,
 	const struct call *call, struct binding *binding, size_t at, unsigned nesting)
 {
+	if (is_spent(x))
+		return;
 	if (at == binding->n) {
 		struct tokens replacement = substitute(macro, binding, x->arena);
 		push(x, work, from, &replacement, call->length);
@@ -344,6 +355,8 @@ static bool replace(struct expansion *x, struct state **work, const struct state
 	const struct skeleton_macro *macros[DEFINITIONS_LIMIT];
 	struct call call;
 	struct binding binding;
+	if (is_spent(x))
+		return false;
 	size_t n = x->find(x->ctx, state->rest.v[0].text, macros, DEFINITIONS_LIMIT);
 	bool is_call = read_call(&state->rest, &call), replaced = false;
 	for (size_t i = 0; i < n; i++) {
@@ -364,6 +377,7 @@ static struct state *expand_tokens(struct expansion *x, struct tokens tokens, un
 {
 	struct state *first = arena_new(x->arena, struct state), *work = first, *finished = NULL;
 	first->rest = tokens;
+	x->n_states++;
 	if (nesting == NESTING_LIMIT) {
 		x->exhausted = true;
 		first->done = tokens;
