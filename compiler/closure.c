@@ -1051,7 +1051,7 @@ void closures_learn(struct closures *closures, uint64_t since, const struct sear
 
 static struct skeleton_macro macro_of(const char *definition, struct arena *arena)
 {
-	char *name = arena_strdup(arena, definition);
+	char *name = arena_strdup(arena, definition + strspn(definition, " "));
 	char *after = name + strcspn(name, "=(");
 	struct skeleton_macro macro = { .name = name, .body = "1" };
 	if (*after == '(') {

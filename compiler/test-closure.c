@@ -338,6 +338,21 @@ static void closure__without_a_preprocessor_only_the_assembler_asks(void **state
 	assert_string_equal(w->prediction.paths[1], scratch_path(w->s, "data.bin"));
 }
 
+static void closure__what_is_embedded_is_not_looked_into(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#embed \"one.bin\"\n#embed <two.bin>\n");
+	write_file(w, "src/one.bin", "#include <x.h>\n");
+	write_file(w, "e/two.bin", "#include <x.h>\n");
+	write_file(w, "dir/two.bin", "");
+	write_file(w, "a/x.h", "");
+	w->search.embed = (const char *[]){ scratch_path(w->s, "e") };
+	w->search.n_embed = 1;
+	w->request.dirs = (const char *[]){ "dir" };
+	w->request.n_dirs = 1;
+	expect(w, "dir/two.bin e/two.bin src/main.c src/one.bin");
+}
+
 static void closure__a_source_that_is_gone_is_all_there_is(void **state)
 {
 	struct world *w = *state;
@@ -472,6 +487,7 @@ int main(void)
 		TEST(closure__the_clock_in_a_text_is_told),
 		TEST(closure__without_a_preprocessor_only_the_assembler_asks),
 		TEST(closure__after_any_change_memory_and_a_fresh_look_agree),
+		TEST(closure__what_is_embedded_is_not_looked_into),
 		TEST(closure__a_source_that_is_gone_is_all_there_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
