@@ -317,7 +317,7 @@ static bool is_spent(struct expansion *x)
 
 static void push(struct expansion *x, struct state **work, const struct state *from, const struct tokens *replacement, size_t used)
 {
-	if (is_spent(x) || from->steps == STEPS_LIMIT || replacement->n + from->rest.n > TOKENS_LIMIT) {
+	if (is_spent(x) || from->steps == STEPS_LIMIT || from->done.n + replacement->n + from->rest.n > TOKENS_LIMIT) {
 		x->exhausted = true;
 		return;
 	}
@@ -349,23 +349,27 @@ static void call_with(struct expansion *x, struct state **work, const struct sta
 	}
 }
 
-/* Replace the macro that `state` stands before. False: it stays as it is. */
-static bool replace(struct expansion *x, struct state **work, const struct state *state, unsigned nesting)
+/* Replace the macro that the `at`-th token of what is left to do names. False: it stays as it is. */
+static bool replace(struct expansion *x, struct state **work, const struct state *state, size_t at, unsigned nesting)
 {
 	const struct skeleton_macro *macros[DEFINITIONS_LIMIT];
 	struct call call;
 	struct binding binding;
 	if (is_spent(x))
 		return false;
-	size_t n = x->find(x->ctx, state->rest.v[0].text, macros, DEFINITIONS_LIMIT);
-	bool is_call = read_call(&state->rest, &call), replaced = false;
+	size_t n = x->find(x->ctx, state->rest.v[at].text, macros, DEFINITIONS_LIMIT);
+	if (n == 0)
+		return false;
+	struct tokens before = { state->rest.v, at };
+	struct state here = { NULL, joined(x->arena, &state->done, &before), tail(&state->rest, at), state->steps };
+	bool is_call = read_call(&here.rest, &call), replaced = false;
 	for (size_t i = 0; i < n; i++) {
 		if (!macros[i]->parameters) {
 			struct tokens replacement = substitute(macros[i], NULL, x->arena);
-			push(x, work, state, &replacement, 1);
+			push(x, work, &here, &replacement, 1);
 			replaced = true;
 		} else if (is_call && bind(macros[i]->parameters, &call, &binding)) {
-			call_with(x, work, state, macros[i], &call, &binding, 0, nesting);
+			call_with(x, work, &here, macros[i], &call, &binding, 0, nesting);
 			replaced = true;
 		}
 	}
@@ -386,17 +390,10 @@ static struct state *expand_tokens(struct expansion *x, struct tokens tokens, un
 	while (work) {
 		struct state *state = work;
 		work = work->next;
-		size_t n = 0;
 		bool replaced = false;
-		struct tokens done = { 0 }, before;
-		for (; n < state->rest.n && !replaced; n += !replaced) {
-			if (state->rest.v[n].kind != TOKEN_NAME || state->rest.v[n].painted)
-				continue;
-			before = (struct tokens){ state->rest.v, n };
-			done = joined(x->arena, &state->done, &before);
-			struct state here = { NULL, done, tail(&state->rest, n), state->steps };
-			replaced = replace(x, &work, &here, nesting);
-		}
+		for (size_t at = 0; at < state->rest.n && !replaced; at++)
+			if (state->rest.v[at].kind == TOKEN_NAME && !state->rest.v[at].painted)
+				replaced = replace(x, &work, state, at, nesting);
 		if (replaced)
 			continue;
 		state->done = joined(x->arena, &state->done, &state->rest);
