@@ -1,24 +1,21 @@
 #include "compiler/closure.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/map.h"
 #include "base/path.h"
 #include "compiler/expand.h"
-#include "compiler/options.h"
-#include "compiler/strlist.h"
+#include "compiler/watch.h"
 
 enum {
-	/* Everything is forgotten when there are more files, directories and nodes than this (some 100 MB). */
-	KNOWN_LIMIT = 400000,
+	/* Everything is forgotten when there are more files, directories and nodes than this (some 80 MB). */
+	KNOWN_LIMIT = 200000,
 	/* No compilation reads so many files: includes that form a ring through symlinks do, by ever longer paths. */
 	WALK_LIMIT = 50000,
 	/* Computed includes may lead to texts that define what other computed includes need: so often that is followed. */
 	COMPUTED_ROUNDS = 8,
-	DEFINITIONS_LIMIT = 32,
 };
 
 /* What two paths share when they lead to one file. */
@@ -43,25 +40,6 @@ struct file {
 	bool computed;	       /* asks for names that only macros tell */
 	bool date_time, timestamp, once;
 	uint32_t directory_len; /* of path */
-	uint32_t path_len;
-	char path[];
-};
-
-/* A name that is no file: it isn't there, or is a directory. */
-struct vain {
-	bool is_directory;
-	char name[];
-};
-
-/* A directory in which names were looked for in vain. */
-struct watch {
-	uint64_t checked_at; /* the request that it was last checked for */
-	uint64_t changed_at; /* the moment (closures.clock) at which a name was last seen to appear */
-	uint64_t state;	     /* view_names_state() when all names were as they are kept */
-	uint64_t collected;  /* the collection that has it already */
-	struct map names;    /* name → struct vain, owned */
-	bool is_directory;
-	uint32_t path_len;
 	char path[];
 };
 
@@ -70,7 +48,7 @@ struct node {
 	struct file *file;
 	uint64_t visited;   /* the walk that has met it */
 	uint64_t collected; /* the collection that has it already */
-	uint64_t made_at;   /* the moment at which the edges were made; 0 = never */
+	uint64_t made_at;   /* the moment (watches_moment) at which the edges were made; 0 = never */
 	uint32_t version;   /* of the file, then */
 	bool leaf;	    /* data: not looked into */
 	bool source;	    /* precompiled headers are looked for beside what it includes */
@@ -79,8 +57,6 @@ struct node {
 	struct watch **watches; /* what the edges rest on, beside the files they lead to; behind the edges in one allocation */
 	size_t n_watches;
 	struct file *pch; /* beside an edge; or NULL */
-	struct node **learned;
-	size_t n_learned;
 	struct computed *computed; /* of a source: what its whole closure computes; or NULL */
 };
 
@@ -112,7 +88,7 @@ struct nodes {
 	size_t n, capacity;
 };
 
-struct watches {
+struct rests {
 	struct watch **v;
 	size_t n, capacity;
 };
@@ -120,13 +96,13 @@ struct watches {
 struct closures {
 	struct view *view;	      /* borrowed */
 	struct skeletons *skeletons; /* borrowed */
-	struct map files, inodes, watches, graphs;
+	struct watches watches;
+	struct map files, inodes, graphs;
 	size_t n_nodes;
-	uint64_t clock; /* counts edges made and names appeared */
 	uint64_t walks;
 	uint64_t collections;
 	struct nodes edges; /* being collected: memory kept */
-	struct watches rests;
+	struct rests rests;
 	struct file *pch;
 	struct nodes queue; /* of the walk */
 	struct nodes computed;
@@ -156,16 +132,9 @@ struct closures *closures_new(struct view *view, struct skeletons *skeletons)
 {
 	struct closures *closures = must_calloc(sizeof(*closures));
 	closures->view = view;
+	watches_init(&closures->watches, view);
 	closures->skeletons = skeletons;
 	return closures;
-}
-
-static void watch_clear(struct watch *watch)
-{
-	const struct map_entry *e;
-	for (size_t at = 0; (e = map_next(&watch->names, &at));)
-		free(e->value);
-	map_deinit(&watch->names);
 }
 
 static void computed_free(struct computed *computed)
@@ -182,7 +151,6 @@ static void graph_free(struct graph *graph)
 	for (size_t at = 0; (e = map_next(&graph->nodes, &at));) {
 		struct node *node = e->value;
 		free(node->edges);
-		free(node->learned);
 		computed_free(node->computed);
 		free(node);
 	}
@@ -200,14 +168,10 @@ static void forget_everything(struct closures *closures)
 		free(e->value);
 	for (size_t at = 0; (e = map_next(&closures->inodes, &at));)
 		free(e->value);
-	for (size_t at = 0; (e = map_next(&closures->watches, &at));) {
-		watch_clear(e->value);
-		free(e->value);
-	}
 	map_deinit(&closures->graphs);
 	map_deinit(&closures->files);
 	map_deinit(&closures->inodes);
-	map_deinit(&closures->watches);
+	watches_deinit(&closures->watches);
 	closures->n_nodes = 0;
 }
 
@@ -246,7 +210,6 @@ static struct file *get_file(struct closures *closures, struct slice path)
 		return file;
 	file = must_calloc(sizeof(*file) + path.len + 1);
 	memcpy(file->path, path.ptr, path.len);
-	file->path_len = (uint32_t)path.len;
 	file->directory_len = (uint32_t)directory_length(path);
 	map_put(&closures->files, slice_of(file->path, path.len), file);
 	return file;
@@ -277,7 +240,7 @@ static void examine(struct closures *closures, uint64_t since, struct file *file
 	if (r == 0 && file->readable && digest_equal(&digest, &file->digest))
 		return;
 	file->version++;
-	file->known = false;
+	file->known = file->computed = file->date_time = file->timestamp = file->once = false;
 	file->readable = r == 0;
 	file->present = r <= 0;
 	if (r == 0)
@@ -322,53 +285,7 @@ static bool is_repeated(struct closures *closures, uint64_t since, struct file *
 	return false;
 }
 
-/* Absences */
-
-static struct watch *get_watch(struct closures *closures, struct slice path)
-{
-	struct watch *watch = map_get(&closures->watches, path);
-	if (watch)
-		return watch;
-	watch = must_calloc(sizeof(*watch) + path.len + 1);
-	memcpy(watch->path, path.ptr, path.len);
-	watch->path_len = (uint32_t)path.len;
-	map_put(&closures->watches, slice_of(watch->path, path.len), watch);
-	return watch;
-}
-
-/* Whether all the names are as they are kept. */
-static bool is_unchanged(struct closures *closures, uint64_t since, struct watch *watch)
-{
-	_cleanup_buf_ struct buf path = { 0 };
-	const struct map_entry *e;
-	for (size_t at = 0; (e = map_next(&watch->names, &at));) {
-		buf_reset(&path);
-		const struct vain *vain = e->value;
-		buf_printf(&path, "%s/%s", watch->path_len == 1 ? "" : watch->path, vain->name);
-		if (vain->is_directory ? view_stat(closures->view, since, path.ptr, true).kind != VIEW_DIRECTORY
-				       : !view_is_absent(closures->view, since, path.ptr))
-			return false;
-	}
-	return true;
-}
-
-/* Bring up to date, once per request; changed_at moves when one of the names is another thing now. */
-static void check(struct closures *closures, uint64_t since, struct watch *watch)
-{
-	if (watch->checked_at >= since)
-		return;
-	watch->checked_at = since;
-	uint64_t state = view_names_state(closures->view, since, watch->path);
-	if (state != 0 && state == watch->state)
-		return;
-	bool was_directory = watch->is_directory;
-	watch->is_directory = state != 0 || view_stat(closures->view, since, watch->path, true).kind == VIEW_DIRECTORY;
-	watch->state = state;
-	if (was_directory == watch->is_directory && is_unchanged(closures, since, watch))
-		return;
-	watch->changed_at = ++closures->clock;
-	watch_clear(watch);
-}
+/* Collecting */
 
 static void begin_collecting(struct closures *closures)
 {
@@ -380,9 +297,9 @@ static void begin_collecting(struct closures *closures)
 
 static void collect_watch(struct closures *closures, struct watch *watch)
 {
-	if (watch->collected == closures->collections)
+	if (watch->mark == closures->collections)
 		return;
-	watch->collected = closures->collections;
+	watch->mark = closures->collections;
 	GROW(&closures->rests);
 	closures->rests.v[closures->rests.n++] = watch;
 }
@@ -396,44 +313,12 @@ static void collect_edge(struct closures *closures, struct node *node)
 	closures->edges.v[closures->edges.n++] = node;
 }
 
-static void remember(struct watch *watch, struct slice name, bool is_directory)
-{
-	struct vain *vain = map_get(&watch->names, name);
-	if (!vain) {
-		vain = must_calloc(sizeof(*vain) + name.len + 1);
-		memcpy(vain->name, name.ptr, name.len);
-		map_put(&watch->names, slice_of(vain->name, name.len), vain);
-	}
-	vain->is_directory = is_directory;
-}
-
-/* Whether nothing is at `path` (or, unless `strictly`, a directory); that it stays so is watched in the nearest directory that exists, which is
- * collected. */
+/* watches_absent, whose grounds are collected. */
 static bool is_absent(struct closures *closures, uint64_t since, const char *path, size_t len, bool strictly)
 {
-	struct slice directory = slice_of(path, directory_length(slice_of(path, len)));
-	size_t at = directory.len == 1 ? 1 : directory.len + 1;
-	struct slice name = slice_of(path + at, len - at);
-	struct watch *watch = get_watch(closures, directory);
-	check(closures, since, watch);
-	if (!watch->is_directory) {
-		/* Either it isn't there, which is watched further up, or something else is in its place. */
-		if (directory.len == 1 || !is_absent(closures, since, watch->path, watch->path_len, true))
-			collect_watch(closures, watch);
-		return true;
-	}
-	const struct vain *vain = map_get(&watch->names, name);
-	if (!vain || (vain->is_directory && strictly)) {
-		bool is_directory = false;
-		if (slice_equal_str(name, ".."))
-			return false;
-		if (!view_is_absent(closures->view, since, path)) {
-			is_directory = !strictly && view_stat(closures->view, since, path, true).kind == VIEW_DIRECTORY;
-			if (!is_directory)
-				return false;
-		}
-		remember(watch, name, is_directory);
-	}
+	struct watch *watch;
+	if (!watches_absent(&closures->watches, since, path, len, strictly, &watch))
+		return false;
 	collect_watch(closures, watch);
 	return true;
 }
@@ -626,7 +511,7 @@ static bool resolve(const struct asking *asking, enum skeleton_kind kind, enum s
 static struct node **take_collected(struct closures *closures, struct watch ***watches_ret)
 {
 	const struct nodes *edges = &closures->edges;
-	const struct watches *rests = &closures->rests;
+	const struct rests *rests = &closures->rests;
 	struct node **all = malloc((edges->n + rests->n + 1) * sizeof(void *));
 	if (!all)
 		abort();
@@ -662,24 +547,17 @@ static void make_edges(struct closures *closures, struct graph *graph, uint64_t 
 	const struct skeleton *skeleton = skeleton_of(closures, file);
 	struct asking asking = { closures, graph, since, file_directory(file), node->source };
 	closures->resolved++;
-	if (node->version != file->version)
-		node->n_learned = 0;
 	begin_collecting(closures);
 	for (size_t i = 0; skeleton && i < skeleton->n_items; i++)
 		if (skeleton->items[i].form != SKELETON_COMPUTED)
 			resolve(&asking, skeleton->items[i].kind, skeleton->items[i].form, skeleton->items[i].name);
-	for (size_t i = 0; i < node->n_learned; i++) {
-		examine(closures, since, node->learned[i]->file);
-		if (node->learned[i]->file->present)
-			collect_edge(closures, node->learned[i]);
-	}
 	free(node->edges);
 	node->edges = take_collected(closures, &node->watches);
 	node->n_edges = closures->edges.n;
 	node->n_watches = closures->rests.n;
 	node->pch = closures->pch;
 	node->version = file->version;
-	node->made_at = skeleton ? ++closures->clock : 0; /* unreadable: to be tried again */
+	node->made_at = skeleton ? watches_moment(&closures->watches) : 0; /* unreadable: to be tried again */
 }
 
 /* Walking */
@@ -708,7 +586,7 @@ static bool rests_hold(const struct walk *walk, struct watch **watches, size_t n
 {
 	bool hold = true;
 	for (size_t i = 0; i < n; i++) {
-		check(walk->closures, walk->since, watches[i]);
+		watch_check(&walk->closures->watches, walk->since, watches[i]);
 		hold = hold && watches[i]->changed_at <= made_at;
 	}
 	return hold;
@@ -802,52 +680,6 @@ static void walk_from(struct walk *walk, struct node *source)
 
 /* Computed names */
 
-struct definition {
-	struct definition *next;
-	const struct skeleton_macro *macro;
-};
-
-struct definitions {
-	struct map map; /* name → struct definition, in the arena */
-	struct arena arena;
-};
-
-static bool same_macro(const struct skeleton_macro *a, const struct skeleton_macro *b)
-{
-	return !a->parameters == !b->parameters && strcmp(a->body, b->body) == 0 &&
-	       (!a->parameters || strcmp(a->parameters, b->parameters) == 0);
-}
-
-static void define(struct definitions *definitions, const struct skeleton_macro *macro)
-{
-	struct slice name = slice_str(macro->name);
-	struct definition *first = map_get(&definitions->map, name);
-	for (struct definition *d = first; d; d = d->next)
-		if (same_macro(d->macro, macro))
-			return;
-	struct definition *definition = arena_new(&definitions->arena, struct definition);
-	*definition = (struct definition){ first ? first->next : NULL, macro };
-	if (first)
-		first->next = definition;
-	else
-		map_put(&definitions->map, name, definition);
-}
-
-static void define_all(struct definitions *definitions, const struct skeleton_macro *macros, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		define(definitions, &macros[i]);
-}
-
-static size_t find_definitions(void *ctx, struct slice name, const struct skeleton_macro **ret, size_t max)
-{
-	const struct definitions *definitions = ctx;
-	size_t n = 0;
-	for (struct definition *d = map_get(&definitions->map, name); d && n < max; d = d->next)
-		ret[n++] = d->macro;
-	return n;
-}
-
 static uint64_t mixed(uint64_t h)
 {
 	h ^= h >> 31;
@@ -868,18 +700,8 @@ static uint64_t fingerprint(const struct walk *walk)
 	return sum;
 }
 
-/* Whether the tokens begin with a macro that nobody defines: such an #include only stands in a branch that isn't taken. */
-static bool is_undefined(struct definitions *definitions, const struct skeleton_item *item)
-{
-	const struct skeleton_macro *macro;
-	size_t n = 0;
-	while (item->name[n] == '_' || isalnum((unsigned char)item->name[n]))
-		n++;
-	return item->kind != SKELETON_ASSEMBLER && n > 0 && find_definitions(definitions, slice_of(item->name, n), &macro, 1) == 0;
-}
-
 /* Collects what the computed names of one text may be; returns how many of them can't be told. */
-static size_t compute(struct walk *walk, const struct node *node, struct definitions *definitions)
+static size_t compute(struct walk *walk, const struct node *node, const struct definitions *definitions)
 {
 	struct closures *closures = walk->closures;
 	const struct skeleton *skeleton = skeleton_of(closures, node->file);
@@ -892,10 +714,10 @@ static size_t compute(struct walk *walk, const struct node *node, struct definit
 		bool exhausted, found = strcmp(item->name, "__FILE__") == 0;
 		if (item->form != SKELETON_COMPUTED)
 			continue;
-		size_t n = expand(item->kind, item->name, find_definitions, definitions, &arena, names, &exhausted);
+		size_t n = expand(item->kind, item->name, definitions, &arena, names, &exhausted);
 		for (size_t k = 0; k < n; k++)
 			found = resolve(&asking, item->kind, names[k].form, names[k].name) || found;
-		unresolved += exhausted || (!found && !is_undefined(definitions, item));
+		unresolved += exhausted || (!found && (item->kind == SKELETON_ASSEMBLER || expand_is_defined(item->name, definitions)));
 	}
 	return unresolved;
 }
@@ -906,17 +728,17 @@ static size_t walk_computed(struct walk *walk, struct node *source)
 	struct closures *closures = walk->closures;
 	struct definitions definitions = { 0 };
 	size_t defined = 0, unresolved = 0, met;
-	define_all(&definitions, walk->request->macros, walk->request->n_macros);
+	definitions_add(&definitions, walk->request->macros, walk->request->n_macros);
 	if (walk->search)
-		define_all(&definitions, walk->search->macros, walk->search->n_macros);
+		definitions_add(&definitions, walk->search->macros, walk->search->n_macros);
 
 	struct nodes all = { 0 };
-	struct watches rests = { 0 };
+	struct rests rests = { 0 };
 	for (unsigned round = 0; round < COMPUTED_ROUNDS; round++) {
 		for (; defined < closures->queue.n; defined++) {
 			const struct skeleton *skeleton = skeleton_of(closures, closures->queue.v[defined]->file);
 			if (skeleton && !closures->queue.v[defined]->leaf)
-				define_all(&definitions, skeleton->macros, skeleton->n_macros);
+				definitions_add(&definitions, skeleton->macros, skeleton->n_macros);
 		}
 		begin_collecting(closures);
 		unresolved = 0;
@@ -937,8 +759,7 @@ static size_t walk_computed(struct walk *walk, struct node *source)
 			break;
 		visit_from(walk, met);
 	}
-	map_deinit(&definitions.map);
-	arena_deinit(&definitions.arena);
+	definitions_deinit(&definitions);
 
 	begin_collecting(closures);
 	for (size_t i = 0; i < all.n; i++)
@@ -951,7 +772,7 @@ static size_t walk_computed(struct walk *walk, struct node *source)
 	struct computed *computed = source->computed = must_calloc(sizeof(*computed));
 	*computed = (struct computed){
 		.fingerprint = fingerprint(walk),
-		.made_at = ++closures->clock,
+		.made_at = watches_moment(&closures->watches),
 		.unresolved = unresolved,
 		.n_edges = closures->edges.n,
 		.n_watches = closures->rests.n,
@@ -986,7 +807,7 @@ static struct node *get_source(struct closures *closures, struct graph *graph, c
 
 static void keep_bounds(struct closures *closures)
 {
-	if (closures->files.n + closures->watches.n + closures->n_nodes > KNOWN_LIMIT)
+	if (closures->files.n + closures->inodes.n + closures->watches.by_path.n + closures->n_nodes > KNOWN_LIMIT)
 		forget_everything(closures);
 	skeletons_keep_bounds(closures->skeletons);
 }
@@ -1024,89 +845,4 @@ void closures_predict(struct closures *closures, uint64_t since, const struct se
 			ret->timestamp = file->path;
 		ret->once = ret->once || file->once;
 	}
-}
-
-void closures_learn(struct closures *closures, uint64_t since, const struct search *search, const struct closure_request *request,
-	const char *path)
-{
-	struct graph *graph = get_graph(closures, search, request);
-	struct node *source = get_source(closures, graph, request);
-	struct node *node = get_node(closures, graph, get_file(closures, slice_str(path)), false);
-	examine(closures, since, source->file);
-	if (source->version != source->file->version) {
-		source->version = source->file->version;
-		source->n_learned = 0;
-	}
-	source->made_at = 0;
-	for (size_t i = 0; i < source->n_learned; i++)
-		if (source->learned[i] == node)
-			return;
-	source->learned = realloc(source->learned, (source->n_learned + 1) * sizeof(struct node *));
-	if (!source->learned)
-		abort();
-	source->learned[source->n_learned++] = node;
-}
-
-/* Commands */
-
-static struct skeleton_macro macro_of(const char *definition, struct arena *arena)
-{
-	char *name = arena_strdup(arena, definition + strspn(definition, " "));
-	char *after = name + strcspn(name, "=(");
-	struct skeleton_macro macro = { .name = name, .body = "1" };
-	if (*after == '(') {
-		char *close = after + strcspn(after, ")");
-		macro.parameters = after + 1;
-		*after = '\0';
-		after = *close ? close + 1 : close;
-		*close = '\0';
-	}
-	if (*after == '=') {
-		*after = '\0';
-		macro.body = after + 1;
-	}
-	return macro;
-}
-
-static bool is_one_of(const char *name, const char *const *names)
-{
-	for (; *names; names++)
-		if (strcmp(name, *names) == 0)
-			return true;
-	return false;
-}
-
-void closure_request_of(
-	const struct command *command, const char *cwd, const char *source, struct arena *arena, struct closure_request *ret)
-{
-	static const char *const defines[] = { "-D", "--define-macro", "--define-macro=", NULL };
-	static const char *const includes[] = { "-include", "-imacros", "--include", "--include=", "--imacros", "--imacros=", NULL };
-	struct strlist forced = { 0 };
-	*ret = (struct closure_request){
-		.cwd = cwd,
-		.source = source,
-		.language = command->language,
-		.implicit = command->family == FAMILY_GCC,
-		.dirs = command->named_dirs,
-		.n_dirs = command->n_named_dirs,
-		.macros = arena_array(arena, struct skeleton_macro, command->argc),
-	};
-	for (size_t i = 1; i < command->argc; i++) {
-		struct option_match match;
-		if (!option_find(command->argv[i], command->family, &match))
-			continue;
-		if (match.separate && i + 1 == command->argc)
-			break;
-		const char *value = match.separate ? command->argv[++i] : match.value;
-		if (match.option->class == OPTION_END_OF_OPTIONS)
-			break;
-		if (is_one_of(match.option->name, defines))
-			ret->macros[ret->n_macros++] = macro_of(value, arena);
-		else if (is_one_of(match.option->name, includes))
-			strlist_add(&forced, arena, value);
-		else if (strcmp(match.option->name, "-I-") == 0)
-			ret->no_source_dir = true;
-	}
-	ret->forced = forced.items;
-	ret->n_forced = forced.n;
 }

@@ -9,7 +9,7 @@
  *
  * The prediction is a superset: all branches of #if are taken, __has_include counts as #include, #include_next and what the assembler
  * and #embed ask for is taken from everywhere it exists. Where it falls short (names that only the preprocessor could compute) the look-up log
- * finds out; closures_learn makes that happen once.
+ * finds out.
  *
  * Use: per (toolchain, search_question.key) keep a struct search as long as view_check() of its look-ups holds; then
  *	closure_request_of(&command, cwd, source, &arena, &request);
@@ -21,7 +21,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
-#include "compiler/command.h"
+#include "compiler/closure_request.h"
 #include "compiler/search.h"
 #include "compiler/skeletons.h"
 #include "files/view.h"
@@ -31,25 +31,6 @@ struct closures;
 /* Both are borrowed. */
 struct closures *closures_new(struct view *view, struct skeletons *skeletons);
 void closures_free(struct closures *closures);
-
-/* What of a command, beside its search path, leads to files. */
-struct closure_request {
-	const char *cwd;     /* absolute, squeezed */
-	const char *source;  /* the same */
-	enum language language;
-	bool implicit;	     /* the compiler includes <stdc-predef.h> by itself (gcc) */
-	bool no_source_dir;  /* -I-: "name" isn't looked for beside its includer */
-	const char **forced; /* -include and -imacros, as given, in order */
-	size_t n_forced;
-	const char **dirs; /* where the assembler and #embed look as well: -I, -Wa,-I, --embed-dir; as given */
-	size_t n_dirs;
-	struct skeleton_macro *macros; /* -D */
-	size_t n_macros;
-};
-
-/* In `arena`; strings of the command are borrowed. */
-void closure_request_of(
-	const struct command *command, const char *cwd, const char *source, struct arena *arena, struct closure_request *ret);
 
 struct prediction {
 	/* Every file that may be read, the source first, each once; absolute and squeezed, `..` kept: the way the compiler will take. Borrowed until
@@ -65,11 +46,6 @@ struct prediction {
 
 void closures_predict(struct closures *closures, uint64_t since, const struct search *search, const struct closure_request *request,
 	struct arena *arena, struct prediction *ret);
-
-/* The compilation also asked for `path` (absolute, squeezed), which was not predicted. It will be, for this source and search path, while the
- * source has its content. */
-void closures_learn(struct closures *closures, uint64_t since, const struct search *search, const struct closure_request *request,
-	const char *path);
 
 /* Counters for statistics and tests. */
 struct closure_counters {

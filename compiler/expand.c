@@ -12,10 +12,10 @@ enum {
 	STATES_LIMIT = 256, /* altogether, those of arguments too; then what is left stays as it is */
 	STEPS_LIMIT = 64,   /* calls replaced on the way to one state: ends recursion */
 	NESTING_LIMIT = 16, /* of calls in arguments */
-	DEFINITIONS_LIMIT = 32,
 	TOKENS_LIMIT = 512, /* of one line */
 	TEXT_LIMIT = 4096,  /* of one token that was made of others, in bytes; no file has a longer name */
 	ARGUMENTS_LIMIT = 32,
+	DEFINITIONS_LIMIT = 32, /* of one name */
 };
 
 enum token_kind { TOKEN_OTHER, TOKEN_NAME, TOKEN_STRING };
@@ -39,12 +39,52 @@ struct state {
 };
 
 struct expansion {
-	expand_find *find;
-	void *ctx;
+	const struct definitions *definitions;
 	struct arena *arena;
 	unsigned n_states;
 	bool exhausted;
 };
+
+/* Definitions */
+
+struct definition {
+	struct definition *next; /* of the same name */
+	const struct skeleton_macro *macro;
+};
+
+void definitions_deinit(struct definitions *definitions)
+{
+	map_deinit(&definitions->map);
+	arena_deinit(&definitions->arena);
+}
+
+static bool same_macro(const struct skeleton_macro *a, const struct skeleton_macro *b)
+{
+	return !a->parameters == !b->parameters && strcmp(a->body, b->body) == 0 &&
+	       (!a->parameters || strcmp(a->parameters, b->parameters) == 0);
+}
+
+static void add(struct definitions *definitions, const struct skeleton_macro *macro)
+{
+	struct slice name = slice_str(macro->name);
+	struct definition *first = map_get(&definitions->map, name);
+	size_t n = 0;
+	for (struct definition *d = first; d; d = d->next)
+		if (same_macro(d->macro, macro) || ++n == DEFINITIONS_LIMIT)
+			return;
+	struct definition *definition = arena_new(&definitions->arena, struct definition);
+	*definition = (struct definition){ first ? first->next : NULL, macro };
+	if (first)
+		first->next = definition;
+	else
+		map_put(&definitions->map, name, definition);
+}
+
+void definitions_add(struct definitions *definitions, const struct skeleton_macro *macros, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		add(definitions, &macros[i]);
+}
 
 /* Tokens */
 
@@ -352,24 +392,24 @@ static void call_with(struct expansion *x, struct state **work, const struct sta
 /* Replace the macro that the `at`-th token of what is left to do names. False: it stays as it is. */
 static bool replace(struct expansion *x, struct state **work, const struct state *state, size_t at, unsigned nesting)
 {
-	const struct skeleton_macro *macros[DEFINITIONS_LIMIT];
 	struct call call;
 	struct binding binding;
 	if (is_spent(x))
 		return false;
-	size_t n = x->find(x->ctx, state->rest.v[at].text, macros, DEFINITIONS_LIMIT);
-	if (n == 0)
+	const struct definition *definition = map_get(&x->definitions->map, state->rest.v[at].text);
+	if (!definition)
 		return false;
 	struct tokens before = { state->rest.v, at };
 	struct state here = { NULL, joined(x->arena, &state->done, &before), tail(&state->rest, at), state->steps };
 	bool is_call = read_call(&here.rest, &call), replaced = false;
-	for (size_t i = 0; i < n; i++) {
-		if (!macros[i]->parameters) {
-			struct tokens replacement = substitute(macros[i], NULL, x->arena);
+	for (; definition; definition = definition->next) {
+		const struct skeleton_macro *macro = definition->macro;
+		if (!macro->parameters) {
+			struct tokens replacement = substitute(macro, NULL, x->arena);
 			push(x, work, &here, &replacement, 1);
 			replaced = true;
-		} else if (is_call && bind(macros[i]->parameters, &call, &binding)) {
-			call_with(x, work, &here, macros[i], &call, &binding, 0, nesting);
+		} else if (is_call && bind(macro->parameters, &call, &binding)) {
+			call_with(x, work, &here, macro, &call, &binding, 0, nesting);
 			replaced = true;
 		}
 	}
@@ -454,11 +494,11 @@ static bool operand_of(const struct tokens *tokens, struct arena *arena, struct 
 	return true;
 }
 
-size_t expand(enum skeleton_kind kind, const char *tokens, expand_find *find, void *ctx, struct arena *arena, struct expand_name *ret,
+size_t expand(enum skeleton_kind kind, const char *tokens, const struct definitions *definitions, struct arena *arena, struct expand_name *ret,
 	bool *exhausted)
 {
 	_cleanup_arena_ struct arena scratch = ARENA_INIT;
-	struct expansion x = { find, ctx, &scratch, 0, false };
+	struct expansion x = { definitions, &scratch, 0, false };
 	size_t n = 0;
 	for (struct state *way = expand_tokens(&x, tokenize(tokens, &scratch), 0); way; way = way->next) {
 		struct expand_name name;
@@ -478,4 +518,11 @@ size_t expand(enum skeleton_kind kind, const char *tokens, expand_find *find, vo
 	if (exhausted)
 		*exhausted = x.exhausted;
 	return n;
+}
+
+bool expand_is_defined(const char *tokens, const struct definitions *definitions)
+{
+	enum token_kind kind;
+	size_t n = *tokens ? token_length(tokens, &kind) : 0;
+	return n == 0 || kind != TOKEN_NAME || map_get(&definitions->map, slice_of(tokens, n));
 }

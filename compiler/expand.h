@@ -8,10 +8,19 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/map.h"
 #include "compiler/skeleton.h"
 
-/* The definitions of a name: up to `max` of them into `ret`; returns how many. */
-typedef size_t expand_find(void *ctx, struct slice name, const struct skeleton_macro **ret, size_t max);
+/* Definitions, of which one name may have several. `{ 0 }` is none. */
+struct definitions {
+	struct map map; /* name → the first of its list, in the arena */
+	struct arena arena;
+};
+
+void definitions_deinit(struct definitions *definitions);
+
+/* Macros are borrowed, strings and all. */
+void definitions_add(struct definitions *definitions, const struct skeleton_macro *macros, size_t n);
 
 enum { EXPAND_NAMES_LIMIT = 64 };
 
@@ -22,5 +31,8 @@ struct expand_name {
 
 /* The names that `tokens`, of an item of `kind`, can become, each once, at most EXPAND_NAMES_LIMIT of them, into `ret`; returns how many. For the
  * assembler literals are joined and unescaped. `exhausted` (NULL allowed) is set when there may be more. */
-size_t expand(enum skeleton_kind kind, const char *tokens, expand_find *find, void *ctx, struct arena *arena, struct expand_name *ret,
+size_t expand(enum skeleton_kind kind, const char *tokens, const struct definitions *definitions, struct arena *arena, struct expand_name *ret,
 	bool *exhausted);
+
+/* Whether the tokens begin with anything but a macro that nobody defines: such an #include only stands in a branch that isn't taken. */
+bool expand_is_defined(const char *tokens, const struct definitions *definitions);

@@ -6,25 +6,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct table {
-	struct skeleton_macro macros[64];
-	size_t n;
-};
-
-static size_t find(void *ctx, struct slice name, const struct skeleton_macro **ret, size_t max)
-{
-	const struct table *table = ctx;
-	size_t n = 0;
-	for (size_t i = 0; i < table->n && n < max; i++)
-		if (slice_equal_str(name, table->macros[i].name))
-			ret[n++] = &table->macros[i];
-	return n;
-}
-
-static void define(struct table *table, char *line)
+static void define(struct skeleton_macro *macro, char *line)
 {
 	char *after = line + strcspn(line, " (");
-	struct skeleton_macro *macro = &table->macros[table->n++];
 	*macro = (struct skeleton_macro){ .name = line };
 	if (*after == '(') {
 		*after++ = '\0';
@@ -40,16 +24,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct expand_name names[EXPAND_NAMES_LIMIT];
-	struct table table = { .n = 0 };
+	struct skeleton_macro macros[64];
+	struct definitions definitions = { 0 };
+	size_t n_macros = 0;
 	bool exhausted;
 	char *text = arena_strndup(&arena, (const char *)data, size), *tokens = strsep(&text, "\n");
-	for (char *line; table.n < 64 && (line = strsep(&text, "\n"));)
-		define(&table, line);
+	for (char *line; n_macros < 64 && (line = strsep(&text, "\n"));)
+		define(&macros[n_macros++], line);
+	definitions_add(&definitions, macros, n_macros);
 	for (int kind = SKELETON_INCLUDE; kind <= SKELETON_ASSEMBLER; kind++) {
-		size_t n = expand((enum skeleton_kind)kind, tokens, find, &table, &arena, names, &exhausted);
+		size_t n = expand((enum skeleton_kind)kind, tokens, &definitions, &arena, names, &exhausted);
 		assert(n <= EXPAND_NAMES_LIMIT);
 		for (size_t i = 0; i < n; i++)
 			assert(names[i].name && names[i].form != SKELETON_COMPUTED);
 	}
+	definitions_deinit(&definitions);
 	return 0;
 }

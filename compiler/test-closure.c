@@ -301,20 +301,6 @@ static void closure__a_precompiled_header_is_told(void **state)
 	assert_null(w->prediction.pch);
 }
 
-static void closure__what_was_missed_is_learnt_until_the_source_changes(void **state)
-{
-	struct world *w = *state;
-	write_file(w, "src/main.c", "#include UNKNOWN\n");
-	write_file(w, "a/secret.h", "#include \"more.h\"\n");
-	write_file(w, "a/more.h", "");
-	expect(w, "src/main.c");
-	closures_learn(w->closures, view_arrive(w->view), &w->search, &w->request, scratch_path(w->s, "a/secret.h"));
-	expect(w, "a/more.h a/secret.h src/main.c");
-	expect(w, "a/more.h a/secret.h src/main.c");
-	write_file(w, "src/main.c", "int x;\n");
-	expect(w, "src/main.c");
-}
-
 static void closure__the_clock_in_a_text_is_told(void **state)
 {
 	struct world *w = *state;
@@ -483,7 +469,6 @@ int main(void)
 		TEST(closure__a_directory_is_no_header),
 		TEST(closure__computed_names_are_expanded_over_all_definitions_met),
 		TEST(closure__a_precompiled_header_is_told),
-		TEST(closure__what_was_missed_is_learnt_until_the_source_changes),
 		TEST(closure__the_clock_in_a_text_is_told),
 		TEST(closure__without_a_preprocessor_only_the_assembler_asks),
 		TEST(closure__after_any_change_memory_and_a_fresh_look_agree),

@@ -2,27 +2,12 @@
 
 #include "compiler/expand.h"
 
-struct table {
-	const struct skeleton_macro *macros;
-	size_t n;
-};
-
-static size_t find(void *ctx, struct slice name, const struct skeleton_macro **ret, size_t max)
-{
-	const struct table *table = ctx;
-	size_t n = 0;
-	for (size_t i = 0; i < table->n && n < max; i++)
-		if (slice_equal_str(name, table->macros[i].name))
-			ret[n++] = &table->macros[i];
-	return n;
-}
-
 static const char *expanded(
-	const struct table *table, enum skeleton_kind kind, const char *tokens, struct arena *arena, bool *exhausted)
+	const struct definitions *definitions, enum skeleton_kind kind, const char *tokens, struct arena *arena, bool *exhausted)
 {
 	struct expand_name names[EXPAND_NAMES_LIMIT];
 	struct buf text = { 0 };
-	size_t n = expand(kind, tokens, find, (void *)table, arena, names, exhausted);
+	size_t n = expand(kind, tokens, definitions, arena, names, exhausted);
 	for (size_t i = 0; i < n; i++)
 		buf_printf(&text, names[i].form == SKELETON_QUOTE ? "\"%s\"" : "<%s>", names[i].name);
 	const char *ret = arena_strdup(arena, buf_str(&text));
@@ -59,7 +44,8 @@ static void expand__follows_definitions_as_the_preprocessor_does(void **state)
 		{ "NOTHING", "", "\"none.h\"" },
 		{ "EMPTY", NULL, "" },
 	};
-	static const struct table table = { macros, sizeof(macros) / sizeof(macros[0]) };
+	struct definitions definitions = { 0 };
+	definitions_add(&definitions, macros, sizeof(macros) / sizeof(macros[0]));
 	static const struct {
 		const char *tokens, *want;
 	} rows[] = {
@@ -93,10 +79,11 @@ static void expand__follows_definitions_as_the_preprocessor_does(void **state)
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		_cleanup_arena_ struct arena arena = ARENA_INIT;
-		const char *got = expanded(&table, SKELETON_INCLUDE, rows[i].tokens, &arena, NULL);
+		const char *got = expanded(&definitions, SKELETON_INCLUDE, rows[i].tokens, &arena, NULL);
 		if (strcmp(got, rows[i].want) != 0)
 			fail_msg("%s\n  gave %s, not %s", rows[i].tokens, got, rows[i].want);
 	}
+	definitions_deinit(&definitions);
 }
 
 static void expand__joins_the_literals_of_an_asm_statement(void **state)
@@ -106,7 +93,8 @@ static void expand__joins_the_literals_of_an_asm_statement(void **state)
 		{ "QUOTED", NULL, "\"\\\"whole.bin\\\"\"" },
 		{ "FILE_NAME", NULL, "\"file.bin\"" },
 	};
-	static const struct table table = { macros, 3 };
+	struct definitions definitions = { 0 };
+	definitions_add(&definitions, macros, sizeof(macros) / sizeof(macros[0]));
 	static const struct {
 		const char *tokens, *want;
 	} rows[] = {
@@ -119,8 +107,9 @@ static void expand__joins_the_literals_of_an_asm_statement(void **state)
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		_cleanup_arena_ struct arena arena = ARENA_INIT;
-		assert_string_equal(expanded(&table, SKELETON_ASSEMBLER, rows[i].tokens, &arena, NULL), rows[i].want);
+		assert_string_equal(expanded(&definitions, SKELETON_ASSEMBLER, rows[i].tokens, &arena, NULL), rows[i].want);
 	}
+	definitions_deinit(&definitions);
 }
 
 static void expand__ends_whatever_the_definitions_are(void **state)
@@ -134,12 +123,14 @@ static void expand__ends_whatever_the_definitions_are(void **state)
 		{ "B", NULL, "A A" },
 		{ "B", NULL, "\"b.h\"" },
 	};
-	static const struct table table = { macros, sizeof(macros) / sizeof(macros[0]) };
+	struct definitions definitions = { 0 };
+	definitions_add(&definitions, macros, sizeof(macros) / sizeof(macros[0]));
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	bool exhausted;
-	expanded(&table, SKELETON_INCLUDE, "F(F(F(A)))", &arena, &exhausted);
+	expanded(&definitions, SKELETON_INCLUDE, "F(F(F(A)))", &arena, &exhausted);
 	assert_true(exhausted);
-	assert_non_null(strstr(expanded(&table, SKELETON_INCLUDE, "A", &arena, &exhausted), "\"b.h\""));
+	assert_non_null(strstr(expanded(&definitions, SKELETON_INCLUDE, "A", &arena, &exhausted), "\"b.h\""));
+	definitions_deinit(&definitions);
 }
 
 int main(void)
