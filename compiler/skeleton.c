@@ -7,7 +7,7 @@
  * - The text is code until something surely says otherwise. The main loop flies from one place of interest to the next (`at_code`): quotes,
  *   comments, `#`, and the first letters of the few words we know. Everything between is never looked at one by one.
  * - A quote that is not closed ends with its line, as both compilers have it ("don't" in an assembler's comment).
- * - A raw string may be none, and 1'000 may be a number or begin a literal: all of the one, and the rest of the other's line, is in doubt.
+ * - A raw string may be none, and 1'000 may be a number or begin a literal: all of the one, and the rest of the line of both, is in doubt.
  *   There no quote or comment begins, but directives and words are seen.
  * - `//` ends its line, though strict C90 has no such comment: its texts have no use for the two in a row.
  * - A `#` counts when before it on its line are blanks or the end of a comment, whether or not that comment began the line.
@@ -27,7 +27,8 @@ enum { OPERAND_MAX = 4096, WORD_MAX = 24 };
 
 struct lexer {
 	const char *begin, *end;
-	const char *doubt_end; /* before it no quote and no comment begins */
+	const char *doubt_end; /* before it no quote and no comment begins, raw strings excepted */
+	const char *raw_end;   /* before it none of these either */
 	bool unclosed_raw;     /* a raw string had no end: there are none here */
 	/* The last comment searched for, from where and to where, so that no stretch is searched again and again; NULL: none yet */
 	const char *comment_begin, *comment_end;
@@ -561,7 +562,7 @@ static const char *directive(struct lexer *lexer, const char *at)
 	}
 	if (strcmp(word, "pragma") == 0)
 		return pragma(lexer, after);
-	if (strcmp(word, "error") == 0 || strcmp(word, "warning") == 0)
+	if (at >= lexer->doubt_end && (strcmp(word, "error") == 0 || strcmp(word, "warning") == 0))
 		return skip_line(lexer, after); /* clang takes no comment in the message */
 	/* What is no directive may be an assembler's line: # __DATE__ */
 	return hash_end;
@@ -758,7 +759,7 @@ static const char *literal(struct lexer *lexer, const char *at)
 	return at;
 }
 
-/* Whether the quote at `at` follows R, LR, uR, UR or u8R; then `doubt_end` is set. */
+/* Whether the quote at `at` follows R, LR, uR, UR or u8R; then `raw_end` is set, and its line is in doubt. */
 static bool raw_string(struct lexer *lexer, const char *at)
 {
 	enum { DELIMITER_MAX = 16 };
@@ -783,15 +784,17 @@ static bool raw_string(struct lexer *lexer, const char *at)
 	close[n++] = '"';
 	const char *found = memmem(at, (size_t)(lexer->end - at), close, n);
 	lexer->unclosed_raw = !found; /* one search in vain at most, or the time were not linear */
-	if (found)
-		lexer->doubt_end = found + n;
+	if (found) {
+		lexer->raw_end = found + n;
+		lexer->doubt_end = skip_line(lexer, lexer->raw_end);
+	}
 	return found;
 }
 
 /* 1'000: since C++14 and C23. */
 static bool is_digit_separator(const struct lexer *lexer, const char *at)
 {
-	if (at == lexer->begin || lexer->end - at < 2 || !is(at[-1], WORD) || !is(at[1], WORD))
+	if (*at != '\'' || at == lexer->begin || lexer->end - at < 2 || !is(at[-1], WORD) || !is(at[1], WORD))
 		return false;
 	const char *begin = at;
 	while (begin > lexer->begin && at - begin < WORD_MAX && (is(begin[-1], WORD) || begin[-1] == '\''))
@@ -803,20 +806,17 @@ static const char *step(struct lexer *lexer, const char *at)
 {
 	switch (*at) {
 	case '"':
-		if (at < lexer->doubt_end || raw_string(lexer, at))
+		if (at < lexer->raw_end || raw_string(lexer, at) || at < lexer->doubt_end)
 			return at + 1;
 		return literal(lexer, at);
 	case '\'':
+	case '/':
+		if (at >= lexer->doubt_end && (is_behind(lexer, at, "??") || is_digit_separator(lexer, at)))
+			lexer->doubt_end = skip_line(lexer, at);
 		if (at < lexer->doubt_end)
 			return at + 1;
-		if (is_digit_separator(lexer, at) || is_behind(lexer, at, "??")) {
-			lexer->doubt_end = skip_line(lexer, at);
-			return at + 1;
-		}
-		return literal(lexer, at);
-	case '/':
-		if (at < lexer->doubt_end || is_behind(lexer, at, "??"))
-			return at + 1;
+		if (*at == '\'')
+			return literal(lexer, at);
 		return at[1] == '*' ? comment_end(lexer, at + 2) : ends(lexer, skip_line(lexer, at));
 	case '_':
 		return word_of_ours(lexer, at);
@@ -836,9 +836,12 @@ void skeleton_make(struct slice text, struct arena *arena, struct skeleton *ret)
 		text = slice_of(text.ptr + 3, text.len - 3);
 	if (!text.len)
 		return;
-	struct lexer lexer = {
-		.begin = text.ptr, .end = text.ptr + text.len, .doubt_end = text.ptr, .arena = arena, .skeleton = ret
-	};
+	struct lexer lexer = { .begin = text.ptr,
+		.end = text.ptr + text.len,
+		.doubt_end = text.ptr,
+		.raw_end = text.ptr,
+		.arena = arena,
+		.skeleton = ret };
 	for (const char *at = lexer.begin; (at = find(at, lexer.end, at_code)) < lexer.end;)
 		at = step(&lexer, at);
 	map_deinit(&lexer.seen);
