@@ -97,9 +97,11 @@ static inline block at_newline(const char *at)
 	return (a == splat('\n')) | (a == splat('\r'));
 }
 
+/* Or a continuation that may stand within the end of a comment. */
 static inline block at_comment_end(const char *at)
 {
-	return (load(at) == splat('*')) & (load(at + 1) == splat('/'));
+	block a = load(at), b = load(at + 1);
+	return (a == splat('*')) & ((b == splat('/')) | (b == splat('\\')) | (b == splat('?')));
 }
 
 /* The index of the first match, or -1. */
@@ -198,9 +200,15 @@ static const char *skip_splices(const char *at, const char *end)
 static const char *comment_end(struct lexer *lexer, const char *at)
 {
 	if (!lexer->comment_begin || at < lexer->comment_begin || at + 2 > lexer->comment_end) {
-		const char *close = find(at, lexer->end, at_comment_end);
 		lexer->comment_begin = at;
-		lexer->comment_end = close == lexer->end ? close : close + 2;
+		while ((at = find(at, lexer->end, at_comment_end)) < lexer->end) {
+			at = skip_splices(at + 1, lexer->end);
+			if (at < lexer->end && *at == '/') {
+				at++;
+				break;
+			}
+		}
+		lexer->comment_end = at;
 	}
 	return lexer->comment_end;
 }
@@ -225,6 +233,12 @@ static const char *skip_space(struct lexer *lexer, const char *at, bool newlines
 			break;
 	}
 	return at;
+}
+
+static bool is_behind(const struct lexer *lexer, const char *at, const char *trigraph)
+{
+	size_t n = strlen(trigraph);
+	return (size_t)(at - lexer->begin) >= n && memcmp(at - n, trigraph, n) == 0;
 }
 
 /* Whether a `#` at `at` can be the first of its line. */
@@ -598,10 +612,12 @@ static const char *word_of_ours(struct lexer *lexer, const char *at)
 	return header_name(lexer, operand, kind, UNTIL_OPERAND);
 }
 
-/* A word that goes on behind the continuation at `at`. */
+/* A word that goes on behind the continuation at `at`, or a comment that begins around it. */
 static const char *cut_word(struct lexer *lexer, const char *at)
 {
 	const char *begin = at, *after = skip_splices(at, lexer->end);
+	if (at >= lexer->doubt_end && is_behind(lexer, at, "/"))
+		lexer->doubt_end = skip_line(lexer, after);
 	while (begin > lexer->begin && is(begin[-1], WORD))
 		begin--;
 	if (begin < at && *begin == '_' && after < lexer->end && is(*after, WORD)) {
@@ -713,12 +729,6 @@ static void assembler_in_literal(struct lexer *lexer, const char *at)
 }
 
 /* --- Literals and comments -------------------------------------------------------------------------------------- */
-
-static bool is_behind(const struct lexer *lexer, const char *at, const char *trigraph)
-{
-	size_t n = strlen(trigraph);
-	return (size_t)(at - lexer->begin) >= n && memcmp(at - n, trigraph, n) == 0;
-}
 
 /* At `at` a literal or comment ends: unless a trigraph says it does not. */
 static const char *ends(struct lexer *lexer, const char *at)
