@@ -516,6 +516,13 @@ static void view__twins_are_told_apart_by_inode_and_mtime(void **state)
 	assert_false(digest_equal(&same_time, &other_time));
 	assert_true(digest_equal(&same_time, &same_again));
 	assert_false(digest_equal(&same_inode, &same_time));
+
+	struct lookup more[3] = { { .path = "/absent.h", .kind = LOOKUP_ABSENT } };
+	assert_int_equal(f->lookups.n, 2);
+	memcpy(more + 1, f->lookups.v, 2 * sizeof(*more));
+	struct digest with_absent;
+	view_alias_signature(f->view, view_arrive(f->view), &(struct lookups){ more, 3 }, &with_absent);
+	assert_true(digest_equal(&with_absent, &same_inode));
 }
 
 /* Everything above at once: after each random change, an old view must say what a new one says. */
