@@ -533,11 +533,11 @@ int main(void)
 		COMMON(set_up_inplace),
 		cmocka_unit_test_setup_teardown(
 			runner__in_place_outputs_go_to_their_temporaries, set_up_inplace, tear_down),
-		cmocka_unit_test(runner__a_root_that_is_missing_is_an_error_that_names_it),
 		cmocka_unit_test(runner__a_helper_that_is_missing_is_an_error_that_names_it),
 	};
 	const struct CMUnitTest namespaces[] = {
 		COMMON(set_up_namespaces),
+		cmocka_unit_test(runner__a_root_that_is_missing_is_an_error_that_names_it),
 		cmocka_unit_test_setup_teardown(
 			runner__in_namespaces_nothing_of_home_is_in_reach, set_up_namespaces, tear_down),
 		cmocka_unit_test_setup_teardown(
