@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -52,6 +53,16 @@ static int compare_counts(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* What llama-stats(1) says of a key like "link" or "option:-fplugin="; "" for one of another version. */
+static const char *explanation(const char *key)
+{
+	size_t n = strcspn(key, ":");
+	for (int code = REASON_NONE + 1; code < REASON_COUNT; code++)
+		if (strlen(reason_name(code)) == n && strncmp(reason_name(code), key, n) == 0)
+			return reason_text(code);
+	return "";
+}
+
 static void print_reasons(const json_t *stats)
 {
 	json_t *reasons = json_object_get(json_object_get(stats, "local"), "reasons");
@@ -69,7 +80,7 @@ static void print_reasons(const json_t *stats)
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_buf_ struct buf label = { 0 };
 		buf_printf(&label, "  %s", counts[i].name);
-		print_row(label.ptr, counts[i].n, "");
+		print_row(label.ptr, counts[i].n, explanation(counts[i].name));
 	}
 }
 
@@ -80,7 +91,7 @@ static void print_table(const json_t *stats, bool running)
 			    control_json_number(stats, "executed.inplace");
 	char share[64] = "";
 	if (hits + executed > 0)
-		snprintf(share, sizeof(share), "%.1f %% of what could be one",
+		snprintf(share, sizeof(share), "%.1f %% of what was not run locally",
 			100.0 * (double)hits / (double)(hits + executed));
 	print_row("requests", requests, "");
 	print_row("hits", hits, share);

@@ -44,6 +44,8 @@ load helpers
 	assert_stat requests 3
 	assert_stat hits.local 1
 	assert_stat local.reasons.link 1
+	run -0 llama stats
+	assert_output_has "linking is done locally"
 	[ "$(stat daemon.rss_bytes)" -gt 0 ]
 	llama daemon --stop
 	assert_stat requests 3
