@@ -66,7 +66,8 @@ static void print_how_to_allow_namespaces(void)
 		profile = arena_printf(
 			&arena, "%s/share/llama/apparmor/llama", path_dirname(&arena, path_dirname(&arena, self)));
 	namespaces_advise("", profile && access(profile, R_OK) == 0 ? profile : NULL, &advice);
-	printf("To run them in namespaces: change what follows (llama-config(5), SANDBOX MODES, says more), then `llama "
+	printf("To run them in namespaces: change what follows (llama-config(5), SANDBOX MODES, says more), then "
+	       "`llama "
 	       "daemon --stop`.\n%s",
 		buf_str(&advice));
 }

@@ -45,7 +45,8 @@ static int explain(int argc, char **argv, struct error *err)
 		return -1;
 
 	if (launched && resolved.mode != RESOLVE_LAUNCHER)
-		return error_set(err, 0, "`%s` is neither the path of an executable file nor called like a compiler", argv[0]);
+		return error_set(
+			err, 0, "`%s` is neither the path of an executable file nor called like a compiler", argv[0]);
 	resolved.argc = warnings_filter(resolved.argv, resolved.argc, getenv("LLAMACC_FILTER_WARNINGS"));
 
 	struct frame_request request = describe_request(&resolved, cwd, &control.endpoint, false, &arena);

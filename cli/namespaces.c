@@ -30,16 +30,17 @@ void namespaces_advise(const char *root, const char *profile, struct buf *to)
 		if (profile)
 			buf_printf(to,
 				"The one for llama-runner:\n"
-				"    sudo cp %s /etc/apparmor.d/llama && sudo apparmor_parser -r /etc/apparmor.d/llama\n",
+				"    sudo cp %s /etc/apparmor.d/llama && sudo apparmor_parser -r "
+				"/etc/apparmor.d/llama\n",
 				profile);
 		else
-			buf_append_str(to,
-				"`make install` brings one; this allows them to every program:\n"
-				"    sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0\n");
+			buf_append_str(to, "`make install` brings one; this allows them to every program:\n"
+					   "    sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0\n");
 	}
 	if (proc_number(root, "/proc/sys/kernel/unprivileged_userns_clone", "") == 0) {
 		known = true;
-		buf_append_str(to, "The kernel allows them to root only:\n    sudo sysctl kernel.unprivileged_userns_clone=1\n");
+		buf_append_str(to,
+			"The kernel allows them to root only:\n    sudo sysctl kernel.unprivileged_userns_clone=1\n");
 	}
 	if (proc_number(root, "/proc/sys/user/max_user_namespaces", "") == 0) {
 		known = true;
@@ -47,11 +48,14 @@ void namespaces_advise(const char *root, const char *profile, struct buf *to)
 	}
 	if (proc_number(root, "/proc/self/status", "Seccomp:") == 2) {
 		known = true;
-		buf_append_str(to, "A filter of system calls (seccomp) is in force, as in a container. Docker and Podman permit them, to everything "
-				   "in the container, with\n"
-				   "    --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt "
-				   "systempaths=unconfined\n");
+		buf_append_str(to,
+			"A filter of system calls (seccomp) is in force, as in a container. Docker and Podman permit "
+			"them, to everything "
+			"in the container, with\n"
+			"    --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt "
+			"systempaths=unconfined\n");
 	}
 	if (!known)
-		buf_append_str(to, "No switch of the system that we know forbids them; below chroot(1) they are never allowed.\n");
+		buf_append_str(to,
+			"No switch of the system that we know forbids them; below chroot(1) they are never allowed.\n");
 }

@@ -77,7 +77,8 @@ static void namespaces__an_unknown_cause_is_said_to_be_one(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(namespaces__apparmor_is_answered_by_the_profile, make_root, remove_root),
+		cmocka_unit_test_setup_teardown(
+			namespaces__apparmor_is_answered_by_the_profile, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(namespaces__a_forbidding_switch_is_named, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(namespaces__a_filter_means_a_container, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(namespaces__an_unknown_cause_is_said_to_be_one, make_root, remove_root),

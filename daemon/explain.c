@@ -35,7 +35,8 @@ static void explain_last_miss(struct daemon *daemon, const struct digest *key, s
 	buf_append_char(to, '\n');
 }
 
-static void explain_cache(struct daemon *daemon, const struct plan *plan, const struct digest *key, struct arena *arena, struct buf *to)
+static void explain_cache(
+	struct daemon *daemon, const struct plan *plan, const struct digest *key, struct arena *arena, struct buf *to)
 {
 	struct cache_result result;
 	struct cache_why why = { .what = CACHE_WHY_RECACHE };
@@ -44,8 +45,9 @@ static void explain_cache(struct daemon *daemon, const struct plan *plan, const 
 		buf_append_str(to, "cache         off (cache = off)\n");
 		return;
 	}
-	int outcome = plan->environment.recache ? CACHE_MISS :
-		cache_get(daemon->cache, daemon->view, plan->since, key, &plan->messages_kind, arena, &result, &why, &err);
+	int outcome = plan->environment.recache ? CACHE_MISS
+						: cache_get(daemon->cache, daemon->view, plan->since, key,
+							  &plan->messages_kind, arena, &result, &why, &err);
 	buf_append_str(to, "cache         ");
 	if (outcome == 0) {
 		buf_append_str(to, "hit");
@@ -62,8 +64,8 @@ static void explain_cache(struct daemon *daemon, const struct plan *plan, const 
 }
 
 /* In the order in which a request is decided. */
-static void explain_engine(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, struct arena *arena,
-	struct buf *to)
+static void explain_engine(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain,
+	struct arena *arena, struct buf *to)
 {
 	bool sandboxed = daemon->sandbox && toolchain->sandboxed;
 	buf_printf(to, "engine        %s\n", sandboxed ? "sandbox, in namespaces" : "sandbox, in place");
@@ -77,7 +79,8 @@ static void explain_engine(struct daemon *daemon, const struct plan *plan, const
 		return;
 	}
 	if (plan->command.wants_native) {
-		buf_append_str(to, "key           depends on what -march=native means here, which the compiler is asked when it runs\n");
+		buf_append_str(to, "key           depends on what -march=native means here, which the compiler is "
+				   "asked when it runs\n");
 		return;
 	}
 	struct digest key = plan_key(plan, toolchain);
@@ -156,7 +159,8 @@ void explain(struct daemon *daemon, struct connection *connection, struct slice 
 	struct buf *to = &explanation->text;
 	struct plan *plan = &explanation->plan;
 	struct reason reason;
-	int outcome = plan_make(daemon, &control->request, view_arrive(daemon->view), &explanation->arena, plan, &reason);
+	int outcome = plan_make(
+		daemon, &control->request, view_arrive(daemon->view), &explanation->arena, plan, &reason);
 	buf_printf(to, "compiler      %s\n", plan->compiler && *plan->compiler ? plan->compiler : "none was found");
 	if (outcome != 0) {
 		explain_local(&reason, to);

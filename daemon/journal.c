@@ -59,8 +59,9 @@ void journal_write(FILE *file, const struct journal_entry *entry, const struct p
 	put(&line, "compiler", plan->frame->compiler);
 	put(&line, "input", plan->command.input);
 	put(&line, "output", plan->n_outputs ? plan->outputs[0].path : NULL);
-	buf_printf(&line, " wall_us=%lld scan_us=%lld engine_us=%lld", (long long)((clock_monotonic_ns() - entry->started_ns) / 1000),
-		(long long)entry->scan_us, (long long)entry->engine_us);
+	buf_printf(&line, " wall_us=%lld scan_us=%lld engine_us=%lld",
+		(long long)((clock_monotonic_ns() - entry->started_ns) / 1000), (long long)entry->scan_us,
+		(long long)entry->engine_us);
 	finish(file, &line);
 }
 

@@ -9,8 +9,8 @@
 #include "daemon/plan.h"
 
 struct journal_entry {
-	int64_t started_ns;   /* CLOCK_MONOTONIC */
-	const char *decision; /* hit, sandbox, inplace, local, verified, differed, cancelled; static */
+	int64_t started_ns;	      /* CLOCK_MONOTONIC */
+	const char *decision;	      /* hit, sandbox, inplace, local, verified, differed, cancelled; static */
 	const struct cache_why *miss; /* why the cache had nothing; NULL: it had, or was not asked */
 	int64_t scan_us, engine_us;
 };

@@ -84,7 +84,8 @@ void misses_describe(const struct cache_why *why, struct buf *to)
 {
 	switch (why->what) {
 	case CACHE_WHY_NO_KEY:
-		buf_append_str(to, "nothing was kept yet for this compiler, these arguments, this text of the source, this directory and environment");
+		buf_append_str(to, "nothing was kept yet for this compiler, these arguments, this text of the source, "
+				   "this directory and environment");
 		break;
 	case CACHE_WHY_INPUT:
 		buf_printf(to, "since the last result this input has changed, come or gone: %s", why->path);
@@ -96,7 +97,8 @@ void misses_describe(const struct cache_why *why, struct buf *to)
 		buf_append_str(to, "the kept result's content is no longer in the store");
 		break;
 	case CACHE_WHY_ALIAS:
-		buf_append_str(to, "headers of equal content share an inode or a time stamp where they did not, or the reverse");
+		buf_append_str(to,
+			"headers of equal content share an inode or a time stamp where they did not, or the reverse");
 		break;
 	case CACHE_WHY_RECACHE:
 		buf_append_str(to, "LLAMACC_RECACHE asks for a new one");

@@ -103,8 +103,7 @@ static int enter_namespaces(struct error *err)
 	snprintf(gid_map, sizeof(gid_map), "%u %u 1\n", getegid(), getegid());
 	int others = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 	if (unshare(CLONE_NEWUSER | others) < 0)
-		return error_set(err, errno,
-			"the system allows no user namespace");
+		return error_set(err, errno, "the system allows no user namespace");
 	if (write_file("/proc/self/setgroups", "deny\n", err) < 0 ||
 		write_file("/proc/self/uid_map", uid_map, err) < 0 ||
 		write_file("/proc/self/gid_map", gid_map, err) < 0)
