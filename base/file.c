@@ -1,9 +1,12 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -82,6 +85,28 @@ int file_replace(const char *path, struct slice bytes, mode_t mode, struct error
 	}
 	unlink(temporary.ptr);
 	return -1;
+}
+
+static bool has_default_acl(const char *path)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int n = snprintf(directory, sizeof(directory), "%.*s/.", slash ? (int)(slash - path) : 1, slash ? path : ".");
+	return n < (int)sizeof(directory) && getxattr(directory, "system.posix_acl_default", NULL, 0) > 0;
+}
+
+int file_create(const char *path, mode_t mode, mode_t mask, struct error *err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return error_set(err, errno, "cannot create %s", path);
+	/* Our own umask may have been in the way; the one that is wanted can't be set for one thread alone. */
+	if (!has_default_acl(path) && fchmod(fd, mode & ~mask) < 0) {
+		error_set(err, errno, "cannot set the mode of %s", path);
+		unlink(path);
+		return -1;
+	}
+	return take_fd(fd);
 }
 
 int file_copy_fd(int from, int to, struct error *err)

@@ -18,6 +18,10 @@ int file_write_fd(int fd, struct slice bytes, struct error *err);
 /* Replace `path` by a new file with these bytes, all or nothing (temporary name, then rename; not synced to disk). */
 int file_replace(const char *path, struct slice bytes, mode_t mode, struct error *err);
 
+/* A new, empty file for writing, as open() makes it for a process with umask `mask`: where the directory has a default ACL,
+ * that takes the umask's place. The descriptor, or -1; what stands at `path` is an error. */
+int file_create(const char *path, mode_t mode, mode_t mask, struct error *err);
+
 /* Copy all of the file `from`, whatever its offset, to `to`, which is new and empty or a stream; by reflink, copy_file_range or
  * read/write, whichever works first. */
 int file_copy_fd(int from, int to, struct error *err);

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -239,6 +240,44 @@ static void file__removing_a_tree_leaves_what_its_links_lead_to(void **state)
 	assert_int_equal(file_remove_tree(AT_FDCWD, below("tree"), &err), 0);
 }
 
+/* One by which another user gets all. */
+static bool set_default_acl(const char *path)
+{
+	struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, permissions;
+			uint32_t id;
+		} entries[5];
+	} acl = { 2, { { 1, 7, ~0u }, { 2, 7, 1 }, { 4, 5, ~0u }, { 16, 7, ~0u }, { 32, 5, ~0u } } };
+	return setxattr(path, "system.posix_acl_default", &acl, sizeof(acl), 0) == 0;
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void file__create_follows_the_umask_or_the_default_acl(void **state)
+{
+	struct error err;
+	mode_t before = umask(077);
+	close(file_create(below("new"), 0666, 002, &err));
+	assert_int_equal(mode_of(below("new")), 0664);
+	assert_int_equal(file_create(below("new"), 0666, 002, &err), -1);
+	assert_int_equal(mkdir(below("acl"), 0700), 0);
+	bool acls = set_default_acl(below("acl"));
+	if (acls) {
+		close(file_create(below("acl/new"), 0666, 022, &err));
+		assert_int_equal(mode_of(below("acl/new")), 0664);
+	}
+	umask(before);
+	if (!acls)
+		print_message("no ACLs on this file system\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +295,7 @@ int main(void)
 		cmocka_unit_test(file__removing_a_tree_opens_closed_directories),
 		cmocka_unit_test(file__removing_a_symlink_leaves_its_target),
 		cmocka_unit_test(file__removing_a_tree_leaves_what_its_links_lead_to),
+		cmocka_unit_test(file__create_follows_the_umask_or_the_default_acl),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,6 +1,5 @@
 #include "daemon/answer.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -41,17 +40,7 @@ static size_t split_targets(const char *text, struct arena *arena, const char **
 
 static int create_temporary(const struct plan *plan, size_t i, bool executable, struct error *err)
 {
-	mode_t mode = (executable ? 0777 : 0666) & ~plan->frame->umask;
-	const char *path = plan->outputs[i].temporary;
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return error_set(err, errno, "cannot create %s", path);
-	if (fchmod(fd, mode) < 0) {
-		error_set(err, errno, "cannot set the mode of %s", path);
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return file_create(plan->outputs[i].temporary, executable ? 0777 : 0666, (mode_t)plan->frame->umask, err);
 }
 
 /* A stored dependency file for other targets. */

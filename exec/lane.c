@@ -268,9 +268,8 @@ static int collect_output(struct lane_op *op, size_t i, struct error *err)
 		return error_set(err, errno, "cannot open output %s in the sandbox", output->path);
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, EINVAL, "output %s in the sandbox is no regular file", output->path);
-	mode_t mode = st.st_mode & 0777;
 	ret->present = true;
-	ret->executable = mode & 0111;
+	ret->executable = st.st_mode & 0111;
 	struct store *content = op->lanes->options.content;
 	if (op->job->keep_outputs && content) {
 		const char *path = arena_printf(&op->result.arena, "%s/%s", target->root, place);
@@ -278,14 +277,10 @@ static int collect_output(struct lane_op *op, size_t i, struct error *err)
 	}
 	if (!output->temporary)
 		return 0;
-	_cleanup_close_ int home = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	_cleanup_close_ int home = file_create(output->temporary, ret->executable ? 0777 : 0666, op->job->umask, err);
 	if (home < 0)
-		return error_set(err, errno, "cannot create %s", output->temporary);
-	if (file_copy_fd(fd, home, err) < 0)
-		return error_wrap(err, "%s", output->temporary);
-	if (fchmod(home, mode) < 0)
-		return error_set(err, errno, "cannot set the mode of %s", output->temporary);
-	return 0;
+		return -1;
+	return file_copy_fd(fd, home, err) < 0 ? error_wrap(err, "%s", output->temporary) : 0;
 }
 
 static int run_sandbox(struct lane_op *op, struct error *err)
