@@ -68,6 +68,7 @@ static void on_tick(uv_timer_t *timer)
 	struct daemon *daemon = container_of(timer, struct daemon, tick);
 	static unsigned ticks;
 	*daemon->heartbeat = clock_monotonic_ms();
+	requests_review(daemon);
 	if (++ticks % SAVE_EVERY_TICKS == 0)
 		save_stats(daemon);
 	int64_t idle_ms = clock_monotonic_ms() - daemon->last_active_ms;
@@ -245,6 +246,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	if (open_engines(daemon, err) < 0)
 		return -1;
 	list_init(&daemon->arrivals);
+	list_init(&daemon->locals);
 	uv_check_init(&daemon->loop, &daemon->turn);
 	uv_check_start(&daemon->turn, on_turn);
 	uv_unref((uv_handle_t *)&daemon->turn);

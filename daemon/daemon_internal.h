@@ -57,6 +57,7 @@ struct daemon {
 	FILE *log;                /* NULL: none */
 	struct list arrivals;     /* requests that came in this turn of the loop, see requests_begin */
 	uv_check_t turn;          /* their turn */
+	struct list locals;       /* requests whose command a client runs on one of `slots` */
 	uv_timer_t tick;          /* once a second: heartbeat, idle, statistics */
 };
 

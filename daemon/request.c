@@ -35,6 +35,8 @@ enum state {
 	STATE_LOCAL,
 };
 
+enum { STALLED_MS = 3000 };
+
 struct request {
 	struct daemon *daemon;
 	struct list arrival; /* ARRIVED: in daemon->arrivals */
@@ -73,8 +75,12 @@ struct request {
 	struct exec_output_result *checked; /* what a second compilation is held against */
 	bool found;                 /* and that is from the cache: a hit */
 
-	struct watch *watch;        /* LOCAL: the client's process */
+	/* LOCAL: the client's process. */
+	struct list local;          /* in daemon->locals */
+	struct watch *watch;
+	pid_t peer;
 	int64_t local_started_ms;
+	int64_t time, progressed_ms; /* its processor time when somebody waited last, and since when that was so much */
 	bool failed_on_engine;      /* LOCAL after that: if it succeeds, remember the unit as local */
 };
 
@@ -130,6 +136,7 @@ static void request_end(struct request *request)
 		connection_close(request->connection);
 	}
 	journal_write(daemon->log, &request->journal, &request->plan, &request->reason);
+	list_remove(&request->local);
 	watch_free(request->watch);
 	toolchain_unref(request->toolchain);
 	exec_result_deinit(&request->scan);
@@ -215,20 +222,41 @@ static void hand_over(struct request *request)
 	struct daemon *daemon = request->daemon;
 	struct connection *connection = request->connection;
 	request->state = STATE_LOCAL;
-	request->local_started_ms = clock_monotonic_ms();
+	request->local_started_ms = request->progressed_ms = clock_monotonic_ms();
 	_cleanup_buf_ struct buf reason = { 0 };
 	reason_format(&request->reason, &reason);
 	struct buf frame = { 0 };
 	frame_put_local(&frame, &(struct frame_local){ buf_str(&reason) });
-	pid_t peer = connection_peer(connection);
+	request->peer = connection_peer(connection);
 	/* Watched before it is told: its descriptor then surely names this client. */
-	if (request->has_slot && peer > 0)
-		request->watch = watch_process(&daemon->loop, peer, -1, local_ended, request, NULL);
+	if (request->has_slot && request->peer > 0)
+		request->watch = watch_process(&daemon->loop, request->peer, -1, local_ended, request, NULL);
+	if (request->watch)
+		list_append(&daemon->locals, &request->local);
 	connection_set_user(connection, NULL);
 	request->connection = NULL;
 	connection_send(connection, &frame, true);
 	if (!request->watch)
 		request_end(request);
+}
+
+/* A command that only waits may wait for one that waits for its core: the reader of its pipe compiles, or its user stopped it and
+ * builds something else. Then its core goes to others, for good. */
+void requests_review(struct daemon *daemon)
+{
+	int64_t now_ms = clock_monotonic_ms();
+	struct request *request;
+	list_for_each (request, &daemon->locals, struct request, local) {
+		if (daemon->slots.n_waiting == 0)
+			return;
+		int64_t time = watch_processor_time(request->peer);
+		if (time < 0 || time != request->time) {
+			request->time = time;
+			request->progressed_ms = now_ms;
+		} else if (now_ms - request->progressed_ms >= STALLED_MS) {
+			give_slot(request);
+		}
+	}
 }
 
 static void go_local(struct request *request, enum reason_code code, const char *detail)
@@ -811,6 +839,7 @@ int request_start(struct daemon *daemon, struct connection *connection, struct s
 	}
 	request->daemon = daemon;
 	request->connection = connection;
+	list_init(&request->local);
 	list_init(&request->toolchain_waiter.link);
 	list_init(&request->search_waiter.link);
 	request->search_waiter.fn = search_ready;

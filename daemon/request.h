@@ -27,3 +27,5 @@ struct connection;
 int request_start(struct daemon *daemon, struct connection *connection, struct slice payload, struct error *err);
 /* Take up all that have arrived; once in each turn of the loop, after everything was read. */
 void requests_begin(struct daemon *daemon);
+/* Once a second: local commands that take no processor time while others wait for a core lose theirs. */
+void requests_review(struct daemon *daemon);

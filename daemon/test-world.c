@@ -189,6 +189,23 @@ static void world__links_are_local_and_hold_a_core(void **state)
 	assert_int_equal(world_status(world, "running"), 0);
 }
 
+/* The first command waits for a reader of its output, who waits for the second. */
+static void world__a_command_that_only_waits_loses_its_core(void **state)
+{
+	struct world *world = world_new("jobs = 1");
+	world_write(world, "a.c", "int f(void) { return 0; }\n");
+	world_shell(world, "mkfifo out");
+	expect_executed(world, "gcc -c a.c");
+	struct client waits = world_start(world, "gcc -E a.c -o out");
+	world_wait_status(world, "running", 1);
+	expect_executed(world, "gcc -O1 -c a.c");
+	expect_local(world, "gcc -E a.c -o a.i", "preprocess_only");
+	world_shell(world, "cat out >read && cmp read a.i");
+	assert_string_equal(world_finish(world, waits).decision, "local:preprocess_only");
+	world_wait_status(world, "requests", 0);
+	assert_int_equal(world_status(world, "running"), 0);
+}
+
 static void world__an_error_is_the_compiler_s_own(void **state)
 {
 	struct world *world = world_new("");
@@ -419,6 +436,7 @@ int main(void)
 		cmocka_unit_test_teardown(world__clients_may_die_at_any_moment, world_end),
 		cmocka_unit_test_teardown(world__clients_may_die_at_any_moment_of_the_sandbox, world_end),
 		cmocka_unit_test_teardown(world__links_are_local_and_hold_a_core, world_end),
+		cmocka_unit_test_teardown(world__a_command_that_only_waits_loses_its_core, world_end),
 		cmocka_unit_test_teardown(world__an_error_is_the_compiler_s_own, world_end),
 		cmocka_unit_test_teardown(world__garbage_ends_its_connection_only, world_end),
 		cmocka_unit_test_teardown(world__another_protocol_version_makes_room_for_a_new_daemon, world_end),

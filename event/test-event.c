@@ -5,8 +5,11 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "event/watch.h"
@@ -90,12 +93,37 @@ static void watch__of_a_process_that_is_gone_is_refused(void **state)
 	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void watch__processor_time_is_that_of_all_descendants(void **state)
+{
+	int done[2];
+	assert_int_equal(pipe(done), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (clock_t end = clock() + CLOCKS_PER_SEC / 5; clock() < end;)
+				;
+			_exit(write(done[1], "", 1) == 1 ? pause() : 1);
+		}
+		_exit(pause());
+	}
+	char byte;
+	assert_int_equal(read(done[0], &byte, 1), 1);
+	assert_true(watch_processor_time(pid) * 100 / sysconf(_SC_CLK_TCK) >= 15);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(watch_processor_time(pid), -1);
+	close(done[0]);
+	close(done[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(work__runs_on_a_thread_and_finishes_on_the_loop),
 		cmocka_unit_test(watch__fires_once_when_a_process_ends),
 		cmocka_unit_test(watch__of_a_process_that_is_gone_is_refused),
+		cmocka_unit_test(watch__processor_time_is_that_of_all_descendants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
