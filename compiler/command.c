@@ -50,6 +50,7 @@ struct parse {
 	bool records_all;  /* the whole command line goes into the object */
 	bool records_some; /* the flags do */
 	bool debug, arcs, seed;
+	bool counts_elsewhere; /* not beside the output */
 	struct strlist named_files, named_dirs;
 };
 
@@ -396,6 +397,10 @@ static void add_option(struct parse *p, struct item *item, const char *value)
 		break;
 	case OPTION_ARCS:
 		p->arcs = true;
+		p->counts_elsewhere |= value && *value;
+		break;
+	case OPTION_COUNTS_DIRECTORY:
+		p->counts_elsewhere = true;
 		break;
 	case OPTION_STACK_USAGE:
 		p->outputs.stack_usage = true;
@@ -659,6 +664,8 @@ static void fill(struct parse *p)
 	command->argv = p->argv.items;
 	command->argc = p->argv.n;
 	fill_depfile(p);
+	/* gcc tells old counts from new by a stamp, which differs each time; with a seed it is the same, and -ftest-coverage removes them instead. */
+	p->outputs.counts = gcc && (p->outputs.notes || (p->arcs && !p->seed)) && !p->counts_elsewhere;
 	outputs_name(command, &p->outputs, p->arena);
 
 	/* Side files' names are made from the output's, and some stand in the object (.dwo, .gcda). */

@@ -29,6 +29,7 @@ enum output_kind {
 	OUTPUT_MAIN,	/* -o, or the default name in the cwd */
 	OUTPUT_DEPFILE, /* -MD/-MMD, -Wp,-MD,… */
 	OUTPUT_SIDE,	/* .dwo .gcno .su, -save-temps files, …: names follow the compiler's own rules */
+	OUTPUT_COUNTS,	/* gcc's .gcda: never made, but what a program wrote there that was compiled before goes, or is void */
 };
 
 struct command_output {

@@ -24,6 +24,7 @@ static const char *const kinds[] = {
 	[OUTPUT_MAIN] = "main",
 	[OUTPUT_DEPFILE] = "dependencies",
 	[OUTPUT_SIDE] = "side",
+	[OUTPUT_COUNTS] = "old counts",
 };
 
 const char *language_name(enum language language)

@@ -223,7 +223,7 @@ static const struct option table[] = {
 	{ "-fpreprocessed", ARG_NONE, BOTH, OPTION_LOCAL },
 	{ "-fproc-stat-report", ARG_JOINED, CLANG, OPTION_LOCAL },
 	{ "-fprofile-arcs", ARG_NONE, BOTH, OPTION_ARCS },
-	{ "-fprofile-dir=", ARG_JOINED, GCC, OPTION_HARMLESS },
+	{ "-fprofile-dir=", ARG_JOINED, GCC, OPTION_COUNTS_DIRECTORY },
 	{ "-fprofile-exclude-files=", ARG_JOINED, BOTH, OPTION_HARMLESS },
 	{ "-fprofile-filter-files=", ARG_JOINED, BOTH, OPTION_HARMLESS },
 	{ "-fprofile-generate", ARG_NONE, CLANG, OPTION_HARMLESS },

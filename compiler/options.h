@@ -49,7 +49,8 @@ enum option_class {
 	OPTION_SPLIT_DWARF,
 	OPTION_COVERAGE, /* notes and arcs */
 	OPTION_NOTES,
-	OPTION_ARCS, /* no file, but the output's name goes into the object */
+	OPTION_ARCS, /* no file, but the output's name goes into the object; its value is as the next one's */
+	OPTION_COUNTS_DIRECTORY, /* where the program will write its counts */
 	OPTION_STACK_USAGE,
 	OPTION_CALLGRAPH,
 	OPTION_SAVE_TEMPS,

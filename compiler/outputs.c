@@ -104,6 +104,8 @@ void outputs_name(struct command *command, const struct output_options *options,
 	}
 	if (options->notes && !is_assembler(command->language))
 		add(command, OUTPUT_SIDE, join(arena, side, ".gcno"), true);
+	if (options->counts && !is_assembler(command->language))
+		add(command, OUTPUT_COUNTS, join(arena, side, ".gcda"), true);
 	if (options->stack_usage && !is_assembler(command->language))
 		add(command, OUTPUT_SIDE, join(arena, side, ".su"), true);
 	if (options->callgraph && !is_assembler(command->language))

@@ -10,7 +10,7 @@ enum save_temps { SAVE_TEMPS_NONE, SAVE_TEMPS_PLAIN, SAVE_TEMPS_CWD, SAVE_TEMPS_
 /* What beside the main output is asked for. */
 struct output_options {
 	const char *output; /* -o, or NULL */
-	bool split_dwarf, notes, stack_usage, callgraph;
+	bool split_dwarf, notes, counts, stack_usage, callgraph;
 	bool lto;
 	enum save_temps save_temps;
 };

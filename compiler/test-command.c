@@ -57,18 +57,21 @@ static void command__outputs_are_named_as_the_compilers_do(void **state)
 		{ "gcc -g -gsplit-dwarf -c a.c -o out/.foo", "out/.foo out/.foo.dwo?" },
 		{ "gcc -g -gsplit-dwarf -S src/b.c", "b.s" },
 		{ "gcc -gsplit-dwarf -gno-split-dwarf -c a.c", "a.o" },
-		{ "gcc --coverage -c src/b.c -o out/z.x", "out/z.x out/z.gcno?" },
-		{ "gcc -coverage -c src/b.c", "b.o b.gcno?" },
+		{ "gcc --coverage -c src/b.c -o out/z.x", "out/z.x out/z.gcno? out/z.gcda-" },
+		{ "gcc -coverage -c src/b.c", "b.o b.gcno? b.gcda-" },
 		{ "gcc -coverage -c S.S", "S.o" },
-		{ "gcc -fprofile-arcs -c a.c", "a.o" },
-		{ "gcc -ftest-coverage -c a.c", "a.o a.gcno?" },
+		{ "gcc -fprofile-arcs -c a.c", "a.o a.gcda-" },
+		{ "gcc -fprofile-arcs -frandom-seed=1 -c a.c", "a.o" },
+		{ "gcc -fprofile-generate=d -c a.c", "a.o" },
+		{ "gcc --coverage -fprofile-dir=d -c a.c", "a.o a.gcno?" },
+		{ "gcc -ftest-coverage -c a.c", "a.o a.gcno? a.gcda-" },
 		{ "gcc -fstack-usage -c a.c -o out/z.o -MD", "out/z.o out/z.d% out/z.su?" },
 		{ "gcc -fcallgraph-info -fstack-usage -c src/b.c", "b.o b.su? b.ci?" },
 		{ "gcc -save-temps -c src/b.c -o out/z.o", "out/z.o out/z.i? out/z.s?" },
 		{ "gcc -save-temps -c src/b.c", "b.o b.i? b.s?" },
 		{ "gcc -save-temps=obj -save-temps -c b.c -o out/z.o", "out/z.o out/z.i? out/z.s?" },
 		{ "gcc -save-temps=cwd --coverage -fstack-usage -g -gsplit-dwarf -c b.c -o out/z.o",
-			"out/z.o z.dwo? z.gcno? z.su? z.i? z.s?" },
+			"out/z.o z.dwo? z.gcno? z.gcda- z.su? z.i? z.s?" },
 		{ "gcc -save-temps -S src/b.c -o out/q.s", "out/q.s out/q.i?" },
 		{ "gcc -save-temps -c src/S.S -o out/w.o", "out/w.o out/w.s?" },
 		{ "gcc -save-temps -c s.s", "s.o" },
@@ -100,8 +103,11 @@ static void command__outputs_are_named_as_the_compilers_do(void **state)
 		for (size_t k = 0; k < command.n_outputs; k++) {
 			const struct command_output *output = &command.outputs[k];
 			assert_int_equal(output->kind == OUTPUT_MAIN, k == 0);
-			buf_printf(&got, "%s%s%s%s", k ? " " : "", output->path, output->optional ? "?" : "",
-				output->kind == OUTPUT_DEPFILE ? "%" : "");
+			const char *mark = output->kind == OUTPUT_COUNTS  ? "-"
+					   : output->kind == OUTPUT_DEPFILE ? "%"
+					   : output->optional		    ? "?"
+									    : "";
+			buf_printf(&got, "%s%s%s", k ? " " : "", output->path, mark);
 		}
 		check(&rows[i], buf_str(&got));
 	}
@@ -526,6 +532,7 @@ static void command__description_names_everything(void **state)
 		"outputs       out.o (main)\n"
 		"              out.d (dependencies)\n"
 		"              out.gcno (side, optional)\n"
+		"              out.gcda (old counts, optional)\n"
 		"dep. targets  out.o\n"
 		"named files   x.h\n"
 		"directories   inc\n"

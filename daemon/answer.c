@@ -82,6 +82,7 @@ int answer_from_cache(struct daemon *daemon, const struct plan *plan, const stru
 {
 	const struct command *command = &plan->command;
 	ret->present = arena_array(arena, bool, plan->n_outputs + 1);
+	ret->cached = true;
 	if (result->n_outputs != plan->n_outputs)
 		return ANSWER_MISS;
 	bool same_targets = true;
@@ -113,6 +114,7 @@ int answer_from_cache(struct daemon *daemon, const struct plan *plan, const stru
 void answer_from_exec(const struct plan *plan, struct exec_result *result, struct arena *arena, struct answer *ret)
 {
 	ret->present = arena_array(arena, bool, plan->n_outputs + 1);
+	ret->cached = false;
 	for (size_t i = 0; i < plan->n_outputs; i++)
 		ret->present[i] = result->outputs[i].present;
 	ret->out = result->out;

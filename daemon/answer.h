@@ -11,6 +11,7 @@ struct daemon;
 struct answer {
 	struct buf out, err;
 	bool *present; /* per output of the plan: its temporary holds it */
+	bool cached;
 };
 
 void answer_deinit(struct answer *answer);

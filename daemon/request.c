@@ -280,6 +280,13 @@ static void go_local(struct request *request, enum reason_code code, const char 
 
 /* --- Answering ------------------------------------------------------------------------------------------------- */
 
+/* The object has the stamp that the counts of an earlier program have, too: that program's and the new one's would be added up. */
+static bool removes_counts(const struct request *request, size_t i)
+{
+	const struct command *command = &request->plan.command;
+	return command->outputs[i].kind == OUTPUT_COUNTS && (request->answer.cached || !command->random_seed);
+}
+
 static void send_done(struct request *request, const char *decision)
 {
 	struct plan *plan = &request->plan;
@@ -288,9 +295,12 @@ static void send_done(struct request *request, const char *decision)
 	give_slot(request);
 	struct frame_rename *renames = arena_array(&request->arena, struct frame_rename, plan->n_outputs + 1);
 	size_t n = 0;
-	for (size_t i = 0; i < plan->n_outputs; i++)
+	for (size_t i = 0; i < plan->n_outputs; i++) {
 		if (request->answer.present[i])
 			renames[n++] = (struct frame_rename){ plan->outputs[i].temporary, plan->outputs[i].path };
+		else if (removes_counts(request, i))
+			renames[n++] = (struct frame_rename){ "", plan->outputs[i].path };
+	}
 	struct frame_done done = {
 		.exit_code = 0,
 		.out = buf_slice(&request->answer.out),
@@ -370,6 +380,7 @@ static void fill_job(struct request *request)
 {
 	const struct plan *plan = &request->plan;
 	const struct frame_request *frame = &request->frame;
+	const struct config *config = request->daemon->config;
 	bool tty = frame->stdio & FRAME_STDERR_TTY;
 	request->job = (struct exec_job){
 		.argv = plan->command.argv,
@@ -381,7 +392,7 @@ static void fill_job(struct request *request)
 		.rows = tty ? frame->rows : 0,
 		.outputs = plan->outputs,
 		.n_outputs = plan->n_outputs,
-		.keep_outputs = true,
+		.keep_outputs = config->cache == CONFIG_CACHE_READWRITE || config->verify,
 	};
 }
 

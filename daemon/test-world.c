@@ -71,6 +71,23 @@ static void world__the_date_is_never_kept(void **state)
 	expect_local(world, "SOURCE_DATE_EPOCH=1 clang -c date.c", "date_time");
 }
 
+/* What the first program counted is none of the second's. */
+static void world__counts_of_an_earlier_program_go_with_its_object(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "a.c", "int main(void) { return 0; }\n");
+	expect_executed(world, "gcc --coverage -c a.c");
+	world_shell(world, "gcc --coverage a.o -o program && ./program && test -e a.gcda");
+	expect_hit(world, "gcc --coverage -c a.c");
+	world_shell(world, "! test -e a.gcda");
+	/* The stamp says it, unless it is always the same. */
+	world_shell(world, "touch a.gcda");
+	expect_executed(world, "gcc --coverage -O1 -c a.c");
+	world_shell(world, "test -e a.gcda");
+	expect_executed(world, "gcc --coverage -frandom-seed=1 -c a.c");
+	world_shell(world, "! test -e a.gcda");
+}
+
 static void world__a_search_directory_of_the_compiler_that_appears_is_a_miss(void **state)
 {
 	struct world *world = world_new("");
@@ -269,6 +286,7 @@ static void world__a_readonly_cache_gives_and_takes_nothing(void **state)
 	expect_executed(world, "gcc -c new.c");
 	world_restart(world, "cache = off");
 	expect_executed(world, "gcc -c old.c");
+	world_shell(world, "test $(find ../cache/content -type f | wc -l) = 1");
 }
 
 static void world__the_cache_survives_a_restart(void **state)
@@ -429,6 +447,7 @@ int main(void)
 		cmocka_unit_test_teardown(world__an_edited_header_is_a_miss, world_end),
 		cmocka_unit_test_teardown(world__a_header_that_appears_earlier_is_a_miss, world_end),
 		cmocka_unit_test_teardown(world__the_date_is_never_kept, world_end),
+		cmocka_unit_test_teardown(world__counts_of_an_earlier_program_go_with_its_object, world_end),
 		cmocka_unit_test_teardown(world__a_search_directory_of_the_compiler_that_appears_is_a_miss, world_end),
 		cmocka_unit_test_teardown(world__dependency_files_are_made_for_each_target, world_end),
 		cmocka_unit_test_teardown(world__a_client_that_dies_leaves_nothing_behind, world_end),
