@@ -33,6 +33,21 @@ def run(meter, runs, command, cwd=None, environment=None, timeout=300):
     return Cost(rows)
 
 
+def swarm(program, width, jobs, directory, environment):
+    """Run all of `jobs`, pairs of a working directory and a command, `width` at once: wall seconds, and the CPU of each in ms."""
+    path = os.path.join(directory, "swarm")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines("\t".join((cwd, *command)) + "\n" for cwd, command in jobs)
+    done = subprocess.run([program, str(width), path], env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=1800)
+    if done.returncode:
+        raise Failure(f"swarm: {done.stderr.strip()[-200:]}")
+    commands, failures, wall_ns, cpu_us = map(int, done.stdout.split())
+    if failures:
+        raise Failure(f"{failures} of {commands} commands failed")
+    return wall_ns / 1e9, cpu_us / 1e3 / commands
+
+
 def own_cpu_ms(pid):
     """CPU that the process itself (all threads, also ended ones) has used until now: its CPU clock, exact."""
     return time.clock_gettime((~pid << 3) | 2) * 1e3
@@ -59,6 +74,13 @@ def tree_cpu_ms(pid):
     return total
 
 
-def rss_mb(pid):
+def children_cpu_ms(pid):
+    """What a process has had others do, in ticks: without its own share, which own_cpu_ms knows exactly."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return tree_cpu_ms(pid) - sum(map(int, fields[11:13])) * TICK_MS
+
+
+def status_mb(pid, field="VmRSS"):
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-        return next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(field + ":"))

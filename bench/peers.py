@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import statistics
 import subprocess
 import time
 
@@ -13,7 +14,7 @@ def cached_hit(name, meter, runs, unit, directory):
     if not shutil.which(name):
         raise measure.Failure("not installed")
     home = os.path.join(directory, name)
-    os.makedirs(home)
+    os.makedirs(home, exist_ok=True)
     environment = {"CCACHE_DIR": home, "CCACHE_CONFIGPATH": "/dev/null", "SCCACHE_DIR": home,
                    "SCCACHE_SERVER_PORT": "4387", "SCCACHE_CONF": "/dev/null", "SCCACHE_IDLE_TIMEOUT": "0"}
     command = [name, *unit.command]
@@ -53,12 +54,12 @@ def newest(name):
     return max(found)[1]
 
 
-def distcc_loopback(meter, runs, unit, directory):
-    """Client CPU per compilation on a distccd of this machine, in ms; raises Failure."""
+def distcc_loopback(meter, runs, units, directory):
+    """Client CPU per compilation of these units on a distccd of this machine, their mean, in ms; raises Failure."""
     if not shutil.which("distcc") or not shutil.which("distccd"):
         raise measure.Failure("not installed")
     port = "4386"
-    os.makedirs(os.path.join(directory, "distcc"))
+    os.makedirs(os.path.join(directory, "distcc"), exist_ok=True)
     log = os.path.join(directory, "distccd.log")
     command = ["distccd", "--no-detach", "--daemon", "--allow", "127.0.0.1", "--listen", "127.0.0.1", "--port", port,
                "--jobs", "2", "--log-file", log, "--enable-tcp-insecure"]
@@ -74,7 +75,8 @@ def distcc_loopback(meter, runs, unit, directory):
             raise measure.Failure("distccd did not start")
         environment = {"DISTCC_HOSTS": f"127.0.0.1:{port}/2", "DISTCC_FALLBACK": "0",
                        "DISTCC_DIR": os.path.join(directory, "distcc")}
-        return measure.run(meter, runs, ["distcc", *unit.command], unit.cwd, environment).cpu_ms
+        return statistics.mean(measure.run(meter, runs, ["distcc", *unit.command], unit.cwd, environment).cpu_ms
+                               for unit in units)
     finally:
         server.terminate()
         server.wait()

@@ -3,10 +3,13 @@
 
 Each row: what was measured, the peers at the same work in the same run, ours, the goal, and whether it is reached. The
 figures are medians; they move with the machine, the ratios are what counts. Nothing here fails because it is slow: a
-figure that is not reached is printed as such."""
+figure that is not reached is printed as such.
+
+Projects that are not below the corpora's directory (Redis, LLVM, Linux; see tests/corpora) are left out and named.
+"Replay" rows run no compiler: results recorded from the sandbox before answer after a fixed time (dev_replay), so that
+what is measured is all that a remote compilation costs here."""
 
 import argparse
-import glob
 import json
 import os
 import shutil
@@ -20,20 +23,11 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import measure                                          # noqa: E402
 import peers                                            # noqa: E402
+import units                                            # noqa: E402
 from measure import Failure                             # noqa: E402
 
-# How Redis' own Makefile compiles its files (MALLOC=libc), without the dependency file.
-REDIS_FLAGS = ["-pedantic", "-DREDIS_STATIC=", "-std=c11", "-Wall", "-W", "-Wno-missing-field-initializers", "-O2", "-g",
-               "-ggdb", "-fno-omit-frame-pointer", "-I../deps/hiredis", "-I../deps/linenoise", "-I../deps/lua/src",
-               "-I../deps/hdr_histogram"]
-
-
-class Unit:
-    """One translation unit, compiled in its project's directory to a file elsewhere."""
-
-    def __init__(self, cwd, source, output):
-        self.cwd, self.source = cwd, source
-        self.command = ["gcc", *REDIS_FLAGS, "-c", "-o", output, source]
+HIT_GOALS = {"LLVM": 1.0, "Redis": 0.6, "Linux": 1.2}   # ms
+TREE_UNITS, TREE_WIDTH, TREE_LATENCY_MS = 2600, 1000, 1500
 
 
 class Service:
@@ -42,11 +36,14 @@ class Service:
     def __init__(self, build, directory, **settings):
         self.llama = os.path.join(build, "llama")
         self.llamacc = os.path.join(build, "llamacc")
+        self.log = os.path.join(directory, "log")
         self.environment = {
             "LLAMA_RUNTIME_DIR": os.path.join(directory, "run"), "LLAMA_CACHE_DIR": os.path.join(directory, "cache"),
-            "LLAMA_CONFIG": os.path.join(directory, "none.ini"),
-            **{f"LLAMA_{name.upper()}": value for name, value in settings.items()}}
+            "LLAMA_CONFIG": os.path.join(directory, "none.ini"), "LLAMA_LOG": self.log,
+            **{f"LLAMA_{name.upper()}": str(value) for name, value in settings.items()}}
+        self.again = {**self.environment, "LLAMACC_RECACHE": "1"}       # compile although the result is known
         self.process = None
+        os.makedirs(directory, exist_ok=True)
 
     def __enter__(self):
         self.process = subprocess.Popen([self.llama, "daemon", "--foreground"], stdin=subprocess.DEVNULL,
@@ -85,14 +82,32 @@ class Service:
             raise Failure(f"llama stats: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
-    def wrap(self, unit):
-        return [self.llamacc, *unit.command]
+    def expect(self, before, *keys, n):
+        """Exactly `n` more requests than `before` ended under the dotted key, or the measurement says something else."""
+        after, was = self.stats(), before
+        for key in keys:
+            after, was = after[key], was[key]
+        if after - was != n:
+            raise Failure(f"{n - after + was} of {n} requests went another way: {self.stats()['local']['reasons']}")
+
+    def cpu_ms(self):
+        """Of the daemon, and of what it had others do; nothing may be under way."""
+        return measure.own_cpu_ms(self.pid), measure.children_cpu_ms(self.pid)
+
+    def wrap(self, command):
+        return [self.llamacc, *command]
+
+    def logged(self, field):
+        """That number in every line of the log."""
+        with open(self.log, encoding="utf-8") as file:
+            words = [word.partition("=") for line in file for word in line.split()]
+        return [int(value) for name, _, value in words if name == field]
 
 
 class Table:
     """Rows are printed as they are measured."""
 
-    WIDTHS = (48, 36, 20, 14)
+    WIDTHS = (52, 46, 20, 14)
 
     def __init__(self):
         self.line("what", "peers, same work, same run", "ours", "goal", "")
@@ -101,16 +116,67 @@ class Table:
     def line(self, *cells):
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, (*self.WIDTHS, 0))).rstrip(), flush=True)
 
-    def row(self, what, others, value, goal, unit="ms"):
-        """One figure of ours against its goal; `value` None means that nothing could be measured yet."""
+    def row(self, what, others, value, goal, unit="ms", ratio=None):
+        """One figure of ours against its goal; `value` None means that nothing could be measured yet. `ratio`: (least, what it is to
+        be at least so many times less than, its name)."""
         if value is None:
             self.line(what, others, "-", goal if isinstance(goal, str) else f"{goal} {unit}", "not there yet")
-        else:
-            self.line(what, others, f"{value:.2f} {unit}", f"{goal} {unit}",
-                      "reached" if value <= goal else f"not reached: {value / goal:.1f} times the goal")
+            return
+        verdict = "reached" if value <= goal else f"not reached: {value / goal:.1f} times the goal"
+        if ratio and ratio[1]:
+            verdict += f"; {ratio[1] / value:.1f} times less than {ratio[2]}" + \
+                ("" if ratio[1] / value >= ratio[0] else f", not {ratio[0]}")
+        self.line(what, others, f"{value:.2f} {unit}", f"{goal} {unit}", verdict)
 
     def failed(self, what, why):
         self.line(what, "", f"could not be measured: {why}")
+
+
+class Bench:
+    """What all steps need. `projects` by name."""
+
+    def __init__(self, options, directory):
+        self.full, self.directory = options.full, directory
+        self.build = os.path.realpath(options.build)
+        self.corpora = os.path.realpath(options.corpora)
+        self.meter, self.swarm = self.tool("meter"), self.tool("swarm")
+        self.output = os.path.join(directory, "out")
+        os.makedirs(self.output)
+        self.table = Table()
+        self.projects = {}
+        for name, make in (("Redis", lambda: units.redis(self.corpora, self.output)),
+                           ("LLVM", lambda: self.commands("LLVM", "llvm", "lib/IR/Value.cpp")),
+                           ("Linux", lambda: self.commands("Linux", "linux", "kernel/fork.c"))):
+            try:
+                self.projects[name] = make()
+            except (OSError, StopIteration) as error:
+                self.table.line(f"{name} is left out", str(error))
+
+    def commands(self, name, directory, chosen):
+        return units.from_commands(name, os.path.join(self.corpora, directory + "-build"), self.output, chosen)
+
+    def tool(self, name):
+        return os.path.join(self.build, "bench/bench-" + name)
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def service(self, name, **settings):
+        return Service(self.build, self.path(name), **settings)
+
+    def cost(self, runs, command, cwd=None, environment=None):
+        return measure.run(self.meter, runs, command, cwd, environment)
+
+    def compile_all(self, service, chosen, width, environment):
+        return measure.swarm(self.swarm, width, [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen],
+                             self.directory, environment)
+
+    def record(self, name, chosen):
+        """Compile the units in the sandbox once; the directory with what came of them."""
+        directory = self.path(f"recorded-{name}")
+        with self.service(f"record-{name}", sandbox="namespaces", dev_record=directory) as service:
+            self.compile_all(service, chosen, os.cpu_count(), service.environment)
+        return directory
 
 
 def main():
@@ -118,146 +184,181 @@ def main():
     parser.add_argument("--build", required=True, metavar="DIR")
     parser.add_argument("--corpora", required=True, metavar="DIR")
     parser.add_argument("--full", action="store_true", help="more runs and more units")
+    parser.add_argument("--only", metavar="STEP", choices=[step.__name__ for step in STEPS], help="one step alone")
     options = parser.parse_args()
     for name in list(os.environ):                       # nothing of the user's may lead a measurement elsewhere
         if name.startswith(("LLAMA", "CCACHE_", "SCCACHE_", "DISTCC_")):
             del os.environ[name]
     directory = tempfile.mkdtemp(prefix="llama-bench-")
     try:
-        bench(options, directory)
+        print(machine(), end="\n\n")
+        bench = Bench(options, directory)
+        for step in STEPS:
+            if options.only and options.only != step.__name__:
+                continue
+            try:
+                step(bench)
+            except (Failure, subprocess.SubprocessError, OSError, KeyError) as error:
+                bench.table.failed(step.__doc__, error)
+        for what, goal in (("uplink per remote compilation", "source + 2 KB"), ("runtime overhead per Lambda job", "10 ms")):
+            bench.table.row(what, "", None, goal)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def bench(options, directory):
-    build = os.path.realpath(options.build)
-    meter = os.path.join(build, "bench/bench-meter")
-    source = os.path.join(os.path.realpath(options.corpora), "redis/src")
-    unit = Unit(source, "t_zset.c", os.path.join(directory, "t_zset.o"))
-    print(machine(), end="\n\n")
-    table = Table()
-    plain = measure.run(meter, 10 if options.full else 5, unit.command, unit.cwd)
-    for step in (client_alone, cached_hits, scan, distributed, engines):
-        try:
-            step(table, options, build, meter, unit, plain, directory)
-        except (Failure, subprocess.SubprocessError, OSError, KeyError) as error:
-            table.failed(step.__doc__, error)
-    for what, goal in (("client CPU per remote compilation: LLVM, kernel", "4 ms"),
-                       ("uplink per remote compilation", "source + 2 KB"), ("runtime overhead per Lambda job", "10 ms"),
-                       ("LLVM on 1,000 simulated functions", "30 s"), ("daemon's memory, 1,000 jobs of LLVM", "250 MB")):
-        table.row(what, "", None, goal)
-    print(f"\nunit: Redis t_zset.c (gcc -O2 -g); the plain compiler: {plain.wall_ms:.0f} ms wall, {plain.cpu_ms:.0f} ms CPU")
 
 
 def machine():
     model = next((line.partition(":")[2].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
                   if line.startswith("model name")), "unknown processor")
-    gcc = subprocess.run(["gcc", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+    versions = [subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True).stdout.strip()
+                for compiler in ("gcc", "clang") if shutil.which(compiler)]
     load = os.getloadavg()[0]
-    return f"{os.cpu_count()} × {model}, Linux {os.uname().release}, gcc {gcc}, load {load:.1f} at the start"
+    return f"{os.cpu_count()} × {model}, Linux {os.uname().release}, gcc, clang {', '.join(versions)}, load {load:.1f} at the start"
 
 
-def client_alone(table, options, build, meter, unit, plain, directory):
+def client_alone(bench):
     """llamacc alone"""
-    runs = 5000 if options.full else 1500
-    runtime = os.path.join(directory, "answer")
-    server = subprocess.Popen([os.path.join(build, "bench/bench-answer"), runtime], stdout=subprocess.PIPE, text=True)
+    runs = 5000 if bench.full else 1500
+    runtime = bench.path("answer")
+    unit = bench.projects["Redis"].unit
+    server = subprocess.Popen([bench.tool("answer"), runtime], stdout=subprocess.PIPE, text=True)
     try:
         socket = server.stdout.readline().strip()
-        floor = measure.run(meter, runs, [os.path.join(build, "bench/bench-floor"), socket])
-        ours = measure.run(meter, runs, [os.path.join(build, "llamacc"), *unit.command], unit.cwd,
-                           {"LLAMA_RUNTIME_DIR": runtime})
+        floor = bench.cost(runs, [bench.tool("floor"), socket])
+        ours = bench.cost(runs, [os.path.join(bench.build, "llamacc"), *unit.command], unit.cwd,
+                          {"LLAMA_RUNTIME_DIR": runtime})
     finally:
         server.terminate()
         server.wait()
         server.stdout.close()
-    table.row("llamacc alone, wall per call", f"floor {floor.wall_ms:.2f} ms; ratio {ours.wall_ms / floor.wall_ms:.2f}",
-              ours.wall_ms, 0.25)
-    table.row("llamacc alone, CPU per call", f"floor {floor.cpu_ms:.2f} ms; ratio {ours.cpu_ms / floor.cpu_ms:.2f}",
-              ours.cpu_ms, 0.2)
-    table.row("llamacc alone, resident set", f"floor {floor.rss_mb:.1f} MB; ratio {ours.rss_mb / floor.rss_mb:.2f}",
-              ours.rss_mb, 1.5, "MB")
+    for what, field, goal, sign in (("wall per call", "wall_ms", 0.25, "ms"), ("CPU per call", "cpu_ms", 0.2, "ms"),
+                                    ("resident set", "rss_mb", 1.5, "MB")):
+        a, b = getattr(floor, field), getattr(ours, field)
+        bench.table.row(f"llamacc alone, {what}", f"floor {a:.2f} {sign}; ratio {b / a:.2f}", b, goal, sign)
 
 
-def cached_hits(table, options, build, meter, unit, plain, directory):
+def cached_hits(bench):
     """cached hit"""
-    runs = 500 if options.full else 150
-    others = []
-    for name in ("ccache", "sccache"):
+    runs = 500 if bench.full else 150
+    for project in bench.projects.values():
+        unit, others = project.unit, {}
+        for name in ("ccache", "sccache"):
+            try:
+                others[name] = peers.cached_hit(name, bench.meter, runs if name == "ccache" else runs // 5, unit,
+                                                bench.path(project.name))
+            except (Failure, subprocess.SubprocessError, OSError) as error:
+                others[name] = error
+        with bench.service(f"hits-{project.name}") as service:
+            command = service.wrap(unit.command)
+            bench.cost(2, command, unit.cwd, service.environment)
+            before, (daemon, _) = service.stats(), service.cpu_ms()
+            ours = bench.cost(runs, command, unit.cwd, service.environment)
+            daemon = (service.cpu_ms()[0] - daemon) / runs
+            service.expect(before, "hits", "local", n=runs)
+        told = "; ".join(f"{name} {other[0]:.1f} ms" if isinstance(other, tuple) else f"{name}: {other}"
+                         for name, other in others.items())
+        direct = others["ccache"][0] if isinstance(others["ccache"], tuple) else None
+        bench.table.row(f"cached hit, client + daemon CPU, {project.name}", told, ours.cpu_ms + daemon, HIT_GOALS[project.name],
+                        ratio=(3, direct, "ccache"))
+        told = "; ".join(f"{name} {other[1]:.1f} ms" for name, other in others.items() if isinstance(other, tuple))
+        bench.table.line("    client + daemon; wall", told, f"{ours.cpu_ms:.2f} + {daemon:.2f}; {ours.wall_ms:.2f} ms")
+
+
+def remote(bench):
+    """remote compilation, by replay"""
+    rounds = 10 if bench.full else 4
+    for project in bench.projects.values():
+        chosen = [unit for unit in project.sample(30 if bench.full else 8) if not unit.uses_clock()]
+        scans = [bench.cost(3, unit.dependencies(), unit.cwd).cpu_ms for unit in chosen[:4]]
         try:
-            cpu, wall = peers.cached_hit(name, meter, runs if name == "ccache" else runs // 5, unit, directory)
-            others.append((name, f"{name} {cpu:.1f} ms", f"{name} {wall:.1f} ms"))
+            distcc = peers.distcc_loopback(bench.meter, 2, chosen[:4], bench.path(project.name))
+            told, least = f"distcc {distcc:.1f} ms; ", distcc
         except (Failure, subprocess.SubprocessError, OSError) as error:
-            others.append((name, f"{name}: {error}", f"{name}: {error}"))
-    with Service(build, os.path.join(directory, "hits")) as service:
-        measure.run(meter, 2, service.wrap(unit), unit.cwd, service.environment)
-        hits, daemon = service.stats()["hits"]["local"], measure.own_cpu_ms(service.pid)
-        ours = measure.run(meter, runs, service.wrap(unit), unit.cwd, service.environment)
-        daemon = (measure.own_cpu_ms(service.pid) - daemon) / runs
-        hits = service.stats()["hits"]["local"] - hits
-        if hits != runs:
-            raise Failure(f"{runs - hits} of {runs} requests were no hits")
-    cpu = ours.cpu_ms + daemon
-    table.row("cached hit, client + daemon CPU, Redis", "; ".join(row[1] for row in others), cpu, 0.6)
-    table.line("    of which client, daemon", "", f"{ours.cpu_ms:.2f} + {daemon:.2f} ms")
-    table.line("    wall", "; ".join(row[2] for row in others), f"{ours.wall_ms:.2f} ms")
-    for project, goal in (("LLVM", 1.0), ("kernel", 1.2)):
-        table.row(f"cached hit, client + daemon CPU, {project}", "", None, goal)
+            told, least = f"distcc: {error}; ", None
+        recorded = bench.record(project.name, chosen)
+        with bench.service(f"remote-{project.name}", sandbox="namespaces", dev_replay=recorded) as service:
+            for _ in range(2):                          # the daemon knows all files, as late in a build
+                bench.compile_all(service, chosen, 2, service.again)
+            before, cpu = service.stats(), service.cpu_ms()
+            client = statistics.median(bench.compile_all(service, chosen, 2, service.again)[1] for _ in range(rounds))
+            n = rounds * len(chosen)
+            daemon, children = ((b - a) / n for a, b in zip(cpu, service.cpu_ms()))
+            service.expect(before, "executed", "sandbox", n=n)
+            scan = statistics.median(service.logged("scan_us")[-n:] or [0]) / 1e3
+        scan_cpu = statistics.mean(scans)
+        total = client + daemon + children
+        bench.table.row(f"remote compilation, client + daemon CPU, {project.name}", f"{told}-M {scan_cpu:.1f} ms", total, 4,
+                        ratio=(15, min(least or scan_cpu, scan_cpu), "the lesser peer"))
+        bench.table.line("    client + daemon + its scanning processes", "", f"{client:.2f} + {daemon:.2f} + {children:.2f}")
+        bench.table.row(f"    wall of the scan, warm, {project.name}", f"-M {scan_cpu:.1f} ms of CPU", scan, 0.5)
 
 
-def scan(table, options, build, meter, unit, plain, directory):
-    """scan of one unit"""
-    command = [word for word in unit.command if word != "-c"]
-    command[command.index("-o"):command.index("-o") + 2] = []
-    dependencies = measure.run(meter, 30 if options.full else 10, [*command, "-M"], unit.cwd)
-    table.row("scan of one unit (today: the compiler's own -M)", f"gcc -M {dependencies.cpu_ms:.1f} ms",
-              dependencies.cpu_ms, 0.5)
+def tree(bench):
+    """a tree of 2,600 units, 1,000 in flight"""
+    project = bench.projects.get("LLVM")
+    if not project:
+        bench.table.row(f"LLVM, {TREE_UNITS} units, {TREE_WIDTH} in flight", "", None, "30 s")
+        return
+    usable = [unit for unit in project.units if not unit.uses_clock()]
+    step = len(usable) // (300 if bench.full else 40)
+    sample = usable[::step]
+    recorded = bench.record("tree", sample)
+    chosen = (sample + [unit for unit in usable if unit not in set(sample)])[:TREE_UNITS]
+    with bench.service("tree", sandbox="namespaces", dev_replay=recorded, dev_replay_latency_ms=TREE_LATENCY_MS,
+                       dev_replay_width=TREE_WIDTH) as service:
+        for what, environment, goal in (("first build, cold", service.environment, 12), ("again, all known", service.again, 4)):
+            before, cpu = service.stats(), service.cpu_ms()
+            wall, client = bench.compile_all(service, chosen, TREE_WIDTH, environment)
+            daemon, children = ((b - a) / len(chosen) for a, b in zip(cpu, service.cpu_ms()))
+            after = service.stats()
+            n = after["executed"]["sandbox"] - before["executed"]["sandbox"]
+            bench.table.row(f"LLVM, {len(chosen)} units, {TREE_WIDTH} in flight, {what}", f"{len(sample)} recorded, {TREE_LATENCY_MS / 1e3} s each",
+                            wall, 30, "s")
+            bench.table.row("    CPU per unit", f"client {client:.2f} + daemon {daemon:.2f} + scans {children:.2f} ms",
+                            client + daemon + children, goal)
+            missed = after["scan_miss"] - before["scan_miss"]
+            if n < len(chosen) or missed:
+                bench.table.line("    not on the engine; not predicted", json.dumps(after["local"]["reasons"]), f"{len(chosen) - n}; {missed}")
+        bench.table.row("    the daemon's memory at its largest", "", measure.status_mb(service.pid, "VmHWM"), 250, "MB")
 
 
-def distributed(table, options, build, meter, unit, plain, directory):
-    """distcc on this machine"""
-    cpu = peers.distcc_loopback(meter, 10 if options.full else 5, unit, directory)
-    table.line("client CPU per compilation: distcc, loopback", f"distcc {cpu:.1f} ms; plain {plain.cpu_ms:.0f} ms")
-
-
-def engines(table, options, build, meter, unit, plain, directory):
+def engines(bench):
     """the engine embedded here"""
-    names = sorted(os.path.basename(path) for path in glob.glob(os.path.join(unit.cwd, "*.c")))
-    step = 1 if options.full else max(1, len(names) // 24)
-    units = [Unit(unit.cwd, name, os.path.join(directory, name + ".o")) for name in names[::step]]
+    project = bench.projects["Redis"]
+    chosen = project.units if bench.full else project.sample(16)
     for mode in ("namespaces", "inplace"):
         try:
-            one_engine(table, mode, build, meter, units, directory)
+            one_engine(bench, mode, chosen)
         except Failure as error:
-            table.failed(f"{mode}: overhead over the bare compiler", error)
+            bench.table.failed(f"{mode}: overhead over the bare compiler", error)
 
 
-def one_engine(table, mode, build, meter, units, directory):
+def one_engine(bench, mode, chosen):
     key = "sandbox" if mode == "namespaces" else "inplace"
-    with Service(build, os.path.join(directory, mode), sandbox=mode) as service:
-        environment = {**service.environment, "LLAMACC_RECACHE": "1"}
+    with bench.service(mode, sandbox=mode) as service:
         costs = []
-        for each in units:
+        for unit in chosen:
             try:                                        # toolchain known, tree filled, once for all
-                measure.run(meter, 1, service.wrap(each), each.cwd, service.environment)
+                bench.cost(1, service.wrap(unit.command), unit.cwd, service.environment)
             except Failure:
                 continue                                # a file that isn't compiled on its own (generated headers)
             # One right after the other, because what else the machine does varies more than the overhead.
-            bare = measure.run(meter, 1, each.command, each.cwd)
-            before, tree = service.stats(), measure.tree_cpu_ms(service.pid)
-            ours = measure.run(meter, 1, service.wrap(each), each.cwd, environment)
-            tree, after = measure.tree_cpu_ms(service.pid) - tree, service.stats()
+            bare = bench.cost(1, unit.command, unit.cwd)
+            before, cpu = service.stats(), service.cpu_ms()
+            ours = bench.cost(1, service.wrap(unit.command), unit.cwd, service.again)
+            spent, after = sum(service.cpu_ms()) - sum(cpu), service.stats()
             if after["executed"][key] == before["executed"][key] + 1:
                 job = (after["engine"]["cpu_us"] - before["engine"]["cpu_us"]) / 1e3
-                costs.append((ours.wall_ms - bare.wall_ms, ours.cpu_ms + tree - job, bare.wall_ms))
-        if len(costs) < len(units) / 2:
-            raise Failure(f"only {len(costs)} of {len(units)} units ran on it: {after['local']['reasons']}")
+                costs.append((ours.wall_ms - bare.wall_ms, ours.cpu_ms + spent - job, bare.wall_ms))
+        if len(costs) < len(chosen) / 2:
+            raise Failure(f"only {len(costs)} of {len(chosen)} units ran on it: {after['local']['reasons']}")
         wall, _, bare = map(statistics.median, zip(*costs))
         cpu = statistics.mean(cost[1] for cost in costs)        # ticks of 10 ms: only their mean says anything
-        table.row(f"{mode}: wall over the bare compiler", f"bare {bare:.0f} ms; {len(costs)} units", wall, 8)
-        table.row(f"{mode}: CPU beside the compiler, per unit", "", cpu, 4)
-        table.line(f"{mode}: the daemon's memory afterwards", "", f"{measure.rss_mb(service.pid):.0f} MB")
+        bench.table.row(f"{mode}: wall over the bare compiler", f"bare {bare:.0f} ms; {len(costs)} units", wall, 8)
+        bench.table.row(f"{mode}: CPU beside the compiler, per unit", "", cpu, 4)
+        bench.table.line(f"{mode}: the daemon's memory afterwards", "", f"{measure.status_mb(service.pid):.0f} MB")
 
+
+STEPS = (client_alone, cached_hits, remote, engines, tree)
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# fetch.sh NAME DIR: unpack the source package NAME (lua, zstd, redis or sqlite) of this machine's distribution below
-# DIR, as upstream wrote it (without the distribution's patches), and print the directory it is in.
+# fetch.sh NAME DIR: unpack the source package NAME (lua, zstd, redis, sqlite, llvm or linux) of this machine's distribution
+# below DIR, as upstream wrote it (without the distribution's patches; Linux as it ships it), and print the directory it is in.
 #
 # The sources come from the archives this machine's apt is configured for, as root or any other user. Nothing below
 # /etc or /var is touched: a private list of sources with deb-src entries, package lists and cache live in DIR/.apt.
@@ -75,7 +75,10 @@ lua) package=lua5.4 witness=src/lundump.h ;;
 zstd) package=libzstd witness=lib/zstd.h ;;
 redis) package=redis witness=src/zmalloc.h ;;
 sqlite) package=sqlite3 witness=src/where.c ;;
-*) fail "unknown project $name: one of lua, zstd, redis, sqlite" ;;
+llvm) package=llvm-toolchain-14 witness=llvm/lib/IR/Value.cpp ;;
+linux) # the kernel that this release came with, not a newer one
+	package=$(apt-cache depends linux-source | sed -n 's/.*Depends: //p') witness=kernel/fork.c ;;
+*) fail "unknown project $name: one of lua, zstd, redis, sqlite, llvm, linux" ;;
 esac
 
 target=$directory/$name
@@ -111,6 +114,22 @@ fi
 
 rm -rf "$target" "$target.part"
 mkdir -p "$apt_dir/download/$name"
+
+# A package of the distribution that holds nothing but a tarball of the sources. One list of packages is as good as another for that.
+if [ "$name" = linux ]; then
+	[ -n "$package" ] || fail "no package linux-source-* is known to apt: run apt-get update"
+	(cd "$apt_dir/download/$name" && apt-get -qq download "$package" >&2) || fail "cannot fetch the package $package"
+	deb=$(ls -t "$apt_dir/download/$name"/*.deb | head -n 1)
+	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$apt_dir/download/$name"
+	mkdir "$target.part"
+	tarball=$(find "$apt_dir/download/$name/usr" -name 'linux-source-*.tar.*' -type f)
+	tar -x -f "$tarball" -C "$target.part" --strip-components=1
+	rm -r "$apt_dir/download/$name/usr"
+	touch "$target.part/.complete"
+	mv "$target.part" "$target"
+	echo "$target"
+	exit 0
+fi
 (cd "$apt_dir/download/$name" && apt source --download-only "$package" >&2) ||
 	fail "cannot fetch the source package $package: does an archive of $codename carry it? (remove $apt_dir/updated to" \
 		"read the lists again)"
