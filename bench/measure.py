@@ -34,7 +34,8 @@ def run(meter, runs, command, cwd=None, environment=None, timeout=300):
 
 
 def swarm(program, width, jobs, directory, environment):
-    """Run all of `jobs`, pairs of a working directory and a command, `width` at once: wall seconds, and the CPU of each in ms."""
+    """Run all of `jobs`, pairs of a working directory and a command, `width` at once: wall seconds, the CPU of each in ms, and
+    how many failed."""
     path = os.path.join(directory, "swarm")
     with open(path, "w", encoding="utf-8") as file:
         file.writelines("\t".join((cwd, *command)) + "\n" for cwd, command in jobs)
@@ -43,9 +44,7 @@ def swarm(program, width, jobs, directory, environment):
     if done.returncode:
         raise Failure(f"swarm: {done.stderr.strip()[-200:]}")
     commands, failures, wall_ns, cpu_us = map(int, done.stdout.split())
-    if failures:
-        raise Failure(f"{failures} of {commands} commands failed")
-    return wall_ns / 1e9, cpu_us / 1e3 / commands
+    return wall_ns / 1e9, cpu_us / 1e3 / commands, failures
 
 
 def own_cpu_ms(pid):
