@@ -107,6 +107,21 @@ static void cache__a_result_is_found_while_its_lookups_hold(void **state)
 	assert_int_equal(get(f, &f->plain, NULL), MISS);
 }
 
+static void cache__files_of_equal_content_are_told_apart_among_what_was_found(void **state)
+{
+	struct fixture *f = *state;
+	struct cache_why why;
+	scratch_write(f->scratch, "inc/b.h", "twin");
+	scratch_write(f->scratch, "inc/c.h", "twin");
+	look_up(f, 3, "inc/a.h", "inc/b.h", "inc/c.h");
+	assert_int_equal(put(f, "1", "", &f->plain), 0);
+	assert_int_equal(get(f, &f->plain, NULL), 1);
+	const struct timespec long_ago[2] = { { 1000, 0 }, { 1000, 0 } };
+	utimensat(AT_FDCWD, scratch_path(f->scratch, "inc/c.h"), long_ago, 0);
+	assert_int_equal(get(f, &f->plain, &why), MISS);
+	assert_int_equal(why.what, CACHE_WHY_ALIAS);
+}
+
 static void cache__sixteen_alternatives_are_kept_each_for_its_inputs(void **state)
 {
 	struct fixture *f = *state;
@@ -251,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(cache__a_result_is_found_while_its_lookups_hold),
+		TEST(cache__files_of_equal_content_are_told_apart_among_what_was_found),
 		TEST(cache__sixteen_alternatives_are_kept_each_for_its_inputs),
 		TEST(cache__the_same_lookups_replace_the_older_result),
 		TEST(cache__messages_answer_only_their_own_kind),

@@ -97,6 +97,15 @@ const struct config_option config_options[CONFIG_OPTIONS] = {
 		.maximum = 1000,
 		.help = "For tests: so many per mille of a job's predicted inputs, toolchain included, are left out of its "
 			"input root, to prove that a wrong prediction costs time and nothing else." },
+	{ .name = "dev_racy_ms",
+		.type = CONFIG_COUNT,
+		.offset = FIELD(dev_racy_ms),
+		.environment = "LLAMA_DEV_RACY_MS",
+		.fallback = "2000",
+		.minimum = 0,
+		.maximum = 3600000,
+		.help = "For tests: how recently a file or directory must have changed for what was read of it not to be "
+			"kept. Below the grain of the file system's clock, objects may be wrong." },
 	{ .name = "dev_record",
 		.type = CONFIG_PATH,
 		.offset = FIELD(dev_record),

@@ -38,7 +38,7 @@ struct config_option {
 	const char *help;	   /* whole sentences for the manual */
 };
 
-enum { CONFIG_OPTIONS = 15 };
+enum { CONFIG_OPTIONS = 16 };
 extern const struct config_option config_options[CONFIG_OPTIONS];
 
 /* Where a value comes from. */
@@ -65,6 +65,7 @@ struct config {
 	const char *log;	 /* NULL = no log */
 	const char *cache_dir;
 	unsigned dev_sabotage;   /* per mille of predicted inputs left out; see the option */
+	unsigned dev_racy_ms;    /* see the option */
 	const char *dev_record;  /* NULL: results of the sandbox are not recorded */
 	const char *dev_replay;  /* NULL: compilers run; see the option */
 	unsigned dev_replay_width, dev_replay_latency_ms;

@@ -233,6 +233,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	if (map_heartbeat(daemon, err) < 0 || open_state(daemon, err) < 0)
 		return -1;
 	daemon->view = view_new();
+	view_set_racy(daemon->view, config->dev_racy_ms);
 	daemon->directories = store_memory_new();
 	daemon->files = home_store_new();
 	daemon->snapshot = snapshot_new(daemon->view, daemon->files);

@@ -15,7 +15,7 @@
 #include "files/listing.h"
 
 enum {
-	RACY_NS = 2000000000,
+	RACY_MS = 2000,
 	/* In a directory that changed just now, a request asks so many names one by one, and a quarter of its names
 	 * more, before it has the directory listed. */
 	ASKED_BEFORE_LISTING = 32,
@@ -73,6 +73,7 @@ struct view {
 	struct buf target;	/* of the last symlink read */
 	struct entry *vanished; /* the first entry that is to be told of; view_next_vanished() */
 	int64_t (*now_ns)(void);
+	int64_t racy_ns;
 	struct view_counters counters;
 };
 
@@ -84,6 +85,7 @@ struct view *view_new(void)
 	if (!view)
 		abort();
 	view->now_ns = clock_realtime_ns;
+	view_set_racy(view, RACY_MS);
 	return view;
 }
 
@@ -116,6 +118,11 @@ void view_free(struct view *view)
 void view_set_clock(struct view *view, int64_t (*now_ns)(void))
 {
 	view->now_ns = now_ns;
+}
+
+void view_set_racy(struct view *view, unsigned ms)
+{
+	view->racy_ns = (int64_t)ms * 1000000;
 }
 
 struct view_counters view_counters(const struct view *view)
@@ -182,9 +189,9 @@ static int64_t changed_ns(const struct view_identity *identity)
 }
 
 /* Whether bytes read at `now_ns` may be followed by others with the same identity. The future is racy too. */
-static bool is_racy(const struct view_identity *identity, int64_t now_ns)
+static bool is_racy(const struct view *view, const struct view_identity *identity, int64_t now_ns)
 {
-	return changed_ns(identity) > now_ns - RACY_NS;
+	return changed_ns(identity) > now_ns - view->racy_ns;
 }
 
 static void note_vanished(struct view *view, struct entry *e)
@@ -295,7 +302,7 @@ static int hash_file(struct view *view, struct entry *e, struct error *err)
 	e->digest = digest;
 	e->digest_identity = e->followed.identity;
 	e->digested_at = view->arrived;
-	e->digest_kept = !is_racy(&e->digest_identity, now_ns);
+	e->digest_kept = !is_racy(view, &e->digest_identity, now_ns);
 	if (e->digest_kept)
 		keep_content(view, &e->digest_identity, &digest);
 	return 0;
@@ -407,7 +414,7 @@ static int read_directory(struct view *view, const char *path, struct directory 
 	d->names = d->listing.names.n;
 	/* If names changed while we read, the identity from before is already history and will never be seen again. */
 	d->identity = info.identity;
-	d->kept = d->listing.trusted && !is_racy(&info.identity, now_ns);
+	d->kept = d->listing.trusted && !is_racy(view, &info.identity, now_ns);
 	return 0;
 }
 
@@ -475,7 +482,7 @@ static const struct listing *listing_for(struct view *view, uint64_t since, stru
 			d->asked = 0;
 		}
 		d->asked += n;
-		if (is_racy(&e->followed.identity, view->now_ns()) && d->asked <= ASKED_BEFORE_LISTING + d->names / 4)
+		if (is_racy(view, &e->followed.identity, view->now_ns()) && d->asked <= ASKED_BEFORE_LISTING + d->names / 4)
 			return NULL;
 		if (read_directory(view, e->path, d, NULL) != 0 || d->hopeless)
 			return NULL;
@@ -581,7 +588,7 @@ uint64_t view_names_state(struct view *view, uint64_t since, const char *path)
 		return 0;
 	struct directory *d = get_directory(view, e);
 	bool known = d->read_at > 0 && d->kept && identity_equal(&d->identity, &e->followed.identity);
-	if (!known && (d->hopeless || is_racy(&e->followed.identity, view->now_ns()) ||
+	if (!known && (d->hopeless || is_racy(view, &e->followed.identity, view->now_ns()) ||
 			      read_directory(view, e->path, d, NULL) != 0 || !d->kept))
 		return 0;
 	return d->state;

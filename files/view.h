@@ -124,3 +124,5 @@ struct view_counters view_counters(const struct view *view);
 
 /* For tests: where the racy rule takes the time from (CLOCK_REALTIME in ns). */
 void view_set_clock(struct view *view, int64_t (*now_ns)(void));
+/* For tests: how recent a change is racy, instead of 2 s. Below the grain of the file system's clock, stale answers are to be expected. */
+void view_set_racy(struct view *view, unsigned ms);

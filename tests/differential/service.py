@@ -78,6 +78,10 @@ class Service:
         if self.user is not None:
             for path in (self.directory, os.path.join(self.directory, "config.ini")):
                 os.chown(path, self.user, self.user)
+        self.run()
+
+    def run(self):
+        """Start the daemon in the directories that are there."""
         started = self._llama("daemon")
         if started.returncode != 0:
             raise RuntimeError(f"llama daemon ({self.mode}) ended with {started.returncode}: {started.stderr.decode()}")
@@ -100,23 +104,29 @@ class Service:
             raise RuntimeError(f"llama stats --json ended with {printed.returncode}: {printed.stderr.decode()}")
         return json.loads(printed.stdout)
 
+    def fresh_requests(self):
+        """What was logged of the requests that ended since the last call, in order: the fields of each line."""
+        try:
+            with open(self.environment()["LLAMA_LOG"], "rb") as log:
+                log.seek(self.offset)
+                fresh = log.read()
+        except FileNotFoundError:
+            return []
+        self.offset += len(fresh)
+        *whole, self.partial = (self.partial + fresh).split(b"\n")
+        requests = []
+        for line in whole:
+            pairs = (pair.split("=", 1) for pair in line.decode(errors="surrogateescape").split(" ") if "=" in pair)
+            fields = {name: unquote(value, errors="surrogateescape") for name, value in pairs}
+            if fields.get("decision") in FINAL_DECISIONS and "cwd" in fields:
+                requests.append(fields)
+        return requests
+
     def decisions(self):
         """(real path of the cwd with a final slash, decision, reason) of every request logged so far, in order."""
         with self.lock:
-            try:
-                with open(self.environment()["LLAMA_LOG"], "rb") as log:
-                    log.seek(self.offset)
-                    fresh = log.read()
-            except FileNotFoundError:
-                return []
-            self.offset += len(fresh)
-            *whole, self.partial = (self.partial + fresh).split(b"\n")
-            for line in whole:
-                fields = dict(pair.split("=", 1) for pair in line.decode(errors="surrogateescape").split(" ")
-                              if "=" in pair)
-                if fields.get("decision") in FINAL_DECISIONS and "cwd" in fields:
-                    cwd = os.path.realpath(unquote(fields["cwd"], errors="surrogateescape")) + "/"
-                    self.lines.append((cwd, fields["decision"], unquote(fields.get("reason", ""))))
+            self.lines += [(os.path.realpath(fields["cwd"]) + "/", fields["decision"], fields.get("reason", ""))
+                           for fields in self.fresh_requests()]
             return list(self.lines)
 
     def decisions_below(self, root):

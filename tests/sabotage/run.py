@@ -22,6 +22,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 sys.path.insert(0, os.path.join(TESTS, "differential"))
 
 import preconditions                                    # noqa: E402
+from count import Count                                 # noqa: E402
 from project import Project                             # noqa: E402
 from service import Installation, Service               # noqa: E402
 
@@ -36,18 +37,6 @@ class SabotagedService(Service):
 
     def environment(self):
         return {**super().environment(), "LLAMA_DEV_SABOTAGE": str(self.rate)}
-
-
-class Count:
-    passed = failed = 0
-
-    def row(self, label, lines):
-        if lines:
-            print(f"FAILED   {label}")
-            for line in lines:
-                print(f"             {line}")
-        self.passed, self.failed = self.passed + (not lines), self.failed + bool(lines)
-        sys.stdout.flush()
 
 
 def play(project, service, count):
@@ -100,8 +89,7 @@ def main():
         run(options, directory, count)
     finally:
         shutil.rmtree(directory)
-    print(f"{count.passed} passed, {count.failed} failed")
-    return 1 if count.failed or not count.passed else 0
+    return count.finish()
 
 
 if __name__ == "__main__":
