@@ -1,14 +1,13 @@
-"""The changes that are made to a World. Each is a function of it that returns (what it did, the base names that it
-concerns: ALL when any unit may be), or None when it can't be made now."""
+"""The changes that are made to a World. Each is a function of it that returns what it did, or None when it can't be
+made now."""
 
 import mmap
 import os
 import re
 import shutil
 
-from world import HEADERS, ON_THE_PATH, PLACES
+from world import HEADERS, ON_THE_PATH, PLACES, TWINS
 
-ALL = None
 CHANGES = []                                            # (weight, function)
 OLD_NS = 1_600_000_000_000_000_000
 
@@ -18,10 +17,6 @@ def change(weight):
         CHANGES.append((weight, function))
         return function
     return add
-
-
-def name_of(path):
-    return {os.path.basename(path)}
 
 
 def any_file(world):
@@ -55,8 +50,8 @@ def overwrite(path, text):
         file.write(text.encode())
 
 
-def taken_back_later(world, text, names, function):
-    world.undo.append((text, names, function))
+def taken_back_later(world, text, function):
+    world.undo.append((text, function))
 
 
 # Files
@@ -65,7 +60,7 @@ def taken_back_later(world, text, names, function):
 def edit(world):
     path = any_file(world)
     overwrite(world.path(path), edited(world, read(world, path)))
-    return f"edit {path}, same size", name_of(path)
+    return f"edit {path}, same size"
 
 
 @change(6)
@@ -78,14 +73,14 @@ def edit_longer(world):
         text = edited(world, read(world, path)) + "\n"
     with open(world.path(path), "w", encoding="utf-8") as out:
         out.write(text)
-    return f"edit {path}, other size", name_of(path)
+    return f"edit {path}, other size"
 
 
 @change(4)
 def touch(world):
     path = any_file(world)
     os.utime(world.path(path))
-    return f"touch {path}", name_of(path)
+    return f"touch {path}"
 
 
 @change(5)
@@ -94,14 +89,14 @@ def replace_by_rename(world):
     text = read(world, path)
     same = world.rng.random() < 0.3
     put_over(world, path, text if same else edited(world, text))
-    return f"replace {path} by rename, {'same' if same else 'other'} content", name_of(path)
+    return f"replace {path} by rename, {'same' if same else 'other'} content"
 
 
 @change(5)
 def replace_keeping_mtime(world):
     path = any_file(world)
     put_over(world, path, edited(world, read(world, path)), os.stat(world.path(path)).st_mtime_ns)
-    return f"replace {path} by rename, same size and mtime", name_of(path)
+    return f"replace {path} by rename, same size and mtime"
 
 
 @change(6)
@@ -110,7 +105,7 @@ def edit_keeping_mtime(world):
     mtime_ns = os.stat(world.path(path)).st_mtime_ns
     overwrite(world.path(path), edited(world, read(world, path)))
     os.utime(world.path(path), ns=(mtime_ns, mtime_ns))
-    return f"edit {path}, same size, mtime put back", name_of(path)
+    return f"edit {path}, same size, mtime put back"
 
 
 @change(4)
@@ -121,7 +116,7 @@ def edit_through_link(world):
         return None
     path = world.rng.choice(linked)
     overwrite(world.linked[path], edited(world, read(world, path)))
-    return f"edit {path} through another name of it", name_of(path)
+    return f"edit {path} through another name of it"
 
 
 @change(4)
@@ -130,7 +125,7 @@ def edit_through_mmap(world):
     text = edited(world, read(world, path)).encode()
     with open(world.path(path), "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
         memory[:] = text
-    return f"edit {path} through mmap", name_of(path)
+    return f"edit {path} through mmap"
 
 
 @change(3)
@@ -145,7 +140,7 @@ def exchange(world):
     os.rename(world.path(one), aside)
     os.rename(world.path(other), world.path(one))
     os.rename(aside, world.path(other))
-    return f"exchange {one} and {other}", {name}
+    return f"exchange {one} and {other}"
 
 
 @change(4)
@@ -164,8 +159,8 @@ def remove(world):
             shutil.copy2(aside, world.path(path))
         else:
             shutil.copyfile(aside, world.path(path))
-    taken_back_later(world, f"restore {path} ({way})", name_of(path), restore)
-    return f"remove {path}", name_of(path)
+    taken_back_later(world, f"restore {path} ({way})", restore)
+    return f"remove {path}"
 
 
 # Names: what appears on the path
@@ -192,7 +187,7 @@ def removal(world, path):
             shutil.rmtree(full)
         elif os.path.lexists(full):
             os.unlink(full)
-    taken_back_later(world, f"remove {path} again", name_of(path), undo)
+    taken_back_later(world, f"remove {path} again", undo)
 
 
 @change(12)
@@ -212,7 +207,7 @@ def shadow(world):
         os.utime(aside, ns=(OLD_NS, OLD_NS))
         {"renamed": os.rename, "link": os.symlink, "hard link": os.link}[how](aside, world.path(path))
     removal(world, path)
-    return f"add {path} ({how})", name_of(path)
+    return f"add {path} ({how})"
 
 
 @change(2)
@@ -236,7 +231,7 @@ def shadow_by_nothing(world):
         path = real + ".gch"
         world.write(path, "junk\n")
     removal(world, path)
-    return f"add {path} ({how})", {os.path.basename(path).removesuffix(".gch")}
+    return f"add {path} ({how})"
 
 
 @change(3)
@@ -245,8 +240,8 @@ def target_appears(world):
     path = free_place(world)
     if not path:
         return None
-    os.makedirs(os.path.dirname(world.path(path)), exist_ok=True)
     target = world.new_stash() + ".h"
+    os.makedirs(os.path.dirname(world.path(path)), exist_ok=True)
     os.symlink(target, world.path(path))
     text = world.header(path)
 
@@ -254,8 +249,8 @@ def target_appears(world):
         with open(target, "w", encoding="utf-8") as out:
             out.write(text)
         removal(world, path)
-    taken_back_later(world, f"the target of {path} appears", name_of(path), appear)
-    return f"add {path} (link to a file still to come)", name_of(path)
+    taken_back_later(world, f"the target of {path} appears", appear)
+    return f"add {path} (link to a file still to come)"
 
 
 @change(5)
@@ -266,12 +261,12 @@ def optional_header(world):
     if there and all(os.path.isfile(world.path(path)) for path in there):
         for path in there:
             os.unlink(world.path(path))
-        return f"remove {', '.join(there)}", {name}
+        return f"remove {', '.join(there)}"
     if there:
         return None
     path = world.rng.choice(places)
     world.write(path, world.header(path))
-    return f"add {path}", {name}
+    return f"add {path}"
 
 
 @change(8)
@@ -282,7 +277,7 @@ def heal(world):
     if not path or not may_be_made(world, os.path.dirname(path)):
         return None
     world.write(path, world.header(path))
-    return f"write {path} anew", name_of(path)
+    return f"write {path} anew"
 
 
 # Links and directories
@@ -295,7 +290,7 @@ def swap_file_link(world):
     old = os.readlink(path)
     new = "../targets2/s.h" if old == "../targets/s.h" else "../targets/s.h"
     relink(world, path, new)
-    return f"inc/second/s.h -> {new}", {"s.h"}
+    return f"inc/second/s.h -> {new}"
 
 
 @change(4)
@@ -303,7 +298,7 @@ def swap_directory_link(world):
     path = world.path("link")
     new = "inc/real2" if os.readlink(path) == "inc/real1" else "inc/real1"
     relink(world, path, new)
-    return f"link -> {new}", ALL
+    return f"link -> {new}"
 
 
 def relink(world, path, target):
@@ -330,14 +325,15 @@ def exchange_directories(world):
             os.rename(world.path(other), world.path(one))
             os.rename(aside, world.path(other))
     swap()
-    taken_back_later(world, f"exchange the directories {one} and {other} again", ALL, swap)
-    return f"exchange the directories {one} and {other}", ALL
+    taken_back_later(world, f"exchange the directories {one} and {other} again", swap)
+    return f"exchange the directories {one} and {other}"
 
 
 @change(2)
 def move_directory(world):
     """A directory goes, and stays away for a while or leaves a link behind."""
-    path = world.rng.choice(("inc/first", "inc/second", "inc/system", "inc/quote", "inc/first/deep", "inc/first/deep/y", "gen"))
+    path = world.rng.choice(("inc/first", "inc/second", "inc/system", "inc/quote", "inc/first/deep", "inc/first/deep/y",
+                             "gen"))
     if os.path.islink(world.path(path)) or not os.path.isdir(world.path(path)):
         return None
     aside = world.new_stash()
@@ -353,8 +349,8 @@ def move_directory(world):
             shutil.rmtree(world.path(path))
         if os.path.isdir(os.path.dirname(world.path(path))):
             os.rename(aside, world.path(path))
-    taken_back_later(world, f"{path} comes back", ALL, back)
-    return f"move {path} away{', a link stays' if linked else ''}", ALL
+    taken_back_later(world, f"{path} comes back", back)
+    return f"move {path} away{', a link stays' if linked else ''}"
 
 
 @change(2)
@@ -373,14 +369,14 @@ def optional_directory(world):
             world.write("inc/optional", "")
         else:
             os.symlink("real2" if how == "link" else "nowhere", path)
-        return f"add inc/optional ({how})", ALL
-    return "remove inc/optional", ALL
+        return f"add inc/optional ({how})"
+    return "remove inc/optional"
 
 
 @change(5)
 def twins(world):
     """Whether a second header with #pragma once counts depends on equal content and mtime (gcc) or inode (clang)."""
-    one, other = world.path("inc/first/twin1.h"), world.path("inc/second/twin2.h")
+    one, other = map(world.path, TWINS)
     if not (os.path.isfile(one) and os.path.isfile(other)):
         return None
     how = world.rng.choice(("equal times", "other time", "one inode", "two inodes", "equal content"))
@@ -395,7 +391,7 @@ def twins(world):
     else:
         os.unlink(other)
         (shutil.copy2 if how == "two inodes" else shutil.copyfile)(one, other)
-    return f"twins: {how}", {"twin1.h", "twin2.h"}
+    return f"twins: {how}"
 
 
 # The compiler
@@ -407,10 +403,9 @@ def other_compiler(world):
     family = world.rng.choice((f"{world.prefix}/bin/gcc", f"{world.prefix}/bin/gcc", "/usr/bin/gcc", "/usr/bin/clang"))
     if os.readlink(path) == family:
         return None
-    for name in ("cc", "c++"):
-        suffix = {"gcc": "g++", "clang": "clang++"}[os.path.basename(family)] if name == "c++" else os.path.basename(family)
-        relink(world, world.path(f"tools/{name}"), os.path.join(os.path.dirname(family), suffix))
-    return f"cc is {family}", ALL
+    relink(world, path, family)
+    relink(world, world.path("tools/c++"), family.replace("gcc", "g++").replace("clang", "clang++"))
+    return f"cc is {family}"
 
 
 @change(0.7)
@@ -437,7 +432,8 @@ def upgrade_compiler(world):
         os.chmod(fresh, 0o755)
         os.utime(fresh, ns=(mtime_ns, mtime_ns))
         os.rename(fresh, path)
-    return f"upgrade {name} {'in place' if in_place else 'by rename, same size and mtime'}", ALL
+    world.version[name] = word
+    return f"upgrade {name} {'in place' if in_place else 'by rename, same size and mtime'}"
 
 
 @change(1)
@@ -446,10 +442,10 @@ def specs(world):
     path = os.path.join(world.compiler, "specs")
     if os.path.exists(path):
         os.unlink(path)
-        return "remove the compiler's specs", ALL
+        return "remove the compiler's specs"
     with open(path, "w", encoding="utf-8") as out:
         out.write(f"*cc1_options:\n+ -DFORCED_BY_SPECS={world.next_value()} -fno-ident\n\n")
-    return "add the compiler's specs", ALL
+    return "add the compiler's specs"
 
 
 @change(0.7)
@@ -458,9 +454,9 @@ def assembler(world):
     path = world.path("tools/as")
     if os.path.exists(path):
         os.unlink(path)
-        return "remove tools/as", ALL
+        return "remove tools/as"
     real = shutil.which("as", path="/usr/bin:/bin")
     with open(path, "w", encoding="utf-8") as out:
         out.write(f'#!/bin/sh\nexec {real} --defsym upgraded={world.next_value()} "$@"\n')
     os.chmod(path, 0o755)
-    return "add tools/as", ALL
+    return "add tools/as"

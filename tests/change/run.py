@@ -1,21 +1,22 @@
 #!/usr/bin/env python3
-"""A hit is never stale: a small tree is changed at random, and every object must equal that of a fresh local compilation.
+"""A hit is never stale: a small tree is changed at random, and every object must equal a fresh local one.
 
     run.py --build DIR [--mode namespaces|inplace|all] [--steps N | --seconds S] [--seed SEED]
 
 A step makes one to three changes (changes.py) and compiles all units through llamacc; exit code, messages, object and
-dependency file must be what the plain compiler makes of the same command in the same directory. The plain compiler runs
-for the units that the changes may concern and for one other. What they do not concern and was delivered by the
-engine before must be a hit, so that nobody passes by missing everything. From time to time the daemon is started anew, every
-other time with a racy rule of 60 ms instead of 2 s, so that what it keeps is used at the pace of the steps; a header is
-changed while everything that includes it is compiled.
+dependency file must be what the plain compiler makes of the same command in the same directory. That one runs for units
+in whose files and directories something is as it never was before (World.states), and for one other. A unit in the state
+of the step before, whose result was in the cache then, must be a hit: nobody passes by missing everything. From time to
+time a header changes while everything that includes it is compiled, or the daemon is started anew, by turns with a racy
+rule of 60 ms, so that what it keeps is used at the pace of the steps, and with its own of 2 s.
 
-The seed is printed; with --seed the changes are the same again."""
+The seed is printed; with --seed the changes are the same again, as far as they don't depend on time."""
 
 import argparse
 import collections
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -30,20 +31,20 @@ from changes import CHANGES                             # noqa: E402
 from count import Count                                 # noqa: E402
 from service import Installation, PATH, Service         # noqa: E402
 from tree import first_difference                       # noqa: E402
-from world import World                                 # noqa: E402
+from world import World, content                        # noqa: E402
 
 MODES = ("namespaces", "inplace")
-ENGINE = ("sandbox", "inplace", "hit")
 RACY_MS = 60
 UNDO_LIMIT = 4
 REMEMBERED = 12                                         # changes told about when something fails
 TIMEOUT_S = 120
+TEMPORARY_NAME = re.compile(rb"cc\w{6}\.s")             # of gcc, in its assembler's messages
 MUST_HIT = 0.4                                          # of all requests
 
 
 class ChangingService(Service):
     """A daemon that can be started anew, with the other racy rule."""
-    racy_ms = None
+    racy_ms = RACY_MS
 
     def environment(self):
         own = {"LLAMA_DEV_RACY_MS": str(self.racy_ms)} if self.racy_ms else {}
@@ -68,7 +69,8 @@ class Result:
     def differences(self, got, unit):
         if self.code != got.code:
             return [f"exit code {got.code}, not {self.code}: {got.stderr[-300:]!r}, {self.stderr[-300:]!r}"]
-        pairs = [("stdout", self.stdout, got.stdout), ("stderr", self.stderr, got.stderr), *zip(unit.outputs, self.files, got.files)]
+        pairs = [("stdout", self.stdout, got.stdout), ("stderr", self.stderr, got.stderr),
+                 *zip(unit.outputs, self.files, got.files)]
         return [f"{name} differs: {first_difference(want, have)}" for name, want, have in pairs if want != have]
 
 
@@ -77,7 +79,7 @@ class Failure(Exception):
 
 
 class Run:
-    """One mode: a tree, a daemon, and what the plain compiler is known to make of each unit as things are."""
+    """One mode: a tree, a daemon, and what the plain compiler is known to make of the units."""
 
     def __init__(self, installation, directory, mode, seed, verbose):
         self.installation, self.directory, self.verbose = installation, directory, verbose
@@ -86,15 +88,16 @@ class Run:
         self.world = World(os.path.join(directory, "tree"), os.path.join(directory, "prefix"), self.rng)
         self.temporary = os.path.join(directory, "tmp")
         os.makedirs(self.temporary)
-        self.expected = {}                              # unit name → Result
-        self.decision = {unit.name: None for unit in self.world.units}
+        self.known = {}                                 # (unit name, state) → Result of the plain compiler
+        self.states = {}                                # of the units when they were last compiled, by name
+        self.kept = set()                               # names of units whose result must be in the cache
         self.decisions, self.kinds = collections.Counter(), collections.Counter()
         self.told = collections.deque(maxlen=REMEMBERED)
 
     def environment(self, unit, through_llama):
         path = f"{self.world.path('tools')}:{PATH}"
-        environment = {"PATH": path, "HOME": self.temporary, "TMPDIR": self.temporary, "LANG": "C.UTF-8", "PWD": self.world.root,
-                       **unit.environment}
+        environment = {"PATH": path, "HOME": self.temporary, "TMPDIR": self.temporary, "LANG": "C.UTF-8",
+                       "PWD": self.world.root, **unit.environment}
         if through_llama:
             environment.update(self.service.environment(), PATH=f"{self.installation.masquerade}:{path}")
         return environment
@@ -110,12 +113,12 @@ class Run:
 
     def end(self, unit, pid):
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        paths = [os.path.join(self.temporary, f"{unit.name}.{fd}") for fd in (1, 2)] + [self.world.path(path) for path in unit.outputs]
-        stdout, stderr, *files = map(content, paths)
-        return Result(code, stdout, stderr, tuple(files))
+        messages = [os.path.join(self.temporary, f"{unit.name}.{fd}") for fd in (1, 2)]
+        stdout, stderr, *files = map(content, [*messages, *map(self.world.path, unit.outputs)])
+        return Result(code, stdout, TEMPORARY_NAME.sub(b"", stderr), tuple(files))
 
     def compile(self, units, through_llama, meanwhile=None):
-        """The units' results by name; outputs of before are removed first. `meanwhile` is called once all are started."""
+        """The units' results by name; their old outputs are removed. `meanwhile` is called once all are started."""
         for unit in units:
             for path in unit.outputs:
                 if os.path.lexists(self.world.path(path)):
@@ -129,14 +132,15 @@ class Run:
         return results
 
     def decided(self, units):
-        """Output path → the log's fields on its request, of the units just compiled through llamacc."""
-        found, end = {}, time.monotonic() + 5
-        while len(found) < len(units) and time.monotonic() < end:
-            for fields in self.service.fresh_requests():
-                found[fields["output"]] = fields
-            if len(found) < len(units):
+        """The log's fields on the request of each unit just compiled through llamacc, by unit name."""
+        requests, end = [], time.monotonic() + 5
+        while len(requests) < len(units) and time.monotonic() < end:
+            requests += self.service.fresh_requests()
+            if len(requests) < len(units):
                 time.sleep(0.0005)
-        return {unit.name: found.get(self.world.path(unit.outputs[0]), {}) for unit in units}
+        by_output = {fields["output"]: fields for fields in requests}
+        unnamed = by_output.get("", {})                 # of a command line that can't be read
+        return {unit.name: by_output.get(self.world.path(unit.outputs[0]), unnamed) for unit in units}
 
     def tell(self, text):
         self.told.append(text)
@@ -144,30 +148,25 @@ class Run:
             print(f"    {text}", flush=True)
 
     def change(self):
-        """One change to the tree or to the daemon. The names that it concerns."""
+        """One change to the tree, or one taken back."""
         undo = self.world.undo
         if len(undo) > UNDO_LIMIT or undo and self.rng.random() < 0.35:
-            text, names, function = undo.pop(self.rng.randrange(len(undo)))
+            text, function = undo.pop(self.rng.randrange(len(undo)))
             function()
             self.kinds["undo"] += 1
             self.tell(text)
-            return names
+            return
         while True:
             (_, function), = self.rng.choices(CHANGES, [weight for weight, _ in CHANGES])
             done = function(self.world)
             if done:
                 self.kinds[function.__name__] += 1
-                self.tell(done[0])
-                return done[1]
-
-    def concerned(self, changes):
-        """The units that any of the changes may concern."""
-        return [unit for unit in self.world.units if any(names is None or names & unit.reach for names in changes)]
+                self.tell(done)
+                return
 
     def step(self, number):
         self.tell(f"--- step {number}")
         chance = self.rng.random()
-        changes = []
         if chance < 0.008:
             self.service.again()
             self.tell(f"the daemon is started anew, racy rule: {self.service.racy_ms or 2000} ms")
@@ -175,36 +174,44 @@ class Run:
             time.sleep(2.1)
             self.tell("a pause of 2.1 s")
         elif chance < 0.05:
-            changes.append(self.race())
+            self.race()
         if self.rng.random() < 0.95:
-            changes += [self.change() for _ in range(self.rng.choice((1, 1, 1, 2, 3)))]
-        self.check(changes)
+            for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
+                self.change()
+        self.check()
 
-    def check(self, changes):
+    def plain(self, units):
+        """What the plain compiler makes of the units as things are, by name. It runs for those whose state is new, and
+        for one other: what is remembered must hold."""
+        states = self.world.states()
+        known = [unit for unit in units if (unit.name, states[unit.name]) in self.known]
+        again = self.rng.sample(known, min(1, len(known)))
+        fresh = self.compile([unit for unit in units if unit not in known or unit in again], False)
+        for name, result in fresh.items():
+            if self.known.setdefault((name, states[name]), result) != result:
+                raise Failure([f"{name}: the test is wrong, two plain compilations of one state differ"])
+        return {unit.name: self.known[(unit.name, states[unit.name])] for unit in units}
+
+    def check(self):
         """Compile everything, and hold it against the plain compiler."""
-        units = self.world.units
+        units, states = self.world.units, self.world.states()
         got = self.compile(units, True)
         decided = self.decided(units)
-        concerned = self.concerned(changes)
-        others = [unit for unit in units if unit not in concerned]
-        fresh = self.compile([*concerned, *self.rng.sample(others, min(1, len(others)))], False)
+        want = self.plain(units)
         lines = []
         for unit in units:
-            fields, before = decided[unit.name], self.decision[unit.name]
+            name, fields, unchanged = unit.name, decided[unit.name], self.states.get(unit.name) == states[unit.name]
             decision = fields.get("decision")
             self.decisions[f"local {fields.get('reason')}" if decision == "local" else decision] += 1
-            self.decision[unit.name] = decision
+            said = f"{name}, {decision} {fields.get('reason') or fields.get('miss', '')}".strip()
             if self.verbose and decision != "hit":
-                self.tell(f"    {unit.name}: {decision} {fields.get('reason', '')}")
-            said = f"{unit.name}, {decision} {fields.get('reason') or fields.get('miss', '')}".strip()
-            want = fresh.get(unit.name) or self.expected[unit.name]
-            if unit not in concerned and unit.name in self.expected:
-                lines += [f"{unit.name}: the test's own error, the plain compiler now differs: {line}"
-                          for line in self.expected[unit.name].differences(want, unit)]
-                if before in ENGINE and decision != "hit":
-                    lines.append(f"{said}: nothing that concerns it has changed, it should be a hit")
-            lines += [f"{said}: {line}" for line in want.differences(got[unit.name], unit)]
-            self.expected[unit.name] = want
+                self.tell(f"    {said}")
+            lines += [f"{said}: {line}" for line in want[name].differences(got[name], unit)]
+            if unchanged and name in self.kept and decision != "hit":
+                lines.append(f"{said}: nothing that concerns it has changed, it should be a hit")
+            # What ran in place just after a change is not kept: the change might have been made while it ran.
+            (self.kept.add if decision in ("hit", "sandbox") else self.kept.discard)(name)
+        self.states = states
         if lines:
             raise Failure(lines)
 
@@ -212,11 +219,10 @@ class Run:
         """Change a header while everything that includes it is compiled: each result is of before or of after."""
         path = "gen/config.h"
         if not os.path.isfile(self.world.path(path)):
-            return set()
+            return
         self.world.write(path, self.world.header(path))
-        units = self.concerned([{"config.h"}])
-        before = self.compile(units, False)
-        text, delay = self.world.header(path), self.rng.random() * 0.06
+        units = [unit for unit in self.world.units if "config.h" in unit.reach]
+        before, text, delay = self.plain(units), self.world.header(path), self.rng.random() * 0.06
 
         def meanwhile():
             time.sleep(delay)
@@ -227,14 +233,13 @@ class Run:
         self.tell(f"{path} was changed, and again {delay * 1000:.0f} ms after its users were started")
         got = self.compile(units, True, meanwhile)
         self.decided(units)
-        after = self.compile(units, False)
+        after = self.plain(units)
         self.kinds["race"] += 1
         lines = [f"{unit.name}, compiled while {path} changed: {line}" for unit in units
                  if before[unit.name].differences(got[unit.name], unit)
                  for line in after[unit.name].differences(got[unit.name], unit)]
         if lines:
             raise Failure(lines)
-        return {"config.h"}
 
     def play(self, steps, seconds, count):
         os.chdir(self.world.root)
@@ -242,7 +247,7 @@ class Run:
         number = 0
         self.service.start()
         try:
-            self.check([None])
+            self.check()
             while number < steps if steps else time.monotonic() < begin + seconds:
                 number += 1
                 self.step(number)
@@ -255,21 +260,14 @@ class Run:
             error = self.service.stop()
             count.row(f"{self.service.mode}/the daemon stops", [error] if error else [])
         requests, hits = sum(self.decisions.values()), self.decisions["hit"]
-        count.row(f"{self.service.mode}/hits", [] if hits >= MUST_HIT * requests else [f"of {requests} requests only {hits} were hits"])
+        count.row(f"{self.service.mode}/hits",
+                  [] if hits >= MUST_HIT * requests else [f"of {requests} requests only {hits} were hits"])
         print(f"{self.service.mode}: {number} steps in {time.monotonic() - begin:.0f} s; {told(self.decisions)}")
         print(f"    changes: {told(self.kinds)}")
 
 
 def told(counter):
     return ", ".join(f"{number} {name}" for name, number in counter.most_common())
-
-
-def content(path):
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
 
 
 def out_of_time(number, frame):
@@ -294,7 +292,8 @@ def main():
     try:
         installation = Installation(options.build, directory)
         for mode in MODES if options.mode == "all" else (options.mode,):
-            Run(installation, os.path.join(directory, mode), mode, options.seed, options.verbose).play(options.steps, options.seconds, count)
+            run = Run(installation, os.path.join(directory, mode), mode, options.seed, options.verbose)
+            run.play(options.steps, options.seconds, count)
     finally:
         if options.keep:
             print(f"kept: {directory}")

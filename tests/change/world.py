@@ -3,6 +3,7 @@
 Every header defines a variable named for itself and for the directory it lies in, with a number that each edit changes:
 an object tells which files it was made of."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -20,7 +21,10 @@ FLAGS = "-DFLAG={value}\n"
 
 SEARCH = ["-iquote", "inc/quote", "-Iinc/first", "-Iinc/second", "-Ilink", "-Igen", "-isystem", "inc/system",
           "-idirafter", "inc/after", "-idirafter", "inc/last"]
-ON_THE_PATH = ("src", "inc/quote", "inc/first", "inc/second", "inc/real1", "inc/real2", "gen", "inc/system", "inc/after")
+# Where headers may appear; and what a compiler asks for, whether there is anything in it or not.
+ON_THE_PATH = ("src", "inc/quote", "inc/first", "inc/second", "inc/real1", "inc/real2", "gen", "inc/system",
+               "inc/after")
+DIRECTORIES = (*ON_THE_PATH, "link", "inc/optional", "inc/last")
 
 # Base name → (template, what follows the variable). The same wherever a file of that name lies.
 HEADERS = {
@@ -50,6 +54,7 @@ HEADERS = {
     "line.h": (REPEATED, "#define LINE __LINE__\nint line = __LINE__;\nconst char *line_file = __FILE__;\n"),
     "e.h": (GUARDED, ""),
 }
+TWINS = ("inc/first/twin1.h", "inc/second/twin2.h")
 TWIN = ("#pragma once\n#define JOIN(a, b) a##b\n#define JOINED(a, b) JOIN(a, b)\n"
         "int JOINED(twin_, __COUNTER__) = {value};\n")
 
@@ -64,22 +69,27 @@ inc/after/deep/bottom.h inc/quote/line.h inc/environment/e.h
 
 SOURCES = {
     "plain.c": '#include "h1.h"\n#include <h2.h>\n#include "config.h"\n',
-    "has.c": "#if __has_include(<opt1.h>)\n#include <opt1.h>\n#endif\n#if __has_include(\"opt2.h\")\nint has_opt2 = 1;\n"
-             "#else\nint has_opt2 = 0;\n#endif\n#if defined(__has_include) && __has_include(<deep/opt3.h>) || __has_include(<opt3.h>)\n"
-             'int has_opt3 = 1;\n#endif\n#include "config.h"\n',
+    "has.c": '#if __has_include(<opt1.h>)\n#include <opt1.h>\n#endif\n'
+             '#if __has_include("opt2.h")\nint has_opt2 = 1;\n#else\nint has_opt2 = 0;\n#endif\n'
+             '#if defined(__has_include) && __has_include(<deep/opt3.h>) || __has_include(<opt3.h>)\n'
+             'int has_opt3 = 1;\n#endif\n'
+             '#include "config.h"\n',
     "next.c": '#include "next.h"\n#include "config.h"\n',
     "once.c": '#include "twin1.h"\n#include "twin2.h"\n#include "h3.h"\n',
     "forced.c": "int forced = FORCED + FLAG;\n#include <h5.h>\n",
     "computed.c": '#include "choice.h"\n#include CHOICE\n#include CHOOSE(c3)\n#include "config.h"\n',
-    "incbin.c": '__asm__(".data\\n\\t.incbin \\"data/blob.bin\\"\\n\\t.include \\"data/part.inc\\"\\n\\t.text\\n");\n#include "h4.h"\n',
+    "incbin.c": '__asm__(".data\\n\\t.incbin \\"data/blob.bin\\"\\n\\t.include \\"data/part.inc\\"\\n\\t.text\\n");\n'
+                '#include "h4.h"\n',
     "nested.c": '#include "deep/x/top.h"\n#include <h5.h>\n#include "config.h"\n',
-    "linked.c": '#include <l1.h>\n#if __has_include(<l2.h>)\n#include <l2.h>\n#endif\n#include "s.h"\n#include "config.h"\n',
+    "linked.c": '#include <l1.h>\n#if __has_include(<l2.h>)\n#include <l2.h>\n#endif\n#include "s.h"\n'
+                '#include "config.h"\n',
     "plus.cc": '#include <h2.h>\n#include "next.h"\ntemplate <int n> struct S { static const int v = n; };\n'
                'int plus = S<sizeof(int)>::v;\n#include "config.h"\n',
     "text.c": '#include "h1.h"\n#include "line.h"\n#include "config.h"\n',
     "assembled.S": '#include "asm.h"\n\t.data\n\t.long A_VALUE\n\t.include "data/part.inc"\n',
     "environment.c": '#include <e.h>\n#include "h1.h"\n',
 }
+
 
 @dataclass
 class Unit:
@@ -118,14 +128,15 @@ def units():
 
 
 class World:
-    """The tree below `root`, with tools in its own directory: the compilers are symlinks there, `prefix` holds a copy of gcc."""
+    """The tree below `root`. In its tools/, first on PATH, the compilers are symlinks; `prefix` gets a copy of gcc."""
 
     def __init__(self, root, prefix, rng):
         self.root, self.prefix, self.rng = root, prefix, rng
         self.compiler = copy_compiler(prefix)
         self.units = units()
         self.value = 100000
-        self.undo = []                                  # (text, names, function) of changes that are to be taken back
+        self.undo = []                                  # (text, function) of changes that are to be taken back
+        self.version = {}                               # of the copied compiler's programs
         self.linked = {}                                # path → another name of it, outside of the tree
         self.stash = os.path.join(os.path.dirname(root), "stash")
         self.serial = 0
@@ -138,9 +149,9 @@ class World:
         for name, text in SOURCES.items():
             self.write(f"src/{name}", text + ("" if name.endswith(".S") else f"int source = {self.next_value()};\n"))
         twin = TWIN.format(value=self.next_value())
-        self.write("inc/first/twin1.h", twin)
-        self.write("inc/second/twin2.h", twin)
-        os.utime(self.path("inc/first/twin1.h"), (1_600_000_000, 1_600_000_000))
+        for path in TWINS:
+            self.write(path, twin)
+        os.utime(self.path(TWINS[0]), (1_600_000_000, 1_600_000_000))
         self.write("data/blob.bin", f"{self.next_value()}\n")
         self.write("data/part.inc", DATA.format(value=self.next_value()))
         self.write("flags.rsp", FLAGS.format(value=self.next_value()))
@@ -191,24 +202,64 @@ class World:
                       os.path.getsize(os.path.join(directory, name)) > 0]
         return found
 
+    def states(self):
+        """By the units' names, digests of all that can reach their outputs: where two are equal, so are the outputs."""
+        entries = []
+        for directory, names, others in os.walk(self.root, followlinks=True):
+            if directory == self.root:
+                names[:] = [name for name in names if name not in ("out", "tools")]
+            names.sort()
+            for name in [*names, *sorted(others)]:
+                path = os.path.join(directory, name)
+                entries.append((name.removesuffix(".gch"), path, os.path.realpath(path), content(path)))
+        links = [self.path(path) for path in ("tools/cc", "tools/c++", *DIRECTORIES)]
+        common = [[(os.path.realpath(path), os.path.exists(path), os.path.isdir(path)) for path in links], sorted(self.version.items()),
+                  content(self.path("tools/as")), content(os.path.join(self.compiler, "specs"))]
+        states = {}
+        for unit in self.units:
+            own = [entry for entry in entries if entry[0] in unit.reach]
+            twins = self.are_twins() if "twin1.h" in unit.reach else None
+            states[unit.name] = hashlib.sha256(repr([common, own, twins]).encode()).digest()
+        return states
+
+    def are_twins(self):
+        """What decides, beside their content, whether the second header with #pragma once counts."""
+        try:
+            one, other = (os.stat(self.path(path)) for path in TWINS)
+        except OSError:
+            return None
+        return one.st_ino == other.st_ino, int(one.st_mtime) == int(other.st_mtime)
+
     @staticmethod
     def reach(argv):
-        """The base names that a command's words and texts can lead to, whichever files of those names are read."""
+        """The names, of directories too, that a command's words and texts can lead to, whichever files have them."""
         texts = {os.path.basename(name): rest for name, (template, rest) in HEADERS.items()}
         texts.update(SOURCES)
         texts["choice.h"] = CHOICE + " c3.h"
         words = " ".join(argv)
         found, queue = set(), [words.replace("@", " ")]
         while queue:
-            for word in re.findall(r"[\w.]+\.(?:h|c|cc|S|bin|inc|rsp)\b", queue.pop()):
-                if word not in found:
+            for path in re.findall(r"[\w./]+\.(?:h|c|cc|S|bin|inc|rsp)\b", queue.pop()):
+                for word in set(path.split("/")) - found:
                     found.add(word)
                     queue.append(texts.get(word, ""))
         return found
 
 
+def content(path):
+    """The bytes of a file; what else there is, or None."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except IsADirectoryError:
+        return "directory"
+    except FileNotFoundError:
+        return None
+
+
 def copy_compiler(prefix):
-    """A copy of gcc that finds its own cc1 and cc1plus below `prefix`, so that they can be upgraded. They lie in the returned directory."""
+    """A copy of gcc that finds its own cc1 and cc1plus below `prefix`, so that they can be upgraded. Returns their
+    directory."""
     programs = {name: subprocess.run(["gcc", f"-print-prog-name={name}"], check=True, text=True,
                                      stdout=subprocess.PIPE).stdout.strip() for name in ("cc1", "cc1plus")}
     home = os.path.dirname(programs["cc1"])             # …/lib/gcc/MACHINE/VERSION, wherever it is installed
