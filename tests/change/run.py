@@ -38,6 +38,7 @@ RACY_MS = 60
 UNDO_LIMIT = 4
 REMEMBERED = 12                                         # changes told about when something fails
 TIMEOUT_S = 120
+LOG_WAIT_S = 20
 TEMPORARY_NAME = re.compile(rb"cc\w{6}\.s")             # of gcc, in its assembler's messages
 MUST_HIT = 0.4                                          # of all requests
 
@@ -133,12 +134,14 @@ class Run:
 
     def decided(self, units):
         """The log's fields on the request of each unit just compiled through llamacc, by unit name."""
-        requests, end = [], time.monotonic() + 5
+        requests, end = [], time.monotonic() + LOG_WAIT_S
         while len(requests) < len(units) and time.monotonic() < end:
             requests += self.service.fresh_requests()
             if len(requests) < len(units):
                 time.sleep(0.0005)
         by_output = {fields["output"]: fields for fields in requests}
+        if len(by_output) != len(units):
+            raise Failure([f"of {len(units)} units these were logged: {[fields['output'] for fields in requests]}"])
         unnamed = by_output.get("", {})                 # of a command line that can't be read
         return {unit.name: by_output.get(self.world.path(unit.outputs[0]), unnamed) for unit in units}
 
