@@ -17,6 +17,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from rule import prerequisites
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "differential"))
 from project import inputs_and_output  # noqa: E402
 
@@ -56,13 +58,6 @@ def scan_command(argv):
     return scan
 
 
-def names_of_rule(text):
-    """The prerequisites of a make rule."""
-    text = text.replace("\\\n", " ")
-    found = re.findall(r"(?:\\.|\$\$|[^\s\\])+", text.split(":", 1)[1]) if ":" in text else []
-    return [re.sub(r"\\(.)", r"\1", name).replace("$$", "$") for name in found]
-
-
 def run(argv, cwd):
     return subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
                           timeout=TIMEOUT_S, check=False)
@@ -77,7 +72,7 @@ class Unit:
         if scanned.returncode != 0:
             self.problem = f"-M failed: {scanned.stderr[:300]}"
             return
-        self.truth = {os.path.realpath(os.path.join(cwd, name)) for name in names_of_rule(scanned.stdout)}
+        self.truth = {os.path.realpath(os.path.join(cwd, name)) for name in prerequisites(scanned.stdout)}
         guessed = run([predict, "--real", "--counts", *argv], cwd)
         if guessed.returncode != 0:
             self.problem = guessed.stderr.strip()

@@ -5,13 +5,14 @@ What is predicted must hold everything that the compiler's own -M names, and of 
 the case says. With a WORD only the cases whose name has it are run. Exits with 77 when a compiler is missing."""
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+
+from rule import prerequisites
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 COMPILERS = {"gcc": ("gcc", "g++"), "clang": ("clang", "clang++")}
@@ -78,11 +79,6 @@ def make(directory, name, text):
         file.write(body)
 
 
-def names_of_rule(text):
-    found = re.findall(r"(?:\\.|[^\s\\])+", text.replace("\\\n", " ").split(":", 1)[1])
-    return [re.sub(r"\\([ #:])", r"\1", name).replace("$$", "$") for name in found]
-
-
 def run(argv, cwd, environment):
     return subprocess.run(argv, cwd=cwd, env={**os.environ, "LC_ALL": "C", **environment}, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, errors="surrogateescape", timeout=TIMEOUT_S, check=False)
@@ -106,7 +102,7 @@ def examine(predict, case, compiler, scratch):
         told = run([argv[0], "-M", "-w", *[word for word in argv[1:] if word != "-c" and not word.startswith("-Wp,-M")]], cwd, environment)
         if told.returncode != 0:
             return f"-M fails: {told.stderr}"
-        truth = {real(name) for name in names_of_rule(told.stdout)}
+        truth = {real(name) for name in prerequisites(told.stdout)}
     guessed = run([predict, "--real", *argv], cwd, environment)
     if guessed.returncode != 0:
         return guessed.stderr
