@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "cache/key.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
 #include "daemon/misses.h"
@@ -211,6 +212,35 @@ static void on_signal(uv_signal_t *handle, int number)
 	daemon_leave(handle->data);
 }
 
+/* The view's memory: notes beside the results. */
+static struct digest note_of(const struct view_identity *identity)
+{
+	struct key *key = key_new("content 1");
+	key_add_bytes(key, "identity", slice_of(identity, sizeof(*identity)));
+	return key_end(key);
+}
+
+static int recall_content(void *ctx, const struct view_identity *identity, struct digest *ret)
+{
+	struct daemon *daemon = ctx;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct digest key = note_of(identity);
+	struct slice value;
+	if (cache_note_get(daemon->cache, &key, &arena, &value, NULL) != 0 || value.len != sizeof(*ret))
+		return -1;
+	memcpy(ret, value.ptr, sizeof(*ret));
+	return 0;
+}
+
+static void remember_content(void *ctx, const struct view_identity *identity, const struct digest *digest)
+{
+	struct daemon *daemon = ctx;
+	struct digest key = note_of(identity);
+	struct error err;
+	if (cache_note_put(daemon->cache, &key, slice_of(digest, sizeof(*digest)), &err) < 0)
+		journal_note(daemon->log, "cache", err.text);
+}
+
 static void on_turn(uv_check_t *handle)
 {
 	requests_begin(container_of(handle, struct daemon, turn));
@@ -233,6 +263,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	if (map_heartbeat(daemon, err) < 0 || open_state(daemon, err) < 0)
 		return -1;
 	daemon->view = view_new();
+	view_set_memory(daemon->view, &(struct view_memory){ recall_content, remember_content, daemon });
 	view_set_racy(daemon->view, config->dev_racy_ms);
 	daemon->directories = store_memory_new();
 	daemon->files = home_store_new();

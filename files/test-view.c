@@ -215,6 +215,51 @@ static void view__what_vanished_is_told_once(void **state)
 	assert_null(view_next_vanished(f->view));
 }
 
+struct memory {
+	struct view_identity identity;
+	struct digest digest;
+	unsigned puts;
+};
+
+static int memory_get(void *ctx, const struct view_identity *identity, struct digest *ret)
+{
+	struct memory *memory = ctx;
+	*ret = memory->digest;
+	return memory->puts && memcmp(identity, &memory->identity, sizeof(*identity)) == 0 ? 0 : -1;
+}
+
+static void memory_put(void *ctx, const struct view_identity *identity, const struct digest *digest)
+{
+	struct memory *memory = ctx;
+	*memory = (struct memory){ *identity, *digest, memory->puts + 1 };
+}
+
+static void view__large_files_are_remembered_beyond_its_end(void **state)
+{
+	struct fixture *f = *state;
+	struct memory memory = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	memset(buf_reserve(&text, 200000), 'x', 200000);
+	text.len = 200000;
+	text.ptr[text.len] = '\0';
+	const char *large = scratch_write(f->scratch, "large", text.ptr), *small = scratch_write(f->scratch, "small", "x");
+	struct digest first, second;
+	for (unsigned i = 0; i < 3; i++) {
+		struct view *view = view_new();
+		view_set_clock(view, scratch_late);
+		view_set_memory(view, &(struct view_memory){ memory_get, memory_put, &memory });
+		assert_int_equal(view_digest(view, view_arrive(view), large, i ? &second : &first, NULL, NULL), 0);
+		assert_int_equal(view_counters(view).hashes, i == 1 ? 0 : 1);
+		assert_true(i == 0 || i == 2 || digest_equal(&first, &second));
+		assert_int_equal(view_digest(view, view_arrive(view), small, &second, NULL, NULL), 0);
+		view_free(view);
+		text.ptr[7] = 'y';
+		if (i == 1)
+			scratch_write(f->scratch, "large", text.ptr);
+	}
+	assert_int_equal(memory.puts, 2);
+}
+
 static bool lacks(struct fixture *f, const char *directory, const char *name)
 {
 	unsigned char hashes[2][VIEW_NAME_HASH_BYTES];
@@ -610,6 +655,7 @@ int main(void)
 		TEST(view__absences_are_asked_of_the_directory),
 		TEST(view__a_directory_that_just_changed_is_listed_only_for_many_names),
 		TEST(view__what_vanished_is_told_once),
+		TEST(view__large_files_are_remembered_beyond_its_end),
 		TEST(view__a_directory_lacks_names_by_their_hashes),
 		TEST(view__what_lies_below_an_absent_directory_is_answered_by_its_ancestor),
 		TEST(view__nothing_is_below_a_file),

@@ -22,6 +22,8 @@ enum {
 	/* Everything is forgotten when there are more paths or contents than this (some 100 MB): it costs each request
 	 * that comes afterwards a few hundred stats, once. */
 	ENTRIES_LIMIT = 250000,
+	/* Smaller ones are hashed faster than remembered. */
+	REMEMBERED_BYTES = 128 << 10,
 };
 
 /* What stood at one path. A count in `…_at` is that of the requests that had arrived when the answer was taken from the
@@ -74,6 +76,7 @@ struct view {
 	struct entry *vanished; /* the first entry that is to be told of; view_next_vanished() */
 	int64_t (*now_ns)(void);
 	int64_t racy_ns;
+	struct view_memory memory;
 	struct view_counters counters;
 };
 
@@ -123,6 +126,11 @@ void view_set_clock(struct view *view, int64_t (*now_ns)(void))
 void view_set_racy(struct view *view, unsigned ms)
 {
 	view->racy_ns = (int64_t)ms * 1000000;
+}
+
+void view_set_memory(struct view *view, const struct view_memory *memory)
+{
+	view->memory = *memory;
 }
 
 struct view_counters view_counters(const struct view *view)
@@ -303,8 +311,11 @@ static int hash_file(struct view *view, struct entry *e, struct error *err)
 	e->digest_identity = e->followed.identity;
 	e->digested_at = view->arrived;
 	e->digest_kept = !is_racy(view, &e->digest_identity, now_ns);
-	if (e->digest_kept)
+	if (e->digest_kept) {
 		keep_content(view, &e->digest_identity, &digest);
+		if (view->memory.put && digest.size_bytes >= REMEMBERED_BYTES)
+			view->memory.put(view->memory.ctx, &e->digest_identity, &digest);
+	}
 	return 0;
 }
 
@@ -317,6 +328,12 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 	if (identity_equal(&info->identity, &e->digest_identity) && (e->digest_kept || e->digested_at >= since))
 		return 0;
 	const struct digest *known = find_content(view, &info->identity);
+	struct digest remembered;
+	if (!known && view->memory.get && info->identity.size >= REMEMBERED_BYTES &&
+		view->memory.get(view->memory.ctx, &info->identity, &remembered) == 0 && remembered.size_bytes == info->identity.size) {
+		keep_content(view, &info->identity, &remembered);
+		known = &remembered;
+	}
 	if (!known)
 		return hash_file(view, e, err);
 	e->digest = *known;

@@ -116,6 +116,15 @@ bool view_any_newer(struct view *view, uint64_t since, const struct lookups *loo
  * than files makes no difference. */
 void view_alias_signature(struct view *view, uint64_t since, const struct lookups *lookups, struct digest *ret);
 
+/* Where digests of large files outlive the process: hashing a compiler anew takes longer than compiling with it. `get` 0: `ret` is filled. Asked and told only
+ * of contents that are kept. NULL functions: nowhere. */
+struct view_memory {
+	int (*get)(void *ctx, const struct view_identity *identity, struct digest *ret);
+	void (*put)(void *ctx, const struct view_identity *identity, const struct digest *digest);
+	void *ctx;
+};
+void view_set_memory(struct view *view, const struct view_memory *memory);
+
 /* Counters for statistics and tests. */
 struct view_counters {
 	uint64_t stats, hashes, hashed_bytes, listings;
