@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "worker/runner_protocol.h"
+#include "worker/trace.h"
 
 struct state {
 	bool namespaces;
@@ -354,6 +355,30 @@ static bool split_strings(
 	return at == end;
 }
 
+/* In place: the names that the command's outputs get, as the look-up log's table has them before the command can write
+ * there. Nothing for a log without one. */
+static void read_redirects(int trace_fd, struct buf *ret)
+{
+	struct trace_header header;
+	if (pread(trace_fd, &header, sizeof(header), 0) != sizeof(header) || header.n_redirects == 0 ||
+		header.records <= header.redirects || header.records > TRACE_BYTES)
+		return;
+	size_t n = header.records - header.redirects;
+	if (pread(trace_fd, buf_reserve(ret, n), n, header.redirects) == (ssize_t)n)
+		ret->len = n;
+}
+
+/* Nobody but the daemon knows of them, and it is gone. */
+static void remove_temporaries(const struct buf *redirects)
+{
+	const char *at = redirects->ptr, *end = at + redirects->len;
+	for (size_t i = 0; at < end && *at; i++) {
+		if (i % 2 == 1) /* target, temporary, target, … */
+			unlink(at);
+		at += strnlen(at, (size_t)(end - at)) + 1;
+	}
+}
+
 /* false: the daemon is gone, or talks nonsense. */
 static bool run(const struct state *state, const struct runner_request *request, const int *fds)
 {
@@ -368,6 +393,8 @@ static bool run(const struct state *state, const struct runner_request *request,
 		!split_strings(strings, request->size, &launch.cwd, argv, request->n_argv, env, request->n_env))
 		return false;
 
+	_cleanup_buf_ struct buf redirects = { 0 };
+	read_redirects(fds[2], &redirects);
 	struct runner_answer answer = { 0 };
 	static char stack[64 * 1024] __attribute__((aligned(64)));
 	int pidfd = -1;
@@ -392,8 +419,10 @@ static bool run(const struct state *state, const struct runner_request *request,
 	answer.wall_us = (clock_monotonic_ns() - start_ns) / 1000;
 	reap_descendants(state);
 	empty_tmp(state);
-	if (!attached)
+	if (!attached) {
+		remove_temporaries(&redirects);
 		return false;
+	}
 	if (launch.code) {
 		answer.code = launch.code;
 		if (launch.failed)
@@ -406,7 +435,10 @@ static bool run(const struct state *state, const struct runner_request *request,
 		answer.system_us = timeval_us(usage.ru_stime);
 		answer.max_rss_kb = usage.ru_maxrss;
 	}
-	return send_answer(&answer);
+	if (send_answer(&answer))
+		return true;
+	remove_temporaries(&redirects);
+	return false;
 }
 
 static void serve(const struct state *state)

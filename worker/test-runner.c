@@ -455,6 +455,36 @@ static void runner__in_place_outputs_go_to_their_temporaries(void **state)
 	assert_string_equal(buf_str(&new), "one\ntwo\n");
 }
 
+static void runner__in_place_no_temporary_outlives_the_daemon(void **state)
+{
+	struct fixture *f = *state;
+	char target[100], temporary[100], script[200];
+	snprintf(target, sizeof(target), "%s/out", f->dir);
+	snprintf(temporary, sizeof(temporary), "%s/.out.tmp", f->dir);
+	snprintf(script, sizeof(script), "echo one >%s; sleep 1000; true", target);
+	pid_t daemon = fork();
+	if (daemon == 0) {
+		struct error err;
+		struct runner *runner = new_runner(f, &err);
+		struct run_command command = { SCRIPT(script) };
+		command.redirects = &(struct run_redirect){ target, temporary };
+		command.n_redirects = 1;
+		struct run_result result;
+		if (runner)
+			(void)runner_run(runner, &command, &result, &err);
+		_exit(1);
+	}
+	for (int i = 0; i < 2000 && access(temporary, F_OK) < 0; i++)
+		usleep(5000);
+	assert_int_equal(access(temporary, F_OK), 0);
+	kill(daemon, SIGKILL);
+	waitpid(daemon, NULL, 0);
+	for (int i = 0; i < 2000 && access(temporary, F_OK) == 0; i++)
+		usleep(5000);
+	assert_int_equal(access(temporary, F_OK), -1);
+	assert_int_equal(access(target, F_OK), -1);
+}
+
 static void runner__in_namespaces_nothing_of_home_is_in_reach(void **state)
 {
 	_cleanup_result_ struct run_result result = { 0 };
@@ -533,6 +563,8 @@ int main(void)
 		COMMON(set_up_inplace),
 		cmocka_unit_test_setup_teardown(
 			runner__in_place_outputs_go_to_their_temporaries, set_up_inplace, tear_down),
+		cmocka_unit_test_setup_teardown(
+			runner__in_place_no_temporary_outlives_the_daemon, set_up_inplace, tear_down),
 		cmocka_unit_test(runner__a_helper_that_is_missing_is_an_error_that_names_it),
 	};
 	const struct CMUnitTest namespaces[] = {

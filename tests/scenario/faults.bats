@@ -37,7 +37,7 @@ rebuild() {
 	pid=$(daemon_pids)
 	kill -STOP "$pid"
 	sleep 15
-	finish_build
+	wait $build
 	kill -CONT "$pid"
 	sleep 3
 	assert_as_expected project
