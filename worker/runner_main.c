@@ -355,8 +355,8 @@ static bool split_strings(
 	return at == end;
 }
 
-/* In place: the names that the command's outputs get, as the look-up log's table has them before the command can write
- * there. Nothing for a log without one. */
+/* In place: the names that the command's outputs get, appended to `ret` as the look-up log's table has them before the
+ * command can write there. Nothing for a log without one. */
 static void read_redirects(int trace_fd, struct buf *ret)
 {
 	struct trace_header header;
@@ -380,7 +380,7 @@ static void remove_temporaries(const struct buf *redirects)
 }
 
 /* false: the daemon is gone, or talks nonsense. */
-static bool run(const struct state *state, const struct runner_request *request, const int *fds)
+static bool run(const struct state *state, const struct runner_request *request, const int *fds, struct buf *redirects)
 {
 	_cleanup_free_ char *strings = malloc((size_t)request->size + 1);
 	if (!strings || request->n_argv == 0 || request->n_argv > request->size || request->n_env > request->size ||
@@ -393,8 +393,7 @@ static bool run(const struct state *state, const struct runner_request *request,
 		!split_strings(strings, request->size, &launch.cwd, argv, request->n_argv, env, request->n_env))
 		return false;
 
-	_cleanup_buf_ struct buf redirects = { 0 };
-	read_redirects(fds[2], &redirects);
+	read_redirects(fds[2], redirects);
 	struct runner_answer answer = { 0 };
 	static char stack[64 * 1024] __attribute__((aligned(64)));
 	int pidfd = -1;
@@ -419,10 +418,8 @@ static bool run(const struct state *state, const struct runner_request *request,
 	answer.wall_us = (clock_monotonic_ns() - start_ns) / 1000;
 	reap_descendants(state);
 	empty_tmp(state);
-	if (!attached) {
-		remove_temporaries(&redirects);
+	if (!attached)
 		return false;
-	}
 	if (launch.code) {
 		answer.code = launch.code;
 		if (launch.failed)
@@ -435,22 +432,26 @@ static bool run(const struct state *state, const struct runner_request *request,
 		answer.system_us = timeval_us(usage.ru_stime);
 		answer.max_rss_kb = usage.ru_maxrss;
 	}
-	if (send_answer(&answer))
-		return true;
-	remove_temporaries(&redirects);
-	return false;
+	return send_answer(&answer);
 }
 
 static void serve(const struct state *state)
 {
+	_cleanup_buf_ struct buf redirects = { 0 }; /* of the last command */
 	for (;;) {
 		struct runner_request request;
 		int fds[RUNNER_DESCRIPTORS];
 		if (!receive_request(&request, fds))
-			return;
-		if (request.op == RUNNER_RUN && !run(state, &request, fds))
-			return;
+			break;
+		if (request.op != RUNNER_RUN)
+			continue;
+		buf_reset(&redirects);
+		if (!run(state, &request, fds, &redirects))
+			break;
 	}
+	/* Also when it was answered: a daemon being killed takes answers that nobody will read. What has a client has been
+	 * renamed, or that client compiles for itself. */
+	remove_temporaries(&redirects);
 }
 
 /* --- Start ---------------------------------------------------------------------------------------------------------- */

@@ -32,6 +32,13 @@ rebuild() {
 	rebuild
 }
 
+@test "the daemon is killed during a build in place" {
+	export LLAMA_SANDBOX=inplace
+	start_build
+	kill -KILL "$(daemon_pids)"
+	finish_build
+}
+
 @test "the daemon is stopped during a build and wakes later" {
 	start_build
 	pid=$(daemon_pids)
