@@ -136,7 +136,7 @@ class Bench:
     """What all steps need. `projects` by name."""
 
     def __init__(self, options, directory):
-        self.full, self.directory = options.full, directory
+        self.full, self.tree_units, self.directory = options.full, options.units, directory
         self.build = os.path.realpath(options.build)
         self.corpora = os.path.realpath(options.corpora)
         self.meter, self.swarm = self.tool("meter"), self.tool("swarm")
@@ -189,6 +189,7 @@ def main():
     parser.add_argument("--build", required=True, metavar="DIR")
     parser.add_argument("--corpora", required=True, metavar="DIR")
     parser.add_argument("--full", action="store_true", help="more runs and more units")
+    parser.add_argument("--units", type=int, default=TREE_UNITS, metavar="N", help="how many units of LLVM the tree has (default %(default)s)")
     parser.add_argument("--only", metavar="STEP", choices=[step.__name__ for step in STEPS], help="one step alone")
     options = parser.parse_args()
     for name in list(os.environ):                       # nothing of the user's may lead a measurement elsewhere
@@ -301,13 +302,13 @@ def tree(bench):
     """a tree of 2,600 units, 1,000 in flight"""
     project = bench.projects.get("LLVM")
     if not project:
-        bench.table.row(f"LLVM, {TREE_UNITS} units, {TREE_WIDTH} in flight", "", None, "30 s")
+        bench.table.row(f"LLVM, {bench.tree_units} units, {TREE_WIDTH} in flight", "", None, "30 s")
         return
     usable = [unit for unit in project.units if not unit.uses_clock()]
     step = len(usable) // (300 if bench.full else 40)
     sample = usable[::step]
     recorded, sample = bench.record("tree", sample)
-    chosen = (sample + [unit for unit in usable if unit not in set(sample)])[:TREE_UNITS]
+    chosen = (sample + [unit for unit in usable if unit not in set(sample)])[:bench.tree_units]
     with bench.service("tree", sandbox="namespaces", dev_replay=recorded, dev_replay_latency_ms=TREE_LATENCY_MS,
                        dev_replay_width=TREE_WIDTH) as service:
         for what, environment, goal in (("first build, cold", service.environment, 12), ("again, all known", service.again, 4)):

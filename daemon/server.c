@@ -17,6 +17,7 @@ enum { BACKLOG = 4096, READ_BYTES = 64 * 1024 };
 struct server {
 	struct daemon *daemon;
 	uv_pipe_t pipe;
+	char room[READ_BYTES]; /* what one read brings; connections keep only what is incomplete: there may be thousands, waiting */
 	bool open;
 	struct list connections;
 };
@@ -170,21 +171,24 @@ static void take_frames(struct connection *connection)
 	}
 	if (connection->closing)
 		return;
-	memmove(connection->in.ptr, connection->in.ptr + at, connection->in.len - at);
 	connection->in.len -= at;
+	if (connection->in.len > 0)
+		memmove(connection->in.ptr, connection->in.ptr + at, connection->in.len);
+	else
+		buf_deinit(&connection->in);
 }
 
 static void give_room(uv_handle_t *handle, size_t suggested, uv_buf_t *b)
 {
 	struct connection *connection = container_of((uv_pipe_t *)handle, struct connection, pipe);
-	*b = uv_buf_init(buf_reserve(&connection->in, READ_BYTES), READ_BYTES);
+	*b = uv_buf_init(connection->server->room, READ_BYTES);
 }
 
 static void arrived(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 {
 	struct connection *connection = container_of((uv_pipe_t *)stream, struct connection, pipe);
 	if (n > 0) {
-		connection->in.len += (size_t)n;
+		buf_append(&connection->in, b->base, (size_t)n);
 		take_frames(connection);
 	} else if (n < 0) {
 		hang_up(connection);

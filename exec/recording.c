@@ -101,16 +101,16 @@ int recording_save(const char *directory, const struct exec_job *job, const stru
 	char hex[DIGEST_HEX_CHARS + 1];
 	digest_hex(&key, hex);
 	const char *path = arena_printf(&arena, "%s/%s", directory, hex);
-	if (access(path, F_OK) == 0)
-		return 0;
 	char *temporary = arena_printf(&arena, "%s/.XXXXXX", directory);
 	if (!mkdtemp(temporary))
 		return error_set(err, errno, "cannot make a directory in %s", directory);
 	int outcome = write_all(&arena, temporary, job, result, err);
-	/* Another job of the same name may have come first. */
-	if (outcome == 0 && rename(temporary, path) < 0 && errno != ENOTEMPTY && errno != EEXIST)
+	if (outcome == 0)
+		outcome = file_remove_tree(AT_FDCWD, path, err);
+	if (outcome == 0 && rename(temporary, path) < 0)
 		outcome = error_set(err, errno, "cannot rename %s", temporary);
-	file_remove_tree(AT_FDCWD, temporary, NULL);
+	if (outcome < 0)
+		file_remove_tree(AT_FDCWD, temporary, NULL);
 	return outcome;
 }
 

@@ -24,8 +24,8 @@ struct recording {
 
 struct recordings;
 
-/* Keep what came of `job`; its outputs are still under their temporary names. What is there under this job's name already stays.
- * 0 or -1. Blocking. */
+/* Keep what came of `job`; its outputs are still under their temporary names. It replaces what came of the same job before: a repetition,
+ * after an input was missing, is the better one. 0 or -1. Blocking. */
 int recording_save(const char *directory, const struct exec_job *job, const struct exec_result *result, struct error *err);
 
 /* NULL with `err` when there is nothing to be had. Blocking. */

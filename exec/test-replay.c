@@ -38,7 +38,7 @@ static struct store *content;
 static struct executor *fake, *record, *replay;
 static struct unit units[UNITS], stranger;
 
-static const char *const objects[UNITS] = { "\177ELF zero", "\177ELF one", "\177ELF two" };
+static const char *objects[UNITS] = { "\177ELF zero", "\177ELF one", "\177ELF two" };
 static const size_t sizes[UNITS] = { 100, 1000, 10000 };
 
 static void unit_init(struct unit *unit, const char *name, size_t size)
@@ -277,6 +277,18 @@ static void replay__a_thousand_jobs_are_in_flight_at_once(void **state)
 	assert_in_range(clock_monotonic_ms() - begin_ms, 0, MANY * LATENCY_MS / 2);
 }
 
+static void record__the_last_result_of_a_job_counts(void **state)
+{
+	objects[1] = "\177ELF anew";
+	exec_start(record, &units[1].job, done, &units[1]);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(units[1].outcome, 0);
+	unit_reset(&units[1]);
+	replay = open_replay(1, 0, NULL);
+	run(&units[1]);
+	assert_object(&units[1], objects[1], strlen(objects[1]));
+}
+
 static void record__what_failed_is_not_recorded(void **state)
 {
 	exec_start(record, &stranger.job, done, &stranger);
@@ -320,6 +332,7 @@ int main(void)
 		TEST(replay__jobs_beyond_the_width_wait_their_turn),
 		TEST(replay__jobs_can_be_cancelled_while_they_run_and_while_they_wait),
 		TEST(replay__a_thousand_jobs_are_in_flight_at_once),
+		TEST(record__the_last_result_of_a_job_counts),
 		TEST(record__what_failed_is_not_recorded),
 		TEST(recordings__an_empty_or_foreign_directory_is_refused),
 	};
