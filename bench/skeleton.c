@@ -36,8 +36,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: skeleton [-l] FILE…\n");
 		return 2;
 	}
-	_cleanup_buf_ struct buf text = { 0 }, encoded = { 0 };
-	size_t text_bytes = 0, skeleton_bytes = 0, items = 0, macros = 0;
+	_cleanup_buf_ struct buf text = { 0 };
+	size_t text_bytes = 0, items = 0, macros = 0;
 	int64_t best_ns = 0;
 	for (int i = first; i < argc; i++) {
 		buf_reset(&text);
@@ -57,18 +57,14 @@ int main(int argc, char **argv)
 				list(argv[i], &skeleton);
 			if (round > 0)
 				continue;
-			buf_reset(&encoded);
-			skeleton_encode(&skeleton, &encoded);
 			text_bytes += text.len;
-			skeleton_bytes += encoded.len;
 			items += skeleton.n_items;
 			macros += skeleton.n_macros;
 		}
 		best_ns += fastest_ns;
 	}
 	if (!listing)
-		printf("%d files, %zu bytes in %.3f ms: %.2f GB/s; %zu items, %zu macros, %zu bytes encoded\n",
-			argc - first, text_bytes, (double)best_ns / 1e6, (double)text_bytes / (double)best_ns, items,
-			macros, skeleton_bytes);
+		printf("%d files, %zu bytes in %.3f ms: %.2f GB/s; %zu items, %zu macros\n",
+			argc - first, text_bytes, (double)best_ns / 1e6, (double)text_bytes / (double)best_ns, items, macros);
 	return 0;
 }

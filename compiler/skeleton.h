@@ -5,14 +5,13 @@
  * is found is a superset of what any compilation of the text can ask for, but for names that macros of other texts make (those of this text
  * are kept, for the closure to expand).
  *
- * A skeleton depends on the bytes alone: it is kept by digest. */
+ * A skeleton depends on the bytes alone: it is kept by digest, in memory; reading one back would take as long as making it anew. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/arena.h"
-#include "base/buf.h"
 #include "base/slice.h"
 
 enum skeleton_kind {
@@ -59,11 +58,3 @@ struct skeleton {
 
 /* Never fails: any bytes have a skeleton. Everything is in `arena`. */
 void skeleton_make(struct slice text, struct arena *arena, struct skeleton *ret);
-
-/* The first of the bytes. It changes with their form, and with what skeleton_make finds in the same text. */
-enum { SKELETON_VERSION = 1 };
-
-/* Compact bytes of a skeleton, for keeping on this machine, and back. skeleton_decode: 0, or -1 when the bytes are no skeleton of this version;
- * strings point into `bytes`. */
-void skeleton_encode(const struct skeleton *skeleton, struct buf *to);
-int skeleton_decode(struct slice bytes, struct arena *arena, struct skeleton *ret);

@@ -384,49 +384,6 @@ static void skeleton__needs_time_that_grows_with_the_text_alone(void **state)
 	}
 }
 
-static void skeleton__comes_back_from_its_bytes(void **state)
-{
-	static const char text[] = "#pragma once\n#include <a.h>\n#include_next \"b.h\"\n#include C\n#embed <d>\nchar "
-				   "*s = __DATE__ __TIMESTAMP__;\n"
-				   "\t.incbin \"e\"\n#define C <c.h>\n#define F(x) #x\n#define G() y\n";
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	_cleanup_buf_ struct buf before = { 0 }, bytes = { 0 }, after = { 0 };
-	struct skeleton skeleton;
-	skeleton_make(slice_str(text), &arena, &skeleton);
-	render(&skeleton, &before);
-	skeleton_encode(&skeleton, &bytes);
-	assert_int_equal(skeleton_decode(buf_slice(&bytes), &arena, &skeleton), 0);
-	render(&skeleton, &after);
-	assert_string_equal(buf_str(&before), buf_str(&after));
-	for (size_t n = 0; n < bytes.len; n++) {
-		struct skeleton untouched = { .n_items = 77 };
-		assert_int_equal(skeleton_decode(slice_of(bytes.ptr, n), &arena, &untouched), -1);
-		assert_int_equal(untouched.n_items, 77);
-	}
-	buf_append_char(&bytes, '\0');
-	assert_int_equal(skeleton_decode(buf_slice(&bytes), &arena, &skeleton), -1);
-}
-
-static void skeleton__refuses_bytes_that_are_none(void **state)
-{
-	static const struct slice rows[] = {
-		{ "\0\0\0\0\0\0\0\0\0\0", 10 },		/* another version */
-		{ "\1\10\0\0\0\0\0\0\0\0", 10 },	/* a flag that is none */
-		{ "\1\0\377\377\377\377\0\0\0\0", 10 }, /* more than there is */
-		{ "\1\0\0\0\0\0\377\377\377\377", 10 }, /* the same of macros */
-		{ "\1\0\1\0\0\0\0\0\0\0\3x\0", 13 },	/* a form that is none */
-		{ "\1\0\1\0\0\0\0\0\0\0\20x\0", 13 },	/* a kind that is none */
-		{ "\1\0\1\0\0\0\0\0\0\0\0xy", 13 },	/* a name without end */
-		{ "\1\0\0\0\0\0\1\0\0\0\2x\0y\0", 15 }, /* neither with nor without parameters */
-		{ "\1\0\0\0\0\0\1\0\0\0\1x\0y\0", 15 }, /* a body that is missing */
-	};
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	struct skeleton skeleton;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(skeleton_decode(rows[i], &arena, &skeleton), -1);
-	assert_int_equal(skeleton_decode(slice_of("\1\0\0\0\0\0\0\0\0\0", 10), &arena, &skeleton), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,8 +402,6 @@ int main(void)
 		cmocka_unit_test(skeleton__leaves_out_macros_that_name_no_file),
 		cmocka_unit_test(skeleton__takes_names_up_to_the_longest_path),
 		cmocka_unit_test(skeleton__needs_time_that_grows_with_the_text_alone),
-		cmocka_unit_test(skeleton__comes_back_from_its_bytes),
-		cmocka_unit_test(skeleton__refuses_bytes_that_are_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
