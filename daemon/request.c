@@ -462,6 +462,20 @@ static void start_check(struct request *request)
 	request->op = exec_start(request->daemon->home, &request->job, check_done, request);
 }
 
+/* The earliest time that a change made during the run may bear: file times come from a clock that ticks every few milliseconds, that was
+ * set back meanwhile, or that is a file server's. The output has a time of that clock, too, from before the run's end. */
+static int64_t earliest_change_ns(const struct request *request)
+{
+	int64_t earliest_ns = request->run_started_ns;
+	struct stat st;
+	if (stat(request->plan.outputs[0].temporary, &st) == 0) {
+		int64_t ns = st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec - request->result.wall_us * 1000;
+		if (ns < earliest_ns)
+			earliest_ns = ns;
+	}
+	return earliest_ns - 20 * 1000000;
+}
+
 /* The look-ups of a run in place are digested now; whatever is not older than the run may have been edited meanwhile. False: don't publish. */
 static bool digest_lookups(struct request *request, uint64_t since)
 {
@@ -475,8 +489,7 @@ static bool digest_lookups(struct request *request, uint64_t since)
 	}
 	if (!inputs_match_toolchain(lookups, request->toolchain))
 		return false;
-	/* File times come from a clock that ticks every few milliseconds. */
-	return !view_any_newer(daemon->view, since, lookups, request->run_started_ns - 20 * 1000000);
+	return !view_any_newer(daemon->view, since, lookups, earliest_change_ns(request));
 }
 
 /* A precompiled header that the scan didn't look for. */
