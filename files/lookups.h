@@ -10,7 +10,8 @@
 enum lookup_kind {
 	LOOKUP_ABSENT = 1, /* no such name (ENOENT, ENOTDIR): digest is zero */
 	LOOKUP_FILE,	   /* a regular file, through symlinks: digest of its content */
-	LOOKUP_DIRECTORY,  /* exists and is a directory: digest is zero */
+	LOOKUP_DIRECTORY,  /* exists and is a directory: digest as of LOOKUP_LINK, because compilers compare inodes: of two
+			    * names of one directory on a search path the second is dropped */
 	LOOKUP_LISTING,	   /* a directory whose names were read: digest of the sorted "type name\0" lines */
 	LOOKUP_LINK, /* where symlinks lead was asked (readlink, realpath, lstat; gcc asks it of every system header):
 		      * digest of the last component's target and the path without symlinks, see files/links.h; zero

@@ -108,7 +108,9 @@ int snapshot_answer(struct snapshot *snapshot, uint64_t generation, struct looku
 		lookup->digest = entry->digest;
 	} else if (lookup->kind == LOOKUP_LISTING)
 		lookup->digest = list_names(&asking, entry, buf_str(&done));
-	else
+	else {
 		lookup->kind = LOOKUP_DIRECTORY;
+		lookup->digest = links_digest(lookup->path, target_in_tree, &asking);
+	}
 	return asking.later ? SNAPSHOT_LATER : 0;
 }

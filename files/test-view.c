@@ -437,6 +437,26 @@ static void view__a_link_differs_when_it_is_retargeted_or_becomes_a_file(void **
 	assert_int_equal(check(f), CONFIRMED);
 }
 
+/* gcc drops the second of two names of one directory from its search path. */
+static void view__a_directory_differs_when_a_link_leads_to_another(void **state)
+{
+	struct fixture *f = *state;
+	scratch_mkdir(f->scratch, "one");
+	scratch_mkdir(f->scratch, "one/inc");
+	scratch_mkdir(f->scratch, "two");
+	scratch_mkdir(f->scratch, "two/inc");
+	const char *link = scratch_symlink(f->scratch, "one", "link");
+	expect(f, scratch_path(f->scratch, "two/inc"), LOOKUP_DIRECTORY);
+	expect(f, link, LOOKUP_DIRECTORY);
+	expect(f, scratch_path(f->scratch, "link/inc"), LOOKUP_DIRECTORY);
+	assert_int_equal(check(f), CONFIRMED);
+	unlink(link);
+	scratch_symlink(f->scratch, "two", "link");
+	assert_int_equal(check(f), 1);
+	f->lookups = (struct lookups){ f->v + 2, 1 };
+	assert_int_equal(check(f), 0);
+}
+
 static void view__a_link_answer_covers_every_component(void **state)
 {
 	struct fixture *f = *state;
@@ -666,6 +686,7 @@ int main(void)
 		TEST(view__names_come_sorted_with_their_types),
 		TEST(view__a_listing_differs_when_a_name_changes_its_type),
 		TEST(view__a_link_differs_when_it_is_retargeted_or_becomes_a_file),
+		TEST(view__a_directory_differs_when_a_link_leads_to_another),
 		TEST(view__a_link_answer_covers_every_component),
 		TEST(view__what_is_observed_follows_the_file_system),
 		TEST(view__what_cannot_be_read_is_special),

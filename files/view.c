@@ -629,6 +629,14 @@ static bool is_straight(struct view *view, uint64_t since, struct slice path)
 	return true;
 }
 
+/* Where the symlinks on `path` lead; zero when there are none. */
+static struct digest whereabouts(struct view *view, uint64_t since, const char *path)
+{
+	if (is_straight(view, since, slice_str(path)))
+		return (struct digest){ 0 };
+	return links_digest(path, target_at_home, &(struct asking){ view, since });
+}
+
 static int observe_link(struct view *view, uint64_t since, struct lookup *lookup, struct entry *e)
 {
 	switch (examine(view, since, e, false)->kind) {
@@ -644,8 +652,7 @@ static int observe_link(struct view *view, uint64_t since, struct lookup *lookup
 		break;
 	}
 	/* A symlink in the middle of the path is part of the answer too. */
-	if (!is_straight(view, since, slice_str(lookup->path)))
-		lookup->digest = links_digest(lookup->path, target_at_home, &(struct asking){ view, since });
+	lookup->digest = whereabouts(view, since, lookup->path);
 	return 0;
 }
 
@@ -660,6 +667,7 @@ static int observe_what_is_there(
 		return 0;
 	case VIEW_DIRECTORY:
 		lookup->kind = LOOKUP_DIRECTORY;
+		lookup->digest = whereabouts(view, since, lookup->path);
 		return 0;
 	case VIEW_LINK: /* never, when followed */
 	case VIEW_SPECIAL:
@@ -710,7 +718,10 @@ static bool is_confirmed(struct view *view, uint64_t since, const struct lookup 
 		       e->followed.identity.size == lookup->digest.size_bytes &&
 		       entry_digest(view, since, e, NULL) == 0 && digest_equal(&e->digest, &lookup->digest);
 	case LOOKUP_DIRECTORY:
-		return examine(view, since, e, true)->kind == VIEW_DIRECTORY;
+		if (examine(view, since, e, true)->kind != VIEW_DIRECTORY)
+			return false;
+		now.digest = whereabouts(view, since, lookup->path);
+		return digest_equal(&now.digest, &lookup->digest);
 	case LOOKUP_LISTING:
 		return entry_listing_digest(view, since, e, &now.digest, NULL) == 0 &&
 		       digest_equal(&now.digest, &lookup->digest);

@@ -140,9 +140,9 @@ class Run:
             if len(requests) < len(units):
                 time.sleep(0.0005)
         by_output = {fields["output"]: fields for fields in requests}
-        if len(by_output) != len(units):
+        unnamed = by_output.get("", {})                 # of a command whose source is gone, or can't be read
+        if len(requests) != len(units) or len(by_output) != len(units) and not unnamed:
             raise Failure([f"of {len(units)} units these were logged: {[fields['output'] for fields in requests]}"])
-        unnamed = by_output.get("", {})                 # of a command line that can't be read
         return {unit.name: by_output.get(self.world.path(unit.outputs[0]), unnamed) for unit in units}
 
     def tell(self, text):
