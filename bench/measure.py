@@ -1,6 +1,7 @@
 """Measuring: what commands cost, run one by one, and what a tree of running processes has used."""
 
 import os
+import shutil
 import statistics
 import subprocess
 import time
@@ -33,9 +34,25 @@ def run(meter, runs, command, cwd=None, environment=None, timeout=300):
     return Cost(rows)
 
 
+def instructions(pid, meter, runs, command, cwd, environment):
+    """Per run of `command`, of its processes and of `pid`; None without perf, or on a machine without counters."""
+    if not shutil.which("perf"):
+        return None
+    counts = []
+    for which in ([], ["-p", str(pid)]):
+        done = subprocess.run(["perf", "stat", "-x,", "-e", "instructions", *which, "--", meter, str(runs), *command],
+                              cwd=cwd, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=300)
+        count = done.stderr.strip().rpartition("\n")[2].partition(",")[0]
+        if done.returncode or not count.isdigit():
+            return None
+        counts.append(int(count) / runs)
+    return counts
+
+
 def swarm(program, width, jobs, directory, environment):
-    """Run all of `jobs`, pairs of a working directory and a command, `width` at once: wall seconds, the CPU of each in ms, and
-    how many failed."""
+    """Run all of `jobs`, pairs of a working directory and a command, `width` at once: wall seconds, the CPU of each in
+    ms, and how many failed."""
     path = os.path.join(directory, "swarm")
     with open(path, "w", encoding="utf-8") as file:
         file.writelines("\t".join((cwd, *command)) + "\n" for cwd, command in jobs)

@@ -117,8 +117,8 @@ class Table:
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, (*self.WIDTHS, 0))).rstrip(), flush=True)
 
     def row(self, what, others, value, goal, unit="ms", ratio=None):
-        """One figure of ours against its goal; `value` None means that nothing could be measured yet. `ratio`: (least, what it is to
-        be at least so many times less than, its name)."""
+        """One figure of ours against its goal; `value` None means that nothing could be measured yet. `ratio`: how many times
+        less than a peer it is to be, that peer's figure, and its name."""
         if value is None:
             self.line(what, others, "-", goal if isinstance(goal, str) else f"{goal} {unit}", "not there yet")
             return
@@ -168,19 +168,19 @@ class Bench:
         return measure.run(self.meter, runs, command, cwd, environment)
 
     def compile_all(self, service, chosen, width, environment):
-        wall, cpu, failures = measure.swarm(self.swarm, width, [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen],
-                                            self.directory, environment)
+        jobs = [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen]
+        wall, cpu, failures = measure.swarm(self.swarm, width, jobs, self.directory, environment)
         if failures:
             raise Failure(f"{failures} of {len(chosen)} units do not compile")
         return wall, cpu
 
     def record(self, name, chosen):
-        """Compile the units in the sandbox once: the directory with what came of them, and those that do compile (some want headers
-        that their project generates)."""
+        """Compile the units in the sandbox once: the directory with what came of them, and those that do compile (some want
+        headers that their project generates)."""
         directory = self.path(f"recorded-{name}")
         with self.service(f"record-{name}", sandbox="namespaces", dev_record=directory) as service:
-            measure.swarm(self.swarm, os.cpu_count(), [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen],
-                          self.directory, service.environment)
+            jobs = [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen]
+            measure.swarm(self.swarm, os.cpu_count(), jobs, self.directory, service.environment)
         return directory, [unit for unit in chosen if os.path.exists(unit.output)]
 
 
@@ -189,7 +189,8 @@ def main():
     parser.add_argument("--build", required=True, metavar="DIR")
     parser.add_argument("--corpora", required=True, metavar="DIR")
     parser.add_argument("--full", action="store_true", help="more runs and more units")
-    parser.add_argument("--units", type=int, default=TREE_UNITS, metavar="N", help="how many units of LLVM the tree has (default %(default)s)")
+    parser.add_argument("--units", type=int, default=TREE_UNITS, metavar="N",
+                        help="how many units of LLVM the tree has (default %(default)s)")
     parser.add_argument("--only", metavar="STEP", choices=[step.__name__ for step in STEPS], help="one step alone")
     options = parser.parse_args()
     for name in list(os.environ):                       # nothing of the user's may lead a measurement elsewhere
@@ -206,7 +207,8 @@ def main():
                 step(bench)
             except (Failure, subprocess.SubprocessError, OSError, KeyError) as error:
                 bench.table.failed(step.__doc__, error)
-        for what, goal in (("uplink per remote compilation", "source + 2 KB"), ("runtime overhead per Lambda job", "10 ms")):
+        for what, goal in (("uplink per remote compilation", "source + 2 KB"),
+                           ("runtime overhead per Lambda job", "10 ms")):
             bench.table.row(what, "", None, goal)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -218,7 +220,8 @@ def machine():
     versions = [subprocess.run([compiler, "-dumpversion"], capture_output=True, text=True).stdout.strip()
                 for compiler in ("gcc", "clang") if shutil.which(compiler)]
     load = os.getloadavg()[0]
-    return f"{os.cpu_count()} × {model}, Linux {os.uname().release}, gcc, clang {', '.join(versions)}, load {load:.1f} at the start"
+    return (f"{os.cpu_count()} × {model}, Linux {os.uname().release}, gcc, clang {', '.join(versions)}, "
+            f"load {load:.1f} at the start")
 
 
 def client_alone(bench):
@@ -260,13 +263,16 @@ def cached_hits(bench):
             ours = bench.cost(runs, command, unit.cwd, service.environment)
             daemon = (service.cpu_ms()[0] - daemon) / runs
             service.expect(before, "hits", "local", n=runs)
+            counted = measure.instructions(service.pid, bench.meter, runs, command, unit.cwd, service.environment)
         told = "; ".join(f"{name} {other[0]:.1f} ms" if isinstance(other, tuple) else f"{name}: {other}"
                          for name, other in others.items())
         direct = others["ccache"][0] if isinstance(others["ccache"], tuple) else None
-        bench.table.row(f"cached hit, client + daemon CPU, {project.name}", told, ours.cpu_ms + daemon, HIT_GOALS[project.name],
-                        ratio=(3, direct, "ccache"))
+        bench.table.row(f"cached hit, client + daemon CPU, {project.name}", told, ours.cpu_ms + daemon,
+                        HIT_GOALS[project.name], ratio=(3, direct, "ccache"))
         told = "; ".join(f"{name} {other[1]:.1f} ms" for name, other in others.items() if isinstance(other, tuple))
         bench.table.line("    client + daemon; wall", told, f"{ours.cpu_ms:.2f} + {daemon:.2f}; {ours.wall_ms:.2f} ms")
+        if counted:
+            bench.table.line("    instructions: client + daemon", "", " + ".join(f"{n / 1e6:.2f} M" for n in counted))
 
 
 def remote(bench):
@@ -292,8 +298,8 @@ def remote(bench):
             scan = statistics.median(service.logged("scan_us")[-n:] or [0]) / 1e3
         scan_cpu = statistics.mean(scans)
         total = client + daemon + children
-        bench.table.row(f"remote compilation, client + daemon CPU, {project.name}", f"{told}-M {scan_cpu:.1f} ms", total, 4,
-                        ratio=(15, min(least or scan_cpu, scan_cpu), "the lesser peer"))
+        bench.table.row(f"remote compilation, client + daemon CPU, {project.name}", f"{told}-M {scan_cpu:.1f} ms",
+                        total, 4, ratio=(15, min(least or scan_cpu, scan_cpu), "the lesser peer"))
         bench.table.line("    client + daemon + its scanning processes", "", f"{client:.2f} + {daemon:.2f} + {children:.2f}")
         bench.table.row(f"    wall of the scan, warm, {project.name}", f"-M {scan_cpu:.1f} ms of CPU", scan, 0.5)
 
@@ -311,20 +317,25 @@ def tree(bench):
     chosen = (sample + [unit for unit in usable if unit not in set(sample)])[:bench.tree_units]
     with bench.service("tree", sandbox="namespaces", dev_replay=recorded, dev_replay_latency_ms=TREE_LATENCY_MS,
                        dev_replay_width=TREE_WIDTH) as service:
-        for what, environment, goal in (("first build, cold", service.environment, 12), ("again, all known", service.again, 4)):
-            before, cpu = service.stats(), service.cpu_ms()
-            wall, client = bench.compile_all(service, chosen, TREE_WIDTH, environment)
-            daemon, children = ((b - a) / len(chosen) for a, b in zip(cpu, service.cpu_ms()))
-            after = service.stats()
-            n = after["executed"]["sandbox"] - before["executed"]["sandbox"]
-            bench.table.row(f"LLVM, {len(chosen)} units, {TREE_WIDTH} in flight, {what}", f"{len(sample)} recorded, {TREE_LATENCY_MS / 1e3} s each",
-                            wall, 30, "s")
-            bench.table.row("    CPU per unit", f"client {client:.2f} + daemon {daemon:.2f} + scans {children:.2f} ms",
-                            client + daemon + children, goal)
-            missed = after["scan_miss"] - before["scan_miss"]
-            if n < len(chosen) or missed:
-                bench.table.line("    not on the engine; not predicted", json.dumps(after["local"]["reasons"]), f"{len(chosen) - n}; {missed}")
+        tree_once(bench, service, chosen, len(sample), "first build, cold", service.environment, 12)
+        tree_once(bench, service, chosen, len(sample), "again, all known", service.again, 4)
         bench.table.row("    the daemon's memory at its largest", "", measure.status_mb(service.pid, "VmHWM"), 250, "MB")
+
+
+def tree_once(bench, service, chosen, n_recorded, what, environment, cpu_goal):
+    before, cpu = service.stats(), service.cpu_ms()
+    wall, client = bench.compile_all(service, chosen, TREE_WIDTH, environment)
+    daemon, children = ((b - a) / len(chosen) for a, b in zip(cpu, service.cpu_ms()))
+    after = service.stats()
+    bench.table.row(f"LLVM, {len(chosen)} units, {TREE_WIDTH} in flight, {what}",
+                    f"{n_recorded} recorded, {TREE_LATENCY_MS / 1e3} s each", wall, 30, "s")
+    bench.table.row("    CPU per unit", f"client {client:.2f} + daemon {daemon:.2f} + scans {children:.2f} ms",
+                    client + daemon + children, cpu_goal)
+    elsewhere = len(chosen) - after["executed"]["sandbox"] + before["executed"]["sandbox"]
+    missed = after["scan_miss"] - before["scan_miss"]
+    if elsewhere or missed:
+        bench.table.line("    not on the engine; not predicted", json.dumps(after["local"]["reasons"]),
+                         f"{elsewhere}; {missed}")
 
 
 def engines(bench):

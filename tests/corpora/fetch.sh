@@ -1,6 +1,7 @@
 #!/bin/sh
-# fetch.sh NAME DIR: unpack the source package NAME (lua, zstd, redis, sqlite, llvm or linux) of this machine's distribution
-# below DIR, as upstream wrote it (without the distribution's patches; Linux as it ships it), and print the directory it is in.
+# fetch.sh NAME DIR: unpack the source package NAME (lua, zstd, redis, sqlite, llvm or linux) of this machine's
+# distribution below DIR, as upstream wrote it (without the distribution's patches; Linux as it ships it), and print the
+# directory it is in.
 #
 # The sources come from the archives this machine's apt is configured for, as root or any other user. Nothing below
 # /etc or /var is touched: a private list of sources with deb-src entries, package lists and cache live in DIR/.apt.
@@ -115,10 +116,11 @@ fi
 rm -rf "$target" "$target.part"
 mkdir -p "$apt_dir/download/$name"
 
-# A package of the distribution that holds nothing but a tarball of the sources. One list of packages is as good as another for that.
+# A package that holds nothing but a tarball of the sources; any list of packages knows it.
 if [ "$name" = linux ]; then
 	[ -n "$package" ] || fail "no package linux-source-* is known to apt: run apt-get update"
-	(cd "$apt_dir/download/$name" && apt-get -qq download "$package" >&2) || fail "cannot fetch the package $package"
+	(cd "$apt_dir/download/$name" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$package" >&2) ||
+		fail "cannot fetch the package $package"
 	deb=$(ls -t "$apt_dir/download/$name"/*.deb | head -n 1)
 	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$apt_dir/download/$name"
 	mkdir "$target.part"

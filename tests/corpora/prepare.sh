@@ -1,9 +1,9 @@
 #!/bin/sh
-# prepare.sh NAME DIR: fetch the project NAME (llvm or linux) below DIR and make it ready, so that single files of it compile; print the
-# directory that holds its compile_commands.json.
+# prepare.sh NAME DIR: fetch the project NAME (llvm or linux) below DIR and make it ready, so that single files of it
+# compile; print the directory that holds its compile_commands.json.
 #
-# llvm: LLVM and clang, X86 only, -O0, clang++, with every header generated that its sources include. linux: defconfig, and a sample of
-# objects compiled, of which the commands are kept. A minute or two each, once.
+# llvm: LLVM and clang, X86 only, -O0, clang++, with every header generated that its sources include. linux: defconfig,
+# and a sample of objects compiled, of which the commands are kept. Some minutes, once.
 set -eu
 
 fail() {
@@ -13,6 +13,10 @@ fail() {
 
 [ $# -eq 2 ] || fail "usage: prepare.sh NAME DIR"
 name=$1
+case $name in
+llvm | linux) ;;
+*) fail "unknown project $name: one of llvm, linux" ;;
+esac
 here=$(cd "$(dirname "$0")" && pwd)
 source=$("$here/fetch.sh" "$name" "$2")
 build=$source-build
@@ -32,13 +36,16 @@ prepare_llvm() {
 	# Debian carries every generator but clang's own; LLVM's libraries are there, so it needs only its twenty files.
 	mkdir "$build/generator"
 	ls "$source"/clang/utils/TableGen/*.cpp | xargs -P "$jobs" -I '{}' sh -c '
-		$1/bin/clang++ -std=c++14 -O1 -fno-exceptions -fno-rtti -D_GNU_SOURCE -D__STDC_CONSTANT_MACROS -D__STDC_FORMAT_MACROS \
-			-D__STDC_LIMIT_MACROS -I$1/include -I$2/clang/include -c -o "$3/$(basename "$4").o" "$4"' \
+		$1/bin/clang++ -std=c++14 -O1 -fno-exceptions -fno-rtti -D_GNU_SOURCE -D__STDC_CONSTANT_MACROS \
+			-D__STDC_FORMAT_MACROS -D__STDC_LIMIT_MACROS -I$1/include -I$2/clang/include -c -o "$3/$(basename "$4").o" "$4"' \
 		sh "$llvm" "$source" "$build/generator" '{}'
-	$llvm/bin/clang++ -o "$build/generator/clang-tblgen" "$build"/generator/*.o $llvm/lib/libLLVMTableGen.a $llvm/lib/libLLVM-14.so
-	cmake -G Ninja -S "$source/llvm" -B "$build" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_C_FLAGS_DEBUG=-O0 \
-		-DCMAKE_C_COMPILER=/usr/bin/clang-14 -DCMAKE_CXX_COMPILER=/usr/bin/clang++-14 -DLLVM_TARGETS_TO_BUILD=X86 \
-		-DLLVM_ENABLE_PROJECTS=clang -DLLVM_TABLEGEN=$llvm/bin/llvm-tblgen -DCLANG_TABLEGEN="$build/generator/clang-tblgen" \
+	$llvm/bin/clang++ -o "$build/generator/clang-tblgen" "$build"/generator/*.o $llvm/lib/libLLVMTableGen.a \
+		$llvm/lib/libLLVM-14.so
+	cmake -G Ninja -S "$source/llvm" -B "$build" \
+		-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_C_FLAGS_DEBUG=-O0 \
+		-DCMAKE_C_COMPILER=/usr/bin/clang-14 -DCMAKE_CXX_COMPILER=/usr/bin/clang++-14 \
+		-DLLVM_TARGETS_TO_BUILD=X86 -DLLVM_ENABLE_PROJECTS=clang \
+		-DLLVM_TABLEGEN=$llvm/bin/llvm-tblgen -DCLANG_TABLEGEN="$build/generator/clang-tblgen" \
 		-DLLVM_INCLUDE_TESTS=OFF -DLLVM_INCLUDE_BENCHMARKS=OFF -DLLVM_INCLUDE_EXAMPLES=OFF -DLLVM_ENABLE_ZLIB=OFF \
 		-DLLVM_ENABLE_TERMINFO=OFF -DLLVM_ENABLE_LIBXML2=OFF -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
 	# All but the one for which a part of clang would have to be built.
@@ -47,8 +54,8 @@ prepare_llvm() {
 }
 
 # From all over the tree, because what they include differs.
-kernel_sample="kernel/fork.o kernel/sched/core.o kernel/signal.o mm/memory.o mm/filemap.o fs/namei.o fs/ext4/inode.o block/blk-mq.o
-	net/core/dev.o net/ipv4/tcp.o drivers/pci/pci.o lib/vsprintf.o ipc/shm.o security/security.o"
+kernel_sample="kernel/fork.o kernel/sched/core.o kernel/signal.o mm/memory.o mm/filemap.o fs/namei.o fs/ext4/inode.o
+	block/blk-mq.o net/core/dev.o net/ipv4/tcp.o drivers/pci/pci.o lib/vsprintf.o ipc/shm.o security/security.o"
 
 prepare_linux() {
 	make -s -C "$source" O="$build" defconfig
@@ -58,9 +65,8 @@ prepare_linux() {
 	(cd "$build" && python3 "$source/scripts/clang-tools/gen_compile_commands.py" -d "$build" -o compile_commands.json)
 }
 
-case $name in
-llvm | linux) prepare_$name >"$log" 2>&1 || fail "$name can't be made ready; see $log" ;;
-*) fail "unknown project $name: one of llvm, linux" ;;
-esac
+# No || behind the function: it would make the shell go on after what fails inside.
+trap '[ -e "$build/.complete" ] || echo "prepare.sh: $name cannot be made ready; see $log" >&2' EXIT
+prepare_"$name" >"$log" 2>&1
 touch "$build/.complete"
 echo "$build"
