@@ -36,10 +36,9 @@ class Service:
     def __init__(self, build, directory, **settings):
         self.llama = os.path.join(build, "llama")
         self.llamacc = os.path.join(build, "llamacc")
-        self.log = os.path.join(directory, "log")
         self.environment = {
             "LLAMA_RUNTIME_DIR": os.path.join(directory, "run"), "LLAMA_CACHE_DIR": os.path.join(directory, "cache"),
-            "LLAMA_CONFIG": os.path.join(directory, "none.ini"), "LLAMA_LOG": self.log,
+            "LLAMA_CONFIG": os.path.join(directory, "none.ini"),
             **{f"LLAMA_{name.upper()}": str(value) for name, value in settings.items()}}
         self.again = {**self.environment, "LLAMACC_RECACHE": "1"}       # compile although the result is known
         self.process = None
@@ -96,12 +95,6 @@ class Service:
 
     def wrap(self, command):
         return [self.llamacc, *command]
-
-    def logged(self, field):
-        """That number in every line of the log."""
-        with open(self.log, encoding="utf-8") as file:
-            words = [word.partition("=") for line in file for word in line.split()]
-        return [int(value) for name, _, value in words if name == field]
 
 
 class Table:
@@ -295,13 +288,13 @@ def remote(bench):
             n = rounds * len(chosen)
             daemon, children = ((b - a) / n for a, b in zip(cpu, service.cpu_ms()))
             service.expect(before, "executed", "sandbox", n=n)
-            scan = statistics.median(service.logged("scan_us")[-n:] or [0]) / 1e3
+            scan = (service.stats()["predict_us"] - before["predict_us"]) / n / 1e3
         scan_cpu = statistics.mean(scans)
         total = client + daemon + children
         bench.table.row(f"remote compilation, client + daemon CPU, {project.name}", f"{told}-M {scan_cpu:.1f} ms",
                         total, 4, ratio=(15, min(least or scan_cpu, scan_cpu), "the lesser peer"))
         bench.table.line("    client + daemon + its scanning processes", "", f"{client:.2f} + {daemon:.2f} + {children:.2f}")
-        bench.table.row(f"    wall of the scan, warm, {project.name}", f"-M {scan_cpu:.1f} ms of CPU", scan, 0.5)
+        bench.table.row(f"    scan, warm, {project.name}", f"-M {scan_cpu:.1f} ms", scan, 0.5)
 
 
 def tree(bench):

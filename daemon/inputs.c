@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/path.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/locale.h"
@@ -232,7 +233,9 @@ static int add_closure(struct daemon *daemon, const struct plan *plan, const str
 		memcpy(forced + request.n_forced, entry->learned, entry->n_learned * sizeof(*forced));
 	request.forced = forced;
 	request.n_forced += entry->n_learned;
+	int64_t begin_ns = clock_monotonic_ns();
 	closures_predict(daemon->closures, plan->since, search, &request, arena, &prediction);
+	stats_add(daemon->stats, plan->build_id, predict_us, (uint64_t)(clock_monotonic_ns() - begin_ns) / 1000);
 	/* Whether these are really taken, only the preprocessor knows, and whether both of two names of one file are. */
 	struct skeleton texts = { .date_time = prediction.date_time, .timestamp = prediction.timestamp };
 	if (prediction.pch || plan_depends_on_clock(plan, &texts))

@@ -15,6 +15,7 @@
 	X(executed_sandbox, "executed.sandbox")       /* results of the sandbox engine */                             \
 	X(executed_inplace, "executed.inplace")       /* results of the engine in place */                            \
 	X(local_total, "local.total")                 /* handed back to the client; local.reasons says why */         \
+	X(predict_us, "predict_us")                   /* spent on telling inputs from texts, without running anything */ \
 	X(scan_miss, "scan_miss")                     /* jobs repeated because an input had not been predicted */     \
 	X(scan_fallback, "scan_fallback")             /* jobs whose inputs the compiler's own -M told, for the closure could not */  \
 	X(verify_checked, "verify.checked")           /* results compared with a second compilation */                \
