@@ -7,9 +7,10 @@
 #include "compiler/options.h"
 #include "compiler/strlist.h"
 
-/* Options without a path in their class that move the search path all the same; a '*' stands for any ending. -m… choose a multilib. */
+/* Options without a path in their class that move the search path all the same; a '*' stands for any ending. -m… choose a multilib, and
+ * some of them are errors without those -f… that they go with (-mcmodel=kernel and -fno-PIE, -mindirect-branch= and -fcf-protection=none). */
 static const char *const moving[] = { "--gcc-triple=", "--no-standard-includes", "--stdlib=", "--target=", "-I-", "-canonical-prefixes",
-	"-ibuiltininc", "-imultilib", "-iprefix", "-iwithprefix", "-iwithprefixbefore", "-iwithsysroot", "-m*", "-no-canonical-prefixes",
+	"-fPI*", "-fcf-protection*", "-fno-PI*", "-fno-pi*", "-fpi*", "-ibuiltininc", "-imultilib", "-iprefix", "-iwithprefix", "-iwithprefixbefore", "-iwithsysroot", "-m*", "-no-canonical-prefixes",
 	"-nobuiltininc", "-nostdinc", "-nostdinc++", "-nostdlibinc", "-stdlib=", "-target" };
 
 static bool moves_search(const char *arg, const struct option *option)

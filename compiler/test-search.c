@@ -38,6 +38,8 @@ static void search__the_question_has_what_moves_the_path_and_nothing_else(void *
 			"clang++ -stdlib=libc++ -nostdinc++ --target=arm-linux -resource-dir /r -cxx-isystem c "
 			"-E -dM -v -x c++ /dev/null" },
 		{ "gcc -Wp,-MMD,a.d -Wp,-Iinc -c a.c", "gcc -Wp,-Iinc -E -dM -v -x c /dev/null" },
+		/* Linux's: an error without -fno-PIE, where PIE is the default. */
+		{ "gcc -mcmodel=kernel -fno-PIE -fno-common -c a.c", "gcc -mcmodel=kernel -fno-PIE -E -dM -v -x c /dev/null" },
 		{ "gcc -Ia -I- -Ib -c a.c", "gcc -Ia -I- -Ib -E -dM -v -x c /dev/null" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
