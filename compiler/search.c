@@ -8,10 +8,12 @@
 #include "compiler/strlist.h"
 
 /* Options without a path in their class that move the search path all the same; a '*' stands for any ending. -m… choose a multilib, and
- * some of them are errors without those -f… that they go with (-mcmodel=kernel and -fno-PIE, -mindirect-branch= and -fcf-protection=none). */
-static const char *const moving[] = { "--gcc-triple=", "--no-standard-includes", "--stdlib=", "--target=", "-I-", "-canonical-prefixes",
-	"-fPI*", "-fcf-protection*", "-fno-PI*", "-fno-pi*", "-fpi*", "-ibuiltininc", "-imultilib", "-iprefix", "-iwithprefix", "-iwithprefixbefore", "-iwithsysroot", "-m*", "-no-canonical-prefixes",
-	"-nobuiltininc", "-nostdinc", "-nostdinc++", "-nostdlibinc", "-stdlib=", "-target" };
+ * some of them are errors without those -f… that they go with (-mcmodel=kernel and -fno-PIE, -mindirect-branch= and -fcf-protection=none).
+ * Strict standards don't have the macros `linux` and `unix`, which would be replaced in a computed <linux/x.h>. */
+static const char *const moving[] = { "--ansi", "--gcc-triple=", "--no-standard-includes", "--std=*", "--stdlib=", "--target=", "-I-", "-ansi",
+	"-canonical-prefixes", "-fPI*", "-fcf-protection*", "-fno-PI*", "-fno-pi*", "-fpi*", "-ibuiltininc", "-imultilib", "-iprefix",
+	"-iwithprefix", "-iwithprefixbefore", "-iwithsysroot", "-m*", "-no-canonical-prefixes", "-nobuiltininc", "-nostdinc", "-nostdinc++",
+	"-nostdlibinc", "-std=*", "-stdlib=", "-target" };
 
 static bool moves_search(const char *arg, const struct option *option)
 {

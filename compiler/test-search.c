@@ -36,7 +36,7 @@ static void search__the_question_has_what_moves_the_path_and_nothing_else(void *
 			"gcc -m32 -march=armv8-a -iprefix /p -iwithprefix x -E -dM -v -x c /dev/null" },
 		{ "clang++ -stdlib=libc++ -nostdinc++ --target=arm-linux -resource-dir /r -cxx-isystem c -std=c++17 -c a.cc",
 			"clang++ -stdlib=libc++ -nostdinc++ --target=arm-linux -resource-dir /r -cxx-isystem c "
-			"-E -dM -v -x c++ /dev/null" },
+			"-std=c++17 -E -dM -v -x c++ /dev/null" },
 		{ "gcc -Wp,-MMD,a.d -Wp,-Iinc -c a.c", "gcc -Wp,-Iinc -E -dM -v -x c /dev/null" },
 		/* Linux's: an error without -fno-PIE, where PIE is the default. */
 		{ "gcc -mcmodel=kernel -fno-PIE -fno-common -c a.c", "gcc -mcmodel=kernel -fno-PIE -E -dM -v -x c /dev/null" },
