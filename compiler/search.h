@@ -1,9 +1,9 @@
 /* The search path of a command: where the compiler looks for the names its texts ask for, as it says itself.
  *
  * How it works. `search_ask` makes of a command the cheapest one that has the same search path: the compiler with those options that can
- * move it (-I and kin, sysroots, targets, -m…, -nostdinc…) or change its macros (-std=), and `-E -dM -v` of an empty text. It is run once per key: in the command's working
- * directory, with its environment and LC_ALL=C; on stderr stand the directories, in the order and without the doubles the compiler itself
- * has found, on stdout the predefined macros. `search_parse` reads both. Which directories exist, and which are the same, is part of the
+ * move it (-I and kin, sysroots, targets, -m…, -nostdinc…) or change its macros (-std=), and `-E -dM -v` of an empty text. It is run once
+ * per key: in the command's working directory, with its environment and LC_ALL=C; on stderr stand the directories, in the order and without
+ * the doubles the compiler itself has found, on stdout the predefined macros. `search_parse` reads both. Which directories exist, and which are the same, is part of the
  * answer: `search_observe` says what was true when it was given, and view_check() of `lookups` whether it still is.
  *
  * Nothing here runs anything; parsing takes bytes and gives a value. */

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 
-from world import HEADERS, ON_THE_PATH, PLACES, TWINS
+from world import BASE, HEADERS, ON_THE_PATH, TWINS
 
 CHANGES = []                                            # (weight, function)
 OLD_NS = 1_600_000_000_000_000_000
@@ -272,11 +272,11 @@ def optional_header(world):
 @change(8)
 def heal(world):
     """What later changes took away for good comes back."""
-    lost = [path for path in PLACES if not os.path.lexists(world.path(path))]
+    lost = [path for path in BASE if not os.path.lexists(world.path(path))]
     path = world.rng.choice(lost) if lost else None
     if not path or not may_be_made(world, os.path.dirname(path)):
         return None
-    world.write(path, world.header(path))
+    world.make(path)
     return f"write {path} anew"
 
 

@@ -15,9 +15,7 @@ ONCE = "#pragma once\nint {id}_{where} = {value};\n{rest}"
 REPEATED = "int {id}_{where} = {value};\n{rest}"
 CHOICE = "#define CHOICE <c1.h>\n#define CHOOSE(x) <deep/x.h>\n/* c2.h {value} */\n"
 ASSEMBLER = "#define A_VALUE {value}\n"
-DATA = "\t.long {value}\n"
 MACROS = "#define FORCED {value}\n"
-FLAGS = "-DFLAG={value}\n"
 
 SEARCH = ["-iquote", "inc/quote", "-Iinc/first", "-Iinc/second", "-Ilink", "-Igen", "-isystem", "inc/system",
           "-idirafter", "inc/after", "-idirafter", "inc/last"]
@@ -91,6 +89,18 @@ SOURCES = {
 }
 
 
+# Everything else that is there at first.
+LINKS = {"inc/second/s.h": "../targets/s.h"}
+TEXTS = {
+    **{f"src/{name}": text + ("" if name.endswith(".S") else "int source = {value};\n") for name, text in SOURCES.items()},
+    **{path: TWIN for path in TWINS},
+    "data/blob.bin": "{value}\n",
+    "data/part.inc": "\t.long {value}\n",
+    "flags.rsp": "-DFLAG={value}\n",
+}
+BASE = (*PLACES, *LINKS, *TEXTS)
+
+
 @dataclass
 class Unit:
     """A compilation: the same words for the plain compiler and for llamacc."""
@@ -144,19 +154,11 @@ class World:
         os.makedirs(root)
         for directory in ("out", "data", "tools", "inc/last", *ON_THE_PATH):
             os.makedirs(self.path(directory), exist_ok=True)
-        for place in PLACES:
-            self.write(place, self.header(place))
-        for name, text in SOURCES.items():
-            self.write(f"src/{name}", text + ("" if name.endswith(".S") else f"int source = {self.next_value()};\n"))
-        twin = TWIN.format(value=self.next_value())
-        for path in TWINS:
-            self.write(path, twin)
+        for path in BASE:
+            self.make(path)
+        shutil.copyfile(*map(self.path, TWINS))
         os.utime(self.path(TWINS[0]), (1_600_000_000, 1_600_000_000))
-        self.write("data/blob.bin", f"{self.next_value()}\n")
-        self.write("data/part.inc", DATA.format(value=self.next_value()))
-        self.write("flags.rsp", FLAGS.format(value=self.next_value()))
         os.symlink("inc/real1", self.path("link"))
-        os.symlink("../targets/s.h", self.path("inc/second/s.h"))
         for name, tool in (("cc", "gcc"), ("c++", "g++")):
             os.symlink(f"{prefix}/bin/{tool}", self.path(f"tools/{name}"))
         for path in ("inc/second/h2.h", "inc/system/h4.h", "src/plain.c"):
@@ -172,6 +174,16 @@ class World:
         """Six digits that were never used."""
         self.value += 1
         return self.value
+
+    def make(self, path):
+        """Make a file of BASE, with a fresh text."""
+        if path in LINKS:
+            os.makedirs(os.path.dirname(self.path(path)), exist_ok=True)
+            os.symlink(LINKS[path], self.path(path))
+        elif path in TEXTS:
+            self.write(path, TEXTS[path].replace("{value}", str(self.next_value())))
+        else:
+            self.write(path, self.header(path))
 
     def header(self, place):
         """A fresh text for a header at `place`."""
