@@ -834,15 +834,23 @@ void closures_predict(struct closures *closures, uint64_t since, const struct se
 	ret->n_paths = queue->n;
 	ret->unresolved += walk.unread;
 	ret->pch = walk.pch ? walk.pch->path : NULL;
+	begin_collecting(closures);
 	for (size_t i = 0; i < queue->n; i++) {
-		const struct file *file = queue->v[i]->file;
+		const struct node *node = queue->v[i];
+		const struct file *file = node->file;
 		ret->paths[i] = file->path;
-		if (queue->v[i]->leaf)
+		if (node->leaf)
 			continue;
+		for (size_t k = 0; k < node->n_watches; k++)
+			collect_watch(closures, node->watches[k]);
 		if (file->date_time && !ret->date_time)
 			ret->date_time = file->path;
 		if (file->timestamp && !ret->timestamp)
 			ret->timestamp = file->path;
 		ret->once = ret->once || file->once;
 	}
+	ret->n_directories = closures->rests.n;
+	ret->directories = arena_array(arena, const char *, ret->n_directories);
+	for (size_t i = 0; i < ret->n_directories; i++)
+		ret->directories[i] = closures->rests.v[i]->path;
 }

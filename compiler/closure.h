@@ -37,6 +37,10 @@ struct prediction {
 	 * the next prediction. */
 	const char **paths;
 	size_t n_paths;
+	/* Directories in which a name was looked for in vain, each once, in no order. Compilers ask first whether such a one exists (inc/llvm, for
+	 * <llvm/x.h>), so it must where it does at home. */
+	const char **directories;
+	size_t n_directories;
 	size_t unresolved;	/* computed names that lead to nothing though their macros are known, texts that can't be read */
 	const char *pch;	/* a precompiled header that the compiler may take; or NULL */
 	const char *date_time;	/* the first file that uses __DATE__ or __TIME__; or NULL */

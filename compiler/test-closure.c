@@ -113,6 +113,19 @@ static uint64_t resolved(const struct world *w)
 	return closure_counters(w->closures).resolved;
 }
 
+static void closure__directories_without_the_name_are_told(void **state)
+{
+	struct world *w = *state;
+	write_file(w, "src/main.c", "#include <lib/x.h>\n");
+	scratch_mkdir(w->s, "a/lib");
+	write_file(w, "b/lib/x.h", "");
+	expect(w, "b/lib/x.h src/main.c");
+	size_t n = 0;
+	for (size_t i = 0; i < w->prediction.n_directories; i++)
+		n += strcmp(w->prediction.directories[i], scratch_path(w->s, "a/lib")) == 0;
+	assert_int_equal(n, 1);
+}
+
 static void closure__quotes_look_beside_the_includer_first_and_brackets_never(void **state)
 {
 	struct world *w = *state;
@@ -456,6 +469,7 @@ static void closure__after_any_change_memory_and_a_fresh_look_agree(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(closure__directories_without_the_name_are_told),
 		TEST(closure__quotes_look_beside_the_includer_first_and_brackets_never),
 		TEST(closure__include_next_takes_every_match),
 		TEST(closure__absolute_names_and_has_include_count),

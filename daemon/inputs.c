@@ -248,6 +248,8 @@ static int add_closure(struct daemon *daemon, const struct plan *plan, const str
 	if (outcome == 0)
 		outcome = add_foreseen(daemon, plan->since, entry->learned, entry->n_learned, err);
 	if (outcome == 0)
+		outcome = add_foreseen(daemon, plan->since, prediction.directories, prediction.n_directories, err);
+	if (outcome == 0)
 		outcome = add_foreseen(daemon, plan->since, prediction.paths, prediction.n_paths, err);
 	for (size_t i = 0; daemon->config->dev_sabotage && i < prediction.n_paths; i++)
 		sabotage(daemon, prediction.paths[i]);
