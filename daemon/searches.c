@@ -92,15 +92,15 @@ static void keep_bounds(struct searches *searches)
 static void list_learned(struct entry *entry)
 {
 	size_t n = 0;
-	const char *end = entry->learned.ptr + entry->learned.len;
-	for (const char *p = entry->learned.ptr; p < end; p += strlen(p) + 1)
+	const char *begin = buf_str(&entry->learned), *end = begin + entry->learned.len;
+	for (const char *p = begin; p < end; p += strlen(p) + 1)
 		n++;
 	free(entry->learned_paths);
 	entry->learned_paths = malloc((n + 1) * sizeof(*entry->learned_paths));
 	if (!entry->learned_paths)
 		abort();
 	entry->public.n_learned = 0;
-	for (const char *p = entry->learned.ptr; p < end; p += strlen(p) + 1)
+	for (const char *p = begin; p < end; p += strlen(p) + 1)
 		entry->learned_paths[entry->public.n_learned++] = p;
 	entry->public.learned = entry->learned_paths;
 }

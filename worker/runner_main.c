@@ -371,7 +371,7 @@ static void read_redirects(int trace_fd, struct buf *ret)
 /* Nobody but the daemon knows of them, and it is gone. */
 static void remove_temporaries(const struct buf *redirects)
 {
-	const char *at = redirects->ptr, *end = at + redirects->len;
+	const char *at = buf_str(redirects), *end = at + redirects->len;
 	for (size_t i = 0; at < end && *at; i++) {
 		if (i % 2 == 1) /* target, temporary, target, … */
 			unlink(at);

@@ -230,17 +230,9 @@ class World:
         states = {}
         for unit in self.units:
             own = [entry for entry in entries if entry[0] in unit.reach]
-            twins = self.are_twins() if "twin1.h" in unit.reach else None
+            twins = same_files(path for name, path, _, _ in own if name.startswith("twin"))
             states[unit.name] = hashlib.sha256(repr([common, own, twins]).encode()).digest()
         return states
-
-    def are_twins(self):
-        """What decides, beside their content, whether the second header with #pragma once counts."""
-        try:
-            one, other = (os.stat(self.path(path)) for path in TWINS)
-        except OSError:
-            return None
-        return one.st_ino == other.st_ino, int(one.st_mtime) == int(other.st_mtime)
 
     @staticmethod
     def reach(argv):
@@ -267,6 +259,13 @@ def content(path):
         return "directory"
     except FileNotFoundError:
         return None
+
+
+def same_files(paths):
+    """What decides, beside their content, whether a second header with #pragma once counts: which share inode or mtime."""
+    found = [(os.stat(path).st_ino, int(os.stat(path).st_mtime)) for path in paths if os.path.isfile(path)]
+    inodes, mtimes = zip(*found) if found else ((), ())
+    return [(inodes.index(inode), mtimes.index(mtime)) for inode, mtime in found]
 
 
 def copy_compiler(prefix):
