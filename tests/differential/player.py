@@ -13,8 +13,9 @@ import tree
 from model import CASES, expectation, expectation_met
 from service import NOBODY, PATH
 
-# After the tree was changed by us, wait until file times are safely older than what comes next.
-SETTLE_S = 0.03
+# After the tree was changed by us, wait until file times are safely older than what comes next: results of runs in place
+# whose inputs might have changed during the run are not kept, and the clock that stamps files lags by some ticks.
+SETTLE_S = 0.05
 LOG_WAIT_S = 5
 SILENCE_S = 0.25
 CLOCK_TICK_NS = 20_000_000
