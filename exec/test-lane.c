@@ -51,7 +51,7 @@ static struct fixture {
 
 static const char *below(const char *name)
 {
-	return arena_printf(&f.arena, "%s/work/%s", f.dir, name);
+	return arena_printf(&f.arena, "%s/project/%s", f.dir, name);
 }
 
 static void write_file(const char *path, const char *text)
@@ -116,20 +116,20 @@ static void job_told(void *ctx, int outcome, struct exec_result *result, const s
 	job->err = *err;
 }
 
-/* A shell script in the work directory; its outputs a.o, b.o and c.o are wanted in .a, .b and .c. */
+/* A shell script in the project directory; its outputs a.o, b.o and c.o are wanted in .a, .b and .c. */
 static struct job *prepare(const char *script)
 {
 	static const char *const env[] = { "PATH=/usr/bin:/bin", NULL };
 	struct job *job = &f.jobs[f.n_jobs++];
 	*job = (struct job){ .argv = { "/bin/sh", "-c", script, NULL } };
 	for (size_t i = 0; i < 3; i++) {
-		job->outputs[i].path = arena_printf(&f.arena, "%s/work/%c.o", f.dir, (int)('a' + i));
-		job->outputs[i].temporary = arena_printf(&f.arena, "%s/work/.%c-%zu", f.dir, (int)('a' + i), f.n_jobs);
+		job->outputs[i].path = arena_printf(&f.arena, "%s/project/%c.o", f.dir, (int)('a' + i));
+		job->outputs[i].temporary = arena_printf(&f.arena, "%s/project/.%c-%zu", f.dir, (int)('a' + i), f.n_jobs);
 	}
 	job->job = (struct exec_job){
 		.argv = job->argv,
 		.env = env,
-		.cwd = arena_printf(&f.arena, "%s/work", f.dir),
+		.cwd = arena_printf(&f.arena, "%s/project", f.dir),
 		.umask = 027,
 		.outputs = job->outputs,
 		.n_outputs = 3,
@@ -411,7 +411,7 @@ static void lanes__gcc_writes_the_same_object_in_place(void **state)
 	assert_true(looked_up(job, below("header.h"), LOOKUP_FILE));
 	assert_int_equal(job->result.n_strays, 0);
 	_cleanup_buf_ struct buf command = { 0 };
-	buf_printf(&command, "cd %s/work && gcc -g -O2 -MD -MF b.o -c unit.c -o a.o && cmp a.o %s && cmp b.o %s", f.dir,
+	buf_printf(&command, "cd %s/project && gcc -g -O2 -MD -MF b.o -c unit.c -o a.o && cmp a.o %s && cmp b.o %s", f.dir,
 		job->outputs[0].temporary, job->outputs[1].temporary);
 	assert_int_equal(system(command.ptr), 0);
 }
@@ -471,7 +471,7 @@ static void lanes__an_unpredicted_directory_of_an_output_is_no_output(void **sta
 static void lanes__kinds_flip_into_each_other_between_jobs(void **state)
 {
 	static const struct {
-		const char *change, *sees; /* at home, below work/ */
+		const char *change, *sees; /* at home, below project/ */
 	} flips[] = {
 		{ "rm header; mkdir header; echo deep >header/file", "directory: deep" },
 		{ "rm -r header; echo far >target; ln -s target header", "link: far" },
@@ -484,7 +484,7 @@ static void lanes__kinds_flip_into_each_other_between_jobs(void **state)
 			     "echo -n file:\\ ; fi; cat header/file 2>/dev/null || cat header 2>/dev/null; true";
 	struct error err;
 	for (size_t i = 0; i < sizeof(flips) / sizeof(*flips); i++) {
-		assert_int_equal(system(arena_printf(&f.arena, "cd %s/work && %s", f.dir, flips[i].change)), 0);
+		assert_int_equal(system(arena_printf(&f.arena, "cd %s/project && %s", f.dir, flips[i].change)), 0);
 		usleep(50000); /* files that were just written are looked at anew */
 		assert_true(snapshot_refresh(f.snapshot, view_arrive(f.view), &err) >= 0);
 		f.n_jobs = 0;
