@@ -2,8 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/path.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/locale.h"
@@ -326,6 +329,43 @@ bool inputs_match_toolchain(const struct lookups *lookups, const struct toolchai
 			return false;
 	}
 	return true;
+}
+
+static int64_t clock_lead_ns(void)
+{
+	return clock_realtime_ns() - clock_monotonic_ns();
+}
+
+struct inputs_moment inputs_moment(const char *path)
+{
+	struct inputs_moment moment = { .lead_ns = clock_lead_ns() };
+	struct stat st;
+	_cleanup_close_ int fd = file_create(path, 0600, 0, NULL);
+	if (fd < 0)
+		return moment; /* every file is newer than that */
+	if (fstat(fd, &st) == 0)
+		moment.stamp_ns = st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec;
+	unlink(path);
+	return moment;
+}
+
+/* A change made after `start` bears no earlier stamp. Files' stamps lag behind each other by some ticks, and the clock may have been set back. */
+static int64_t earliest_change_ns(const struct inputs_moment *start)
+{
+	int64_t set_back_ns = start->lead_ns - clock_lead_ns();
+	return start->stamp_ns - 20 * 1000000 - (set_back_ns > 0 ? set_back_ns : 0);
+}
+
+bool inputs_digest(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookups *lookups,
+	const struct inputs_moment *start)
+{
+	for (size_t i = 0; i < lookups->n; i++) {
+		struct lookup before = lookups->v[i];
+		if (before.kind == LOOKUP_SPECIAL || view_observe(daemon->view, since, &lookups->v[i], NULL) < 0 ||
+			lookups->v[i].kind != before.kind)
+			return false;
+	}
+	return inputs_match_toolchain(lookups, toolchain) && !view_any_newer(daemon->view, since, lookups, earliest_change_ns(start));
 }
 
 int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,

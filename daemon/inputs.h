@@ -45,6 +45,20 @@ struct inputs_missed {
 int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,
 	struct arena *arena, struct inputs_missed *missed, struct error *err);
 
+/* A moment, by the wall clock and by the clock that stamps files: that one ticks every few milliseconds, and may be a file server's. */
+struct inputs_moment {
+	int64_t stamp_ns;
+	int64_t lead_ns; /* of the wall clock before the time that has passed since the machine started */
+};
+
+/* Now. `path`, where nothing stands, lies beside an output of the job that is about to start. */
+struct inputs_moment inputs_moment(const char *path);
+
+/* After a run in place that began at `start`: fill the digests of the look-ups. False: something is no longer what the job was told, or may have
+ * changed meanwhile: don't publish. */
+bool inputs_digest(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookups *lookups,
+	const struct inputs_moment *start);
+
 /* Whether what a job was told about its toolchain's files is what the toolchain's identity says: no upgrade came between. `lookups` have their
  * digests. */
 bool inputs_match_toolchain(const struct lookups *lookups, const struct toolchain *toolchain);

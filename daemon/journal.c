@@ -55,6 +55,8 @@ void journal_write(FILE *file, const struct journal_entry *entry, const struct p
 		put(&line, "detail", reason->detail);
 	if (entry->miss)
 		put_miss(&line, entry->miss);
+	if (entry->unkept)
+		put(&line, "unkept", entry->unkept);
 	put(&line, "cwd", plan->frame->cwd);
 	put(&line, "compiler", plan->frame->compiler);
 	put(&line, "input", plan->command.input);

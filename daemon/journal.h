@@ -12,6 +12,7 @@ struct journal_entry {
 	int64_t started_ns;	      /* CLOCK_MONOTONIC */
 	const char *decision;	      /* hit, sandbox, inplace, local, verified, differed, cancelled; static */
 	const struct cache_why *miss; /* why the cache had nothing; NULL: it had, or was not asked */
+	const char *unkept;	      /* why the result of a run was not kept: clock, inputs, outputs; static; NULL: it was */
 	int64_t scan_us, engine_us;
 };
 

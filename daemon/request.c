@@ -70,6 +70,7 @@ struct request {
 	unsigned n_repeats;         /* after an input had not been predicted, or had changed */
 	unsigned n_missing;         /* how often a mirrored file had vanished before it was copied */
 	int64_t run_started_ns;     /* CLOCK_REALTIME */
+	struct inputs_moment run_start; /* in place: the same for inputs_digest() */
 
 	struct answer answer;
 	struct exec_output_result *checked; /* what a second compilation is held against */
@@ -402,10 +403,14 @@ static void publish(struct request *request, uint64_t since)
 	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &request->arena);
 	struct cache_result result;
 	struct error err;
-	if (inputs_use_clock(daemon, &request->plan, &own))
+	if (inputs_use_clock(daemon, &request->plan, &own)) {
+		request->journal.unkept = "clock";
 		return;
-	if (!answer_to_cache(&request->plan, &request->result, &request->arena, &result))
+	}
+	if (!answer_to_cache(&request->plan, &request->result, &request->arena, &result)) {
+		request->journal.unkept = "outputs";
 		return;
+	}
 	view_alias_signature(daemon->view, since, &own, &result.alias_signature);
 	if (cache_put(daemon->cache, &request->key, &own, &result, &err) < 0)
 		journal_note(daemon->log, "cache", err.text);
@@ -460,36 +465,6 @@ static void start_check(struct request *request)
 	request->state = STATE_CHECK;
 	fill_job(request);
 	request->op = exec_start(request->daemon->home, &request->job, check_done, request);
-}
-
-/* The earliest time that a change made during the run may bear: file times come from a clock that ticks every few milliseconds, that was
- * set back meanwhile, or that is a file server's. The output has a time of that clock, too, from before the run's end. */
-static int64_t earliest_change_ns(const struct request *request)
-{
-	int64_t earliest_ns = request->run_started_ns;
-	struct stat st;
-	if (stat(request->plan.outputs[0].temporary, &st) == 0) {
-		int64_t ns = st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec - request->result.wall_us * 1000;
-		if (ns < earliest_ns)
-			earliest_ns = ns;
-	}
-	return earliest_ns - 20 * 1000000;
-}
-
-/* The look-ups of a run in place are digested now; whatever is not older than the run may have been edited meanwhile. False: don't publish. */
-static bool digest_lookups(struct request *request, uint64_t since)
-{
-	struct daemon *daemon = request->daemon;
-	struct lookups *lookups = &request->result.log.lookups;
-	for (size_t i = 0; i < lookups->n; i++) {
-		struct lookup before = lookups->v[i];
-		if (before.kind == LOOKUP_SPECIAL || view_observe(daemon->view, since, &lookups->v[i], NULL) < 0 ||
-			lookups->v[i].kind != before.kind)
-			return false;
-	}
-	if (!inputs_match_toolchain(lookups, request->toolchain))
-		return false;
-	return !view_any_newer(daemon->view, since, lookups, earliest_change_ns(request));
 }
 
 /* A precompiled header that the scan didn't look for. */
@@ -573,14 +548,16 @@ static void succeeded(struct request *request, uint64_t since)
 {
 	struct daemon *daemon = request->daemon;
 	const struct exec_result *result = &request->result;
-	bool may_publish = true;
 	if (request->sandboxed) {
 		count(request, executed_sandbox, 1);
 	} else {
 		count(request, executed_inplace, 1);
-		may_publish = result->n_strays == 0 && digest_lookups(request, since);
+		if (result->n_strays > 0)
+			request->journal.unkept = "outputs";
+		else if (!inputs_digest(daemon, since, request->toolchain, &request->result.log.lookups, &request->run_start))
+			request->journal.unkept = "inputs";
 	}
-	if (may_publish)
+	if (!request->journal.unkept)
 		publish(request, since);
 	unsigned verify = daemon->config->verify;
 	if (verify && !request->plan.command.random_seed && ++daemon->n_results % verify == 0) {
@@ -642,6 +619,8 @@ static void run_job(struct request *request)
 	request->state = STATE_RUN;
 	plan_name_temporaries(&request->plan, &request->arena);
 	request->run_started_ns = clock_realtime_ns();
+	if (!request->sandboxed)
+		request->run_start = inputs_moment(request->plan.outputs[0].temporary);
 	request->op = exec_start(request->sandboxed ? daemon_engine(daemon) : daemon->home, &request->job, job_done, request);
 }
 

@@ -73,12 +73,26 @@ static inline const char *scratch_symlink(struct scratch *s, const char *target,
 	return absolute;
 }
 
-/* A moment (CLOCK_REALTIME in ns) that is surely after every stamp given to a file so far, and before every later one. The clock that
- * stamps files lags behind by some ticks, and by different amounts for different files. */
-static inline int64_t scratch_between_stamps(void)
+/* What the clock that stamps files says; asked beside the scratch directory, which stays as it is. */
+static inline int64_t scratch_stamp(struct scratch *s)
 {
-	usleep(40000);
-	return clock_realtime_ns() - 20000000;
+	struct stat st;
+	const char *path = arena_printf(&s->arena, "%s.stamp", s->root);
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+	return st.st_ctim.tv_sec * 1000000000LL + st.st_ctim.tv_nsec;
+}
+
+/* A moment (CLOCK_REALTIME in ns) that is after every stamp given to a file so far, and not after any later one. */
+static inline int64_t scratch_between_stamps(struct scratch *s)
+{
+	int64_t before = scratch_stamp(s), now;
+	while ((now = scratch_stamp(s)) <= before)
+		usleep(1000);
+	return now;
 }
 
 /* For view_set_clock: every file has been as it is for long. */

@@ -115,7 +115,7 @@ static void view__an_edit_that_restores_the_mtime_is_noticed(void **state)
 	struct stat st;
 	assert_int_equal(stat(a, &st), 0);
 	digest_at(f, a);
-	scratch_between_stamps();
+	scratch_between_stamps(f->scratch);
 	scratch_write(f->scratch, "a.h", "two");
 	struct timespec times[2] = { st.st_atim, st.st_mtim };
 	assert_int_equal(utimensat(AT_FDCWD, a, times, 0), 0);
@@ -174,7 +174,7 @@ static void view__absences_are_asked_of_the_directory(void **state)
 	assert_int_equal(check(f), CONFIRMED);
 	assert_int_equal(view_counters(f->view).stats, before.stats + 1);
 	assert_int_equal(view_counters(f->view).listings, 1);
-	scratch_between_stamps();
+	scratch_between_stamps(f->scratch);
 	scratch_write(f->scratch, "absent-117.h", "");
 	assert_int_equal(check(f), 117);
 }
@@ -299,10 +299,10 @@ static void view__what_lies_below_an_absent_directory_is_answered_by_its_ancesto
 	uint64_t stats = view_counters(f->view).stats;
 	assert_int_equal(check(f), CONFIRMED);
 	assert_int_equal(view_counters(f->view).stats, stats + 1);
-	scratch_between_stamps();
+	scratch_between_stamps(f->scratch);
 	scratch_mkdir(f->scratch, "none/sub30");
 	assert_int_equal(check(f), CONFIRMED);
-	scratch_between_stamps();
+	scratch_between_stamps(f->scratch);
 	scratch_write(f->scratch, "none/sub30/2.h", "");
 	assert_int_equal(check(f), 4 * 30 + 2);
 }
@@ -340,7 +340,7 @@ static void view__dotdot_behind_a_symlink_is_the_targets_parent(void **state)
 	expect(f, scratch_path(f->scratch, "none/../a.h"), LOOKUP_ABSENT);
 	assert_int_equal(check(f), CONFIRMED);
 	assert_int_equal(check(f), CONFIRMED);
-	scratch_between_stamps();
+	scratch_between_stamps(f->scratch);
 	scratch_write(f->scratch, "deep/a.h", "");
 	assert_int_equal(check(f), 0);
 	f->lookups.n = 0;
@@ -413,7 +413,7 @@ static void view__a_listing_differs_when_a_name_changes_its_type(void **state)
 	assert_int_equal(check(f), CONFIRMED);
 	assert_int_equal(check(f), CONFIRMED);
 	assert_int_equal(view_counters(f->view).listings, 1);
-	scratch_between_stamps();
+	scratch_between_stamps(f->scratch);
 	unlink(scratch_path(f->scratch, "b"));
 	scratch_mkdir(f->scratch, "b");
 	assert_int_equal(check(f), 0);
@@ -535,16 +535,16 @@ static void view__inputs_edited_or_moved_since_are_newer(void **state)
 	scratch_write(f->scratch, "inc/a.h", "");
 	scratch_write(f->scratch, "other/a.h", "");
 	expect(f, scratch_path(f->scratch, "inc/a.h"), LOOKUP_FILE);
-	int64_t start = scratch_between_stamps();
+	int64_t start = scratch_between_stamps(f->scratch);
 	assert_false(view_any_newer(f->view, view_arrive(f->view), &f->lookups, start));
 	/* Outputs appear beside inputs all the time. */
 	scratch_write(f->scratch, "inc/a.o", "");
 	assert_false(view_any_newer(f->view, view_arrive(f->view), &f->lookups, start));
 	assert_int_equal(rename(scratch_path(f->scratch, "inc"), scratch_path(f->scratch, "old")), 0);
-	scratch_between_stamps();
+	scratch_between_stamps(f->scratch);
 	assert_int_equal(rename(scratch_path(f->scratch, "other"), scratch_path(f->scratch, "inc")), 0);
 	assert_true(view_any_newer(f->view, view_arrive(f->view), &f->lookups, start));
-	start = scratch_between_stamps();
+	start = scratch_between_stamps(f->scratch);
 	scratch_write(f->scratch, "inc/a.h", "edited");
 	assert_true(view_any_newer(f->view, view_arrive(f->view), &f->lookups, start));
 }
@@ -627,7 +627,7 @@ static void view__an_old_view_agrees_with_a_new_one_after_any_change(void **stat
 			}
 		}
 		}
-		scratch_between_stamps();
+		scratch_between_stamps(f->scratch);
 
 		struct view *fresh = view_new();
 		uint64_t now = view_arrive(fresh);

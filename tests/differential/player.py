@@ -13,12 +13,8 @@ import tree
 from model import CASES, expectation, expectation_met
 from service import NOBODY, PATH
 
-# After the tree was changed by us, wait until file times are safely older than what comes next: results of runs in place
-# whose inputs might have changed during the run are not kept, and the clock that stamps files lags by some ticks.
-SETTLE_S = 0.05
 LOG_WAIT_S = 5
 SILENCE_S = 0.25
-CLOCK_TICK_NS = 20_000_000
 
 REAL_NAMES = {"gcc": {"CC": "gcc", "CXX": "g++"}, "clang": {"CC": "clang", "CXX": "clang++"}}
 
@@ -66,6 +62,7 @@ class _Stage:
         self.player, self.case, self.compiler, self.user = player, case, compiler, user
         base = os.path.join(player.directory, compiler, f"{CASES.index(case)}-{re.sub('[^A-Za-z0-9]+', '-', case.name)}")
         self.root, self.temporary = os.path.join(base, "tree"), os.path.join(base, "tmp")
+        self.base = base
         self.seeded = False
         tree.create(self.root, case.files, case.setup, user)
         tree.create(self.temporary, {}, None, user)
@@ -89,7 +86,7 @@ class _Stage:
 
     def plain(self):
         """The plain compiler's shots, and a note on how they were made reproducible. None if they can't be."""
-        time.sleep(SETTLE_S)
+        tree.settle(self.base)
         loose = f"the bytes of {', '.join(self.case.loose)} aren't compared" if self.case.loose else ""
         if self.compiler not in self.case.unstable:
             first, second = self.perform(None), self.perform(None)
@@ -134,18 +131,18 @@ class _Stage:
     def perform(self, service):
         """Play all steps from the pristine tree; `service` is None for the plain compiler."""
         if tree.restore(self.pristine, self.root, self.temporary):
-            time.sleep(SETTLE_S)
+            tree.settle(self.base)
         shots = []
         before = self.pristine
         for step in self.case.steps:
             if step.change:
-                time.sleep(SETTLE_S)
+                tree.settle(self.base)
                 step.change(self.root)
-                time.sleep(SETTLE_S)
+                tree.settle(self.base)
                 before = tree.photograph(self.root, self.temporary)
                 continue
             logged = len(service.decisions_below(self.root)) if service else 0
-            start_ns = time.time_ns()
+            start_ns = tree.stamp_ns(self.base)
             outcome = self.execute(step, service)
             photo = tree.photograph(self.root, self.temporary)
             photo.blur(self.case.loose)
@@ -153,7 +150,7 @@ class _Stage:
             shot = Shot(outcome, photo, rewritten)
             if service:
                 shot.decisions = self.new_decisions(service, step, logged)
-                shot.rewritten = {name for name in rewritten if photo.mtimes[name] >= start_ns - CLOCK_TICK_NS}
+                shot.rewritten = {name for name in rewritten if photo.mtimes[name] >= start_ns}
             shots.append(shot)
             before = photo
         return shots

@@ -25,6 +25,12 @@ def compiler_names():
     return found
 
 
+def explanation(fields):
+    """Of a request that ran locally the reason; of one that the engine ran, why, and whether its result was not kept."""
+    told = [f"{name} {fields[name]}" for name in ("miss", "unkept") if name in fields]
+    return fields.get("reason") or ", ".join(told)
+
+
 class Installation:
     """A private copy of the programs that every user can reach, with a masquerade directory."""
 
@@ -123,9 +129,9 @@ class Service:
         return requests
 
     def decisions(self):
-        """(real path of the cwd with a final slash, decision, reason) of every request logged so far, in order."""
+        """(real path of the cwd with a final slash, decision, why so) of every request logged so far, in order."""
         with self.lock:
-            self.lines += [(os.path.realpath(fields["cwd"]) + "/", fields["decision"], fields.get("reason", ""))
+            self.lines += [(os.path.realpath(fields["cwd"]) + "/", fields["decision"], explanation(fields))
                            for fields in self.fresh_requests()]
             return list(self.lines)
 

@@ -3,11 +3,14 @@
 import os
 import shutil
 import stat
+import threading
+import time
 from dataclasses import dataclass, replace
 
 from model import Dir, Fifo, File, Hard, Link
 
 FIRST_MTIME = 1_600_000_000
+SETTLE_NS = 25_000_000
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,25 @@ def create(root, files, setup=None, owner=None):
                 os.chown(os.path.join(directory, name), owner, owner, follow_symlinks=False)
     for full, mode in reversed(modes):
         os.chmod(full, mode)
+
+
+def stamp_ns(directory):
+    """What the clock that stamps files says now."""
+    path = os.path.join(directory, f"stamp-{threading.get_ident()}")
+    with open(path, "x", encoding="ascii") as file:
+        stamp = os.fstat(file.fileno()).st_ctime_ns
+    os.unlink(path)
+    return stamp
+
+
+def settle(directory):
+    """Wait until everything done before is clearly older than what comes: results of runs in place whose inputs might
+    have changed during the run are not kept, so the clock that stamps files (which can lag far behind) must advance by
+    more than inputs.c takes for its grain. Returns what it says then."""
+    start_ns = stamp_ns(directory)
+    while (now_ns := stamp_ns(directory)) < start_ns + SETTLE_NS:
+        time.sleep(0.01)
+    return now_ns
 
 
 def photograph(*roots):
