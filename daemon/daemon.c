@@ -14,6 +14,7 @@
 #include "cache/key.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
+#include "daemon/ledger.h"
 #include "daemon/misses.h"
 #include "daemon/request.h"
 #include "daemon/searches.h"
@@ -143,6 +144,11 @@ static int open_state(struct daemon *daemon, struct error *err)
 	buf_printf(&path, "%s/content", daemon->cache_dir);
 	daemon->content = store_disk_new(path.ptr, (int64_t)config->cache_size_bytes, err);
 	if (!daemon->content)
+		return -1;
+	buf_reset(&path);
+	buf_printf(&path, "%s/temporaries", daemon->cache_dir);
+	daemon->ledger = ledger_open(path.ptr, err);
+	if (!daemon->ledger)
 		return -1;
 	buf_reset(&path);
 	buf_printf(&path, "%s/stats.json", daemon->cache_dir);
@@ -304,6 +310,7 @@ static void daemon_close(struct daemon *daemon)
 	skeletons_free(daemon->skeletons);
 	snapshot_free(daemon->snapshot);
 	view_free(daemon->view);
+	ledger_free(daemon->ledger);
 	cache_close(daemon->cache);
 	store_free(daemon->files);
 	store_free(daemon->directories);

@@ -15,6 +15,7 @@
 #include "files/view.h"
 #include "store/store.h"
 
+struct ledger;
 struct misses;
 struct toolchains;
 struct server;
@@ -32,6 +33,7 @@ struct daemon {
 	struct store *directories; /* store_memory: Directory messages of the snapshot */
 	struct store *files;       /* home store: input files by digest */
 	struct cache *cache;
+	struct ledger *ledger;     /* of temporary outputs */
 	struct snapshot *snapshot;
 	struct skeletons *skeletons;
 	struct closures *closures;

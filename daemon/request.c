@@ -12,6 +12,7 @@
 #include "daemon/daemon_internal.h"
 #include "daemon/inputs.h"
 #include "daemon/journal.h"
+#include "daemon/ledger.h"
 #include "daemon/misses.h"
 #include "daemon/plan.h"
 #include "daemon/searches.h"
@@ -60,6 +61,7 @@ struct request {
 	void (*with_slot)(struct request *request); /* STATE_SLOT, STATE_LOCAL_SLOT: what comes then */
 
 	struct digest key;
+	unsigned ledger_slot;       /* where the temporary outputs are written down; 0: nowhere yet */
 	struct exec_op *op;         /* under way, or NULL */
 	struct exec_job job;
 	bool scanned;               /* its inputs are told by the compiler's own -M */
@@ -127,6 +129,17 @@ static void take_slot(struct request *request, struct slots *slots, enum state w
 		slot_granted(&request->slot_waiter);
 }
 
+/* New names beside the outputs. */
+static void name_temporaries(struct request *request)
+{
+	struct plan *plan = &request->plan;
+	plan_name_temporaries(plan, &request->arena);
+	const char **paths = arena_array(&request->arena, const char *, plan->n_outputs + 1);
+	for (size_t i = 0; i < plan->n_outputs; i++)
+		paths[i] = plan->outputs[i].temporary;
+	ledger_put(request->daemon->ledger, &request->ledger_slot, paths, plan->n_outputs);
+}
+
 /* The end of every request. */
 static void request_end(struct request *request)
 {
@@ -136,6 +149,7 @@ static void request_end(struct request *request)
 		connection_set_user(request->connection, NULL);
 		connection_close(request->connection);
 	}
+	ledger_drop(daemon->ledger, request->ledger_slot);
 	journal_write(daemon->log, &request->journal, &request->plan, &request->reason);
 	list_remove(&request->local);
 	watch_free(request->watch);
@@ -198,7 +212,8 @@ static void remember_as_local(struct request *request)
 		return; /* it failed here as well */
 	struct digest key = plan_remembered_key(&request->key);
 	struct cache_result none = { .exit_code = 1, .depfile_targets = "" };
-	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &request->arena);
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &arena);
 	struct error err;
 	uint64_t since = view_arrive(daemon->view);
 	for (size_t i = 0; i < own.n; i++)
@@ -334,6 +349,7 @@ static bool answer_by_cache(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	struct plan *plan = &request->plan;
+	_cleanup_arena_ struct arena arena = ARENA_INIT; /* a manifest is large, and a miss takes its time */
 	struct cache_result result;
 	struct cache_why why = { .what = CACHE_WHY_RECACHE };
 	struct error err;
@@ -341,7 +357,7 @@ static bool answer_by_cache(struct request *request)
 		missed(request, &why);
 		return false;
 	}
-	int outcome = cache_get(daemon->cache, daemon->view, plan->since, &request->key, &plan->messages_kind, &request->arena,
+	int outcome = cache_get(daemon->cache, daemon->view, plan->since, &request->key, &plan->messages_kind, &arena,
 		&result, &why, &err);
 	if (outcome < 0)
 		journal_note(daemon->log, "cache", err.text);
@@ -361,6 +377,7 @@ static bool answer_by_cache(struct request *request)
 			};
 		return false;
 	}
+	name_temporaries(request);
 	outcome = answer_from_cache(daemon, plan, &result, &request->arena, &request->answer, &err);
 	if (outcome != 0) {
 		if (outcome < 0)
@@ -400,14 +417,15 @@ static void fill_job(struct request *request)
 static void publish(struct request *request, uint64_t since)
 {
 	struct daemon *daemon = request->daemon;
-	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &request->arena);
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct lookups own = inputs_own(&request->result.log.lookups, request->toolchain, &arena);
 	struct cache_result result;
 	struct error err;
 	if (inputs_use_clock(daemon, &request->plan, &own)) {
 		request->journal.unkept = "clock";
 		return;
 	}
-	if (!answer_to_cache(&request->plan, &request->result, &request->arena, &result)) {
+	if (!answer_to_cache(&request->plan, &request->result, &arena, &result)) {
 		request->journal.unkept = "outputs";
 		return;
 	}
@@ -461,7 +479,7 @@ static void check_done(void *ctx, int outcome, struct exec_result *result, const
 static void start_check(struct request *request)
 {
 	plan_remove_temporaries(&request->plan);
-	plan_name_temporaries(&request->plan, &request->arena);
+	name_temporaries(request);
 	request->state = STATE_CHECK;
 	fill_job(request);
 	request->op = exec_start(request->daemon->home, &request->job, check_done, request);
@@ -524,11 +542,12 @@ static void repeat(struct request *request, uint64_t since, const struct inputs_
 /* Whether what the sandbox told the job is what home would have told it. False: the request is on another way. */
 static bool is_verified(struct request *request, uint64_t since)
 {
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct lookup_log *log = &request->result.log;
 	struct error err = { 0 };
 	struct inputs_missed missed;
 	int outcome = inputs_verify(
-		request->daemon, since, request->toolchain, log, request->generation, &request->arena, &missed, &err);
+		request->daemon, since, request->toolchain, log, request->generation, &arena, &missed, &err);
 	if (outcome != 0)
 		journal_note(request->daemon->log, "verify", err.text);
 	if (outcome == INPUTS_REPEAT && request->n_repeats < REPEATS_LIMIT) {
@@ -567,6 +586,7 @@ static void succeeded(struct request *request, uint64_t since)
 		return;
 	}
 	answer_from_exec(&request->plan, &request->result, &request->arena, &request->answer);
+	exec_result_deinit(&request->result);
 	send_done(request, request->sandboxed ? "sandbox" : "inplace");
 }
 
@@ -617,7 +637,7 @@ static void run_job(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	request->state = STATE_RUN;
-	plan_name_temporaries(&request->plan, &request->arena);
+	name_temporaries(request);
 	request->run_started_ns = clock_realtime_ns();
 	if (!request->sandboxed)
 		request->run_start = inputs_moment(request->plan.outputs[0].temporary);
@@ -628,15 +648,16 @@ static void run_job(struct request *request)
 static void enter_and_run(struct request *request, const struct search_entry *search, const struct lookup_log *scan)
 {
 	struct daemon *daemon = request->daemon;
+	_cleanup_arena_ struct arena arena = ARENA_INIT; /* a thousand jobs wait for their answers */
 	struct reason reason = { 0 };
 	struct error err = { 0 };
 	fill_job(request);
-	int outcome = inputs_enter(daemon, &request->plan, request->toolchain, search, scan, &request->arena, &request->job.root, &reason, &err);
+	int outcome = inputs_enter(daemon, &request->plan, request->toolchain, search, scan, &arena, &request->job.root, &reason, &err);
 	if (outcome < 0) {
 		journal_note(daemon->log, "snapshot", err.text);
 		go_local(request, REASON_INPUT_CHANGED, NULL);
 	} else if (outcome == INPUTS_LOCAL) {
-		go_local(request, reason.code, reason.detail);
+		go_local(request, reason.code, reason.detail ? arena_strdup(&request->arena, reason.detail) : NULL);
 	} else if (outcome == INPUTS_SCAN) {
 		scan_instead(request);
 	} else {
@@ -734,14 +755,13 @@ static void look_up(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
 	request->key = plan_key(&request->plan, request->toolchain);
-	plan_name_temporaries(&request->plan, &request->arena);
 	if (inputs_source_uses_clock(daemon, &request->plan)) {
 		go_local(request, REASON_DATE_TIME, NULL);
 		return;
 	}
 	if (answer_by_cache(request))
 		return;
-	if (!request->checked && plan_is_remembered_as_local(daemon, &request->plan, &request->key, &request->arena)) {
+	if (!request->checked && plan_is_remembered_as_local(daemon, &request->plan, &request->key)) {
 		go_local(request, REASON_REMEMBERED, NULL);
 		return;
 	}

@@ -29,8 +29,8 @@ rebuild() {
 	start_build
 	kill -KILL "$(daemon_pids)"
 	wait $build
-	# What it had copied out of the sandbox, and no client had been told of, it can't take back.
-	find project -name '.llama-*' -delete
+	# The next daemon, which the rest of the build has started, takes away what this one had copied out of the sandbox.
+	wait_until 100 llama daemon --status
 	assert_as_expected project
 	rebuild
 }
