@@ -59,7 +59,7 @@ static void explain_cache(
 	}
 	buf_append_char(to, '\n');
 	explain_last_miss(daemon, key, to);
-	if (outcome != 0 && plan_is_remembered_as_local(daemon, plan, key, arena))
+	if (outcome != 0 && plan_is_remembered_as_local(daemon, plan, key))
 		explain_local(&(struct reason){ .code = REASON_REMEMBERED }, to);
 }
 

@@ -315,11 +315,12 @@ struct digest plan_remembered_key(const struct digest *key)
 	return key_end(remembered);
 }
 
-bool plan_is_remembered_as_local(struct daemon *daemon, const struct plan *plan, const struct digest *key, struct arena *arena)
+bool plan_is_remembered_as_local(struct daemon *daemon, const struct plan *plan, const struct digest *key)
 {
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct digest remembered = plan_remembered_key(key);
 	struct cache_result result;
-	return cache_get(daemon->cache, daemon->view, plan->since, &remembered, &plan->messages_kind, arena, &result, NULL, NULL) == 0;
+	return cache_get(daemon->cache, daemon->view, plan->since, &remembered, &plan->messages_kind, &arena, &result, NULL, NULL) == 0;
 }
 
 /* Nobody can foresee them: the compiler follows what stands at its output, and others may write to the directory. */

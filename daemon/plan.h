@@ -43,7 +43,7 @@ struct digest plan_key(const struct plan *plan, const struct toolchain *toolchai
 
 /* The key under which a unit of this key 1 that failed on the engine, but not at home, is remembered: as a result with its inputs. */
 struct digest plan_remembered_key(const struct digest *key);
-bool plan_is_remembered_as_local(struct daemon *daemon, const struct plan *plan, const struct digest *key, struct arena *arena);
+bool plan_is_remembered_as_local(struct daemon *daemon, const struct plan *plan, const struct digest *key);
 
 /* Choose a temporary name beside each output. */
 void plan_name_temporaries(struct plan *plan, struct arena *arena);

@@ -175,9 +175,9 @@ int fake_make_output(const struct exec_job *job, size_t i, struct slice content,
 {
 	assert(i < job->n_outputs);
 	const char *path = job->outputs[i].temporary;
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & ~job->umask);
+	_cleanup_close_ int fd = file_create(path, mode, job->umask, err);
 	if (fd < 0)
-		return error_set(err, errno, "cannot create %s", path);
+		return -1;
 	if (file_write_fd(fd, content, err) < 0)
 		return error_wrap(err, "%s", path);
 	result->outputs[i].present = true;

@@ -248,11 +248,8 @@ static int load_output(const char *from, const char *tail, const struct exec_job
 	const char *temporary = job->outputs[i].temporary;
 	if (!temporary)
 		return 0;
-	mode_t mode = (ret->executable ? 0777 : 0666) & ~job->umask;
-	_cleanup_close_ int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fchmod(fd, mode) < 0)
-		return error_set(err, errno, "cannot create %s", temporary);
-	return file_write_fd(fd, buf_slice(&bytes), err);
+	_cleanup_close_ int fd = file_create(temporary, ret->executable ? 0777 : 0666, job->umask, err);
+	return fd < 0 ? -1 : file_write_fd(fd, buf_slice(&bytes), err);
 }
 
 int recording_load(const struct recordings *recordings, const struct recording *recording, bool exact, const struct exec_job *job,

@@ -7,6 +7,9 @@
 #include "event/work.h"
 #include "exec/recording.h"
 
+/* Answers that came at once are read one after the other, as from a net: each is large while nobody has looked at it yet. */
+enum { ANSWERS_AT_ONCE = 16 };
+
 struct replay {
 	struct executor executor;
 	uv_loop_t *loop;
@@ -14,6 +17,8 @@ struct replay {
 	struct recordings *recordings;
 	unsigned running, under_way;
 	struct list waiting; /* replay_op.link */
+	unsigned answering;   /* with a thread, or with a result that is not delivered yet */
+	struct list answers;  /* replay_op.link: their time has come, ANSWERED */
 };
 
 enum replay_state {
@@ -72,6 +77,20 @@ static void op_load(void *ctx)
 	op->outcome = recording_load(replay->recordings, op->recording, op->exact, op->job, replay->options.content, &op->result, &op->err);
 }
 
+static void answered(void *ctx)
+{
+	struct replay_op *op = ctx;
+	struct replay *replay = op->replay;
+	op_end(op);
+	struct replay_op *next = list_first(&replay->answers, struct replay_op, link);
+	if (next) {
+		list_remove(&next->link);
+		work_start(replay->loop, op_load, answered, next);
+	} else {
+		replay->answering--;
+	}
+}
+
 static void on_timer(uv_timer_t *timer)
 {
 	struct replay_op *op = container_of(timer, struct replay_op, timer);
@@ -80,8 +99,14 @@ static void on_timer(uv_timer_t *timer)
 		op_end(op);
 		return;
 	}
+	struct replay *replay = op->replay;
 	op->state = REPLAY_ANSWERED;
-	work_start(op->replay->loop, op_load, op_end, op);
+	if (replay->answering == ANSWERS_AT_ONCE) {
+		list_append(&replay->answers, &op->link);
+		return;
+	}
+	replay->answering++;
+	work_start(replay->loop, op_load, answered, op);
 }
 
 static void op_begin(struct replay_op *op)
@@ -159,5 +184,6 @@ struct executor *replay_new(uv_loop_t *loop, const struct replay_options *option
 	replay->options = *options;
 	replay->recordings = recordings;
 	list_init(&replay->waiting);
+	list_init(&replay->answers);
 	return &replay->executor;
 }
