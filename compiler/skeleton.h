@@ -51,7 +51,7 @@ struct skeleton {
 	size_t n_items;
 	struct skeleton_macro *macros;
 	size_t n_macros;
-	bool date_time; /* __DATE__ or __TIME__ as a token somewhere */
+	bool date_time; /* __DATE__ or __TIME__ as a token somewhere; of pasted ones only the look-up log tells */
 	bool timestamp; /* __TIMESTAMP__ */
 	bool once;	/* `#pragma once`, _Pragma("once") or #import: inode and mtime equality matter */
 };

@@ -69,6 +69,12 @@ static void world__the_date_is_never_kept(void **state)
 	expect_executed(world, "SOURCE_DATE_EPOCH=1 gcc -c date.c");
 	expect_executed(world, "SOURCE_DATE_EPOCH=1 gcc -c -DS=__TIME__ a.c");
 	expect_local(world, "SOURCE_DATE_EPOCH=1 clang -c date.c", "date_time");
+	/* Nothing in the text tells, but the compiler asks what time it is. */
+	world_write(world, "pasted.c", "#define CAT(a, b) a##b\nint n = sizeof CAT(__TI, ME__);\n");
+	expect_executed(world, "gcc -c pasted.c");
+	expect_executed(world, "gcc -c pasted.c");
+	expect_executed(world, "SOURCE_DATE_EPOCH=1 gcc -c pasted.c");
+	expect_hit(world, "SOURCE_DATE_EPOCH=1 gcc -c pasted.c");
 }
 
 /* What the first program counted is none of the second's. */
@@ -406,6 +412,9 @@ static void world__in_namespaces_the_sandbox_executes(void **state)
 	world_expect(world, "gcc -g -O2 -c a.c", "executed.sandbox");
 	world_shell(world, "mv a.o executed.o && gcc -g -O2 -c a.c && cmp a.o executed.o");
 	assert_int_equal(world_stat(world, "local.total"), 0);
+	/* No time zones there */
+	world_write(world, "pasted.c", "#define CAT(a, b) a##b\nint n = sizeof CAT(__TI, ME__);\n");
+	expect_local(world, "gcc -c pasted.c", "date_time");
 }
 
 static void world__replayed_jobs_take_no_cores(void **state)

@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 #include <utime.h>
 
@@ -57,6 +58,7 @@ NEXT_OF(fchmodat);
 NEXT_OF(fdopendir);
 NEXT_OF(fopen);
 NEXT_OF(freopen);
+NEXT_OF(localtime);
 NEXT_OF(mkdtemp);
 NEXT_OF(mkostemps);
 NEXT_OF(opendir);
@@ -505,6 +507,16 @@ WRAPPER FILE *wrap_freopen(const char *path, const char *mode, FILE *stream)
 }
 EXPORT(freopen, wrap_freopen);
 EXPORT(freopen64, wrap_freopen);
+
+/* The clock, however a text came to ask for it. With SOURCE_DATE_EPOCH compilers call gmtime() instead. */
+
+WRAPPER struct tm *wrap_localtime(const time_t *time)
+{
+	if (tracing())
+		__atomic_store_n(&trace->clock, 1, __ATOMIC_RELAXED);
+	return NEXT(localtime)(time);
+}
+EXPORT(localtime, wrap_localtime);
 
 /* Temporary files: the name is known afterwards. */
 

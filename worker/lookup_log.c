@@ -219,6 +219,7 @@ int lookup_log_parse(struct slice mapping, const struct lookup_log_filter *filte
 	if (take_records(&reading, mapping, header.records, end, &whole, err) < 0)
 		return -1;
 	give(&reading, ret);
+	ret->clock = header.clock;
 	ret->complete = whole && header.used <= mapping.len && !header.overflow && header.started == header.executed;
 	return 0;
 }

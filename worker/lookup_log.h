@@ -14,6 +14,7 @@ struct lookup_log {
 	/* What the job created, changed or removed, outputs included: absolute, squeezed, sorted, without doubles. */
 	const char **written;
 	size_t n_written;
+	bool clock;    /* the local time was asked for: compilers do for __DATE__, __TIME__ and __TIMESTAMP__, and for nothing else */
 	bool complete; /* no overflow, nothing torn, and every executed program had the interposer */
 };
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <utime.h>
 
@@ -95,6 +96,8 @@ static void questions(void)
 	free(names);
 	int fd = open("listed-by-fd", O_RDONLY | O_DIRECTORY);
 	CHECK((dir = fdopendir(fd)) && closedir(dir) == 0);
+	time_t day = 24 * 60 * 60;
+	CHECK(localtime(&day)->tm_year == 70);
 }
 
 static void changes(void)

@@ -140,6 +140,7 @@ static void interposer__every_call_behaves_and_is_logged(void **state)
 	make_place(&place);
 	run_calls(&place, place.home, place.home, NULL, &arena, &log);
 	assert_true(log.complete);
+	assert_true(log.clock);
 	for
 		EACH(i, found)
 	if (strcmp(found[i], "tgt") != 0)
@@ -198,6 +199,7 @@ static void interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_sym
 static const struct compile {
 	const char *command;	/* in the directory of x.c, by the shell */
 	const char *outputs[4]; /* what it makes */
+	bool clock;		/* it asks what time it is */
 } compiles[] = {
 	{ "exec gcc -c x.c", { "x.o" } },
 	{ "exec gcc -c -O2 -o ./x.o -MD x.c", { "x.o", "x.d" } },
@@ -217,6 +219,12 @@ static const struct compile {
 	{ "exec clang -c -save-temps x.c", { "x.o", "x.i", "x.s", "x.bc" } },
 	{ "exec clang -c -fno-integrated-as -MD x.c", { "x.o", "x.d" } },
 	{ "exec clang -c a.S -o x.o", { "x.o" } },
+	{ "exec gcc -c -DCLOCK=DATE x.c", { "x.o" }, true },
+	{ "exec gcc -c -DCLOCK=TIME x.c", { "x.o" }, true },
+	{ "exec gcc -c -DCLOCK=TIMESTAMP x.c", { "x.o" }, true },
+	{ "exec clang -c -DCLOCK=DATE x.c", { "x.o" }, true },
+	{ "exec clang -c -DCLOCK=TIME x.c", { "x.o" }, true },
+	{ "exec clang -c -DCLOCK=TIMESTAMP x.c", { "x.o" }, true },
 };
 
 static void compile_in_place(const struct place *place, const struct compile *compile)
@@ -259,6 +267,8 @@ static void compile_in_place(const struct place *place, const struct compile *co
 		fail_msg("%s", err.text);
 	if (!log.complete)
 		fail_msg("%s: incomplete log", compile->command);
+	if (log.clock != compile->clock)
+		fail_msg("%s: what time it is was %sasked for", compile->command, log.clock ? "" : "not ");
 	for (size_t i = 0; i < n; i++) {
 		char check[600];
 		snprintf(check, sizeof(check), "cd %s && cmp expected/%s .%s.new && test \"$(cat %s)\" = old",
@@ -281,7 +291,7 @@ static void interposer__compilers_write_to_the_temporaries(void **state)
 	struct error err;
 	make_place(&place);
 	shell("rm -r %s && mkdir %s && cd %s && printf '#include <stdio.h>\nint main(void) { puts(\"x\"); return 0; "
-	      "}\n' >x.c && "
+	      "}\n#ifdef CLOCK\n#define NAME2(x) __##x##__\n#define NAME(x) NAME2(x)\nint n = sizeof NAME(CLOCK);\n#endif\n' >x.c && "
 	      "printf '.globl f\nf: .long 1\n' >a.S",
 		place.home, place.home, place.home);
 	for

@@ -69,6 +69,10 @@ static void lookup_log__doubles_collapse_and_paths_are_squeezed(void **state)
 	log_add(&log, TRACE_DIRECTORY, "//");
 	assert_int_equal(log_parse(&log, NULL, &arena, &parsed), 0);
 	assert_true(parsed.complete);
+	assert_false(parsed.clock);
+	log.header.clock = 1;
+	assert_int_equal(log_parse(&log, NULL, &arena, &parsed), 0);
+	assert_true(parsed.clock);
 	assert_int_equal(parsed.lookups.n, 6);
 	expect(&parsed, 0, "/", LOOKUP_DIRECTORY);
 	expect(&parsed, 1, "/home/u", LOOKUP_DIRECTORY);

@@ -30,6 +30,7 @@ struct trace_header {
 	uint32_t n_redirects;
 	uint32_t redirects; /* offset of the table: pairs of strings, absolute squeezed target, absolute temporary */
 	uint32_t records;   /* offset of the first record */
+	uint32_t clock;	    /* atomic flag: somebody asked for the local time */
 };
 
 enum trace_op {

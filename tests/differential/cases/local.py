@@ -105,6 +105,8 @@ case("__TIMESTAMP__ with SOURCE_DATE_EPOCH", "CC -c x.c", {"x.c": "const char *s
      env={"SOURCE_DATE_EPOCH": "1"}, expect="local:date_time")
 case("__TIME__ in a header", "CC -c x.c", {"x.c": '#include "t.h"\nint n = T;\n', "t.h": "#define T sizeof __TIME__\n"},
      expect={"inplace": "executed|local:date_time", "": "local:date_time"})
+case("__TIME__ that is pasted", "CC -c x.c", {"x.c": "#define CAT(a, b) a##b\nint n = sizeof CAT(__TI, ME__);\n"},
+     expect={"inplace": "executed", "": "local:date_time"})
 case("__DATE__ in a comment", "CC -c x.c", {"x.c": "/* __DATE__ */\nint x;\n"}, expect="remote|local:date_time")
 case("__DATE__ within a longer name", "CC -c x.c", {"x.c": "int MY__DATE__OF_BIRTH;\n"}, expect="remote|local:date_time")
 case("__DATE__ given on the command line", "CC -Wno-builtin-macro-redefined -D__DATE__=1 -c x.c", {"x.c": "int n = __DATE__;\n"},
