@@ -88,7 +88,7 @@ int cache_note_put(struct cache *cache, const struct digest *key, struct slice v
 int cache_note_drop(struct cache *cache, const struct digest *key, struct error *err);
 
 struct cache_counters {
-	uint64_t entries;     /* alternatives and notes */
+	uint64_t entries;     /* alternatives: results */
 	uint64_t index_bytes; /* in use */
 };
 struct cache_counters cache_counters(struct cache *cache);

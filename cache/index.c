@@ -293,11 +293,9 @@ uint64_t index_entries(struct index *index)
 	index_release(index);
 	if (mdb_txn_begin(index->env, NULL, MDB_RDONLY, &txn) != 0)
 		return 0;
-	for (int i = 0; i < DATABASES; i++) {
-		MDB_stat stat;
-		if (mdb_stat(txn, index->databases[i], &stat) == 0)
-			n += stat.ms_entries;
-	}
+	MDB_stat stat;
+	if (mdb_stat(txn, index->databases[ALTERNATIVES], &stat) == 0)
+		n = stat.ms_entries;
 	mdb_txn_abort(txn);
 	return n;
 }

@@ -61,7 +61,7 @@ int index_note_remove(struct index *index, const struct digest *key, struct erro
 /* Begin anew with nothing; the disk space is given back. */
 int index_clear(struct index *index, struct error *err);
 
-uint64_t index_entries(struct index *index);
+uint64_t index_entries(struct index *index); /* alternatives */
 uint64_t index_bytes(struct index *index);
 
 /* From now on, until it is closed, SIGBUS moves this index aside, says so on stderr, and ends the process. Failed

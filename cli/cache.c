@@ -42,8 +42,9 @@ static int command_run(struct command_args *args)
 	while (command_next_option(args) >= 0)
 		;
 	const char *action = args->argv[args->at];
-	if (action && (strcmp(action, "clear") != 0 || args->argv[args->at + 1]))
-		command_misuse(command, "`%s` is not understood; the only action is `clear`.", action);
+	const char *wrong = action && strcmp(action, "clear") == 0 ? args->argv[args->at + 1] : action;
+	if (wrong)
+		command_misuse(command, "`%s` is not understood; the only action is `clear`.", wrong);
 
 	struct error err;
 	_cleanup_control_ struct control control;
