@@ -31,6 +31,7 @@ struct build {
 	const char *path; /* PATH as we got it */
 	const char *id;	  /* LLAMACC_BUILD_ID */
 	bool unreplaced;  /* there is no masquerade */
+	uint64_t daemon;  /* its process, when the build begins; 0 = none */
 };
 
 /* ---- width ---- */
@@ -46,18 +47,25 @@ static uint64_t available_memory_mb(void)
 	return UINT64_MAX; /* unknown: no bound */
 }
 
-/* How many commands keep the engine busy. */
-static unsigned engine_width(struct build *build)
+/* A number of the daemon's status, or 0. */
+static uint64_t ask_status(const struct build *build, const char *key)
 {
-	unsigned width = build->control.config.jobs;
 	json_t *status;
 	struct error err;
-	if (control_ask_json(&build->control, "status", NULL, &status, &err) == 0) {
-		uint64_t jobs = control_json_number(status, "jobs");
-		if (jobs >= 1 && jobs <= UINT_MAX)
-			width = (unsigned)jobs;
-		json_decref(status);
-	}
+	if (control_ask_json(&build->control, "status", NULL, &status, &err) != 0)
+		return 0;
+	uint64_t number = control_json_number(status, key);
+	json_decref(status);
+	return number;
+}
+
+/* How many commands keep the engine busy. */
+static unsigned engine_width(const struct build *build)
+{
+	unsigned width = build->control.config.jobs;
+	uint64_t jobs = ask_status(build, "jobs");
+	if (jobs >= 1 && jobs <= UINT_MAX)
+		width = (unsigned)jobs;
 	uint64_t fitting = available_memory_mb() / MEMORY_PER_JOB_MB;
 	if (fitting < width)
 		width = fitting > 0 ? (unsigned)fitting : 1;
@@ -224,7 +232,7 @@ static const char *tree_directory(char *const *argv, struct arena *arena)
 	return arena_strdup(arena, ".");
 }
 
-static void print_summary(struct build *build, int64_t wall_ms)
+static void print_summary(struct build *build, int status, int64_t wall_ms)
 {
 	json_t *stats = NULL;
 	struct error err = { 0 };
@@ -245,10 +253,16 @@ static void print_summary(struct build *build, int64_t wall_ms)
 		add_reasons(&text, stats);
 	add_part(&text, control_json_number(stats, "verify.differed"), "DIFFERENT when verified (please report this)");
 	bool nothing = control_json_number(stats, "requests") == 0;
-	fprintf(stderr, "llama: %s, %.1f s\n", nothing ? "no compiler was called through llamacc" : buf_str(&text),
-		(double)wall_ms / 1000);
-
 	json_decref(stats);
+	if (nothing && WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127))
+		return; /* there was no such command, as has been said */
+	if (text.len == 0)
+		buf_append_str(&text, nothing ? "no compiler was called through llamacc" : "no compilation was finished");
+	fprintf(stderr, "llama: %s, %.1f s\n", buf_str(&text), (double)wall_ms / 1000);
+	if (ask_status(build, "pid") != build->daemon) {
+		fprintf(stderr, "llama: the daemon was started anew meanwhile; what came before is not counted\n");
+		return;
+	}
 	if (build->unreplaced)
 		return; /* which explains it */
 
@@ -288,6 +302,7 @@ static int build_and_report(struct build *build, struct error *err)
 	struct error trouble;
 	if (control_start_daemon(&build->control, &trouble) < 0)
 		command_warn(build->command, "%s; everything is compiled locally", trouble.text);
+	build->daemon = ask_status(build, "pid");
 	add_jobs(build);
 	export_build_id(build);
 	build->unreplaced = export_environment(build, &trouble) < 0;
@@ -297,7 +312,7 @@ static int build_and_report(struct build *build, struct error *err)
 	int status;
 	if (run(build, &status, err) < 0)
 		return -1;
-	print_summary(build, clock_monotonic_ms() - begin_ms);
+	print_summary(build, status, clock_monotonic_ms() - begin_ms);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

@@ -32,6 +32,7 @@ build_twice() {
 	run -143 llama build sh -c 'kill -TERM $$'
 	run -127 llama build nosuch-command
 	assert_output_has "cannot run nosuch-command"
+	[[ $output != *"no compiler was called"* ]]
 	run -126 llama build /etc/passwd
 }
 
@@ -81,6 +82,26 @@ build_twice() {
 	run -0 llama build /usr/bin/gcc -c x.c
 	assert_output_has "no compiler was called through llamacc"
 	assert_output_has "llama build make CC=llamacc CXX=llamac++"
+}
+
+@test "a build that is interrupted says that nothing was finished" {
+	for i in {1..20000}; do echo "int f$i(int *p, int n) { return p[n] * $i + n / p[n - $i]; }"; done >slow.c
+	cat >build.sh <<-'END'
+		gcc -O2 -S slow.c &
+		until llama daemon --status | grep -q "1 running"; do sleep 0.1; done
+		kill $!
+	END
+	run -0 llama build sh build.sh
+	assert_output_has "llama: no compilation was finished,"
+}
+
+@test "the summary doesn't claim to know what another daemon did" {
+	echo 'int x;' >x.c
+	run -0 llama build sh -c 'gcc -c x.c; llama daemon --stop; gcc -O1 -c x.c'
+	assert_output_has "llama: 1 compiled"
+	assert_output_has "the daemon was started anew meanwhile"
+	run -0 llama build gcc -O2 -c x.c
+	[[ $output != *"started anew"* ]]
 }
 
 @test "what the summary proposes works, though llamacc is not on PATH" {
