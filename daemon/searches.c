@@ -181,14 +181,15 @@ static void answered(void *ctx, int outcome, struct exec_result *result, const s
 	}
 	exec_result_deinit(result);
 	entry->answered = true;
-	entry->asking = false;
-	toolchain_unref(entry->toolchain);
-	arena_deinit(&entry->asking_arena);
+	/* Whom a waiter gives its slot may ask for other search paths, and keep_bounds() run. */
 	while (!list_empty(&entry->waiters)) {
 		struct search_waiter *waiter = list_first(&entry->waiters, struct search_waiter, link);
 		list_remove(&waiter->link);
 		waiter->fn(waiter, &entry->public);
 	}
+	entry->asking = false;
+	toolchain_unref(entry->toolchain);
+	arena_deinit(&entry->asking_arena);
 	daemon_request_ended(daemon);
 }
 
