@@ -44,7 +44,7 @@ struct prediction {
 	size_t unresolved;	/* computed names that lead to nothing though their macros are known, texts that can't be read */
 	const char *pch;	/* a precompiled header that the compiler may take; or NULL */
 	const char *date_time;	/* the first file that uses __DATE__ or __TIME__; or NULL */
-	const char *timestamp;	/* the same for __TIMESTAMP__ */
+	const char *timestamp;	/* the same for __TIMESTAMP__ and #pragma GCC dependency */
 	bool once;		/* `#pragma once` or #import: file identities matter */
 };
 

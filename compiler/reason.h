@@ -16,7 +16,7 @@
 	X(STDIN, "stdin", "input from a pipe or the terminal")                                                         \
 	X(OPTION, "option", "an option that is unknown, or not for the engine")                                        \
 	X(ENVIRONMENT, "environment", "an environment variable changes the compiler in ways we don't follow")          \
-	X(DATE_TIME, "date_time", "__DATE__, __TIME__ or __TIMESTAMP__")                                               \
+	X(DATE_TIME, "date_time", "__DATE__, __TIME__, __TIMESTAMP__ or #pragma GCC dependency")                       \
 	X(LANGUAGE, "language", "a language that is not for the engine")                                               \
 	X(ASSEMBLE, "assemble", "assembler source, by configuration")                                                  \
 	X(RESPONSE_FILE, "response_file", "a response file that can't be read")                                        \

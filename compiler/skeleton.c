@@ -547,10 +547,12 @@ static const char *pragma(struct lexer *lexer, const char *at)
 	const char *after = read_word(lexer, skip_space(lexer, at, false), word);
 	if (strcmp(word, "once") == 0) {
 		lexer->skeleton->once = true;
-	} else if (strcmp(word, "GCC") == 0) {
+	} else if (strcmp(word, "GCC") == 0 || strcmp(word, "clang") == 0) {
 		after = read_word(lexer, skip_space(lexer, after, false), word);
-		if (strcmp(word, "dependency") == 0) /* its time stamp is compared */
+		if (strcmp(word, "dependency") == 0) {
+			lexer->skeleton->timestamp = true;
 			return header_name(lexer, after, SKELETON_INCLUDE, UNTIL_LINE);
+		}
 	}
 	return at;
 }
@@ -745,6 +747,8 @@ static const char *literal(struct lexer *lexer, const char *at)
 	char quote = *at++;
 	if (quote == '"' && lexer->end - at >= 5 && memcmp(at, "once\"", 5) == 0)
 		lexer->skeleton->once = true; /* _Pragma("once") */
+	if (quote == '"' && lexer->end - at >= 14 && memcmp(at, "GCC dependency", 14) == 0)
+		lexer->skeleton->timestamp = true;
 	while ((at = find(at, lexer->end, at_literal)) < lexer->end) {
 		const char *next;
 		if (*at == quote || is(*at, NEWLINE))

@@ -52,7 +52,7 @@ struct skeleton {
 	struct skeleton_macro *macros;
 	size_t n_macros;
 	bool date_time; /* __DATE__ or __TIME__ as a token somewhere; of pasted ones only the look-up log tells */
-	bool timestamp; /* __TIMESTAMP__ */
+	bool timestamp; /* __TIMESTAMP__, or #pragma GCC dependency, which compares those of files */
 	bool once;	/* `#pragma once`, _Pragma("once") or #import: inode and mtime equality matter */
 };
 

@@ -69,6 +69,13 @@ static void world__the_date_is_never_kept(void **state)
 	expect_executed(world, "SOURCE_DATE_EPOCH=1 gcc -c date.c");
 	expect_executed(world, "SOURCE_DATE_EPOCH=1 gcc -c -DS=__TIME__ a.c");
 	expect_local(world, "SOURCE_DATE_EPOCH=1 clang -c date.c", "date_time");
+	/* Whether that is newer is said in a warning. */
+	world_write(world, "parse.y", "");
+	world_write(world, "parse.c", "#pragma GCC dependency \"parse.y\"\n");
+	expect_local(world, "gcc -c parse.c", "date_time");
+	world_write(world, "includes.c", "#include \"parse.c\"\n");
+	expect_executed(world, "gcc -c includes.c");
+	expect_executed(world, "gcc -c includes.c");
 	/* Nothing in the text tells, but the compiler asks what time it is. */
 	world_write(world, "pasted.c", "#define CAT(a, b) a##b\nint n = sizeof CAT(__TI, ME__);\n");
 	expect_executed(world, "gcc -c pasted.c");

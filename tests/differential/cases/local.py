@@ -107,6 +107,10 @@ case("__TIME__ in a header", "CC -c x.c", {"x.c": '#include "t.h"\nint n = T;\n'
      expect={"inplace": "executed|local:date_time", "": "local:date_time"})
 case("__TIME__ that is pasted", "CC -c x.c", {"x.c": "#define CAT(a, b) a##b\nint n = sizeof CAT(__TI, ME__);\n"},
      expect={"inplace": "executed", "": "local:date_time"})
+case("#pragma GCC dependency", "CC -c x.c", {"x.c": '#pragma GCC dependency "t.h"\nint n;\n', "t.h": ""}, expect="local:date_time")
+case("#pragma GCC dependency in a header", "CC -c x.c",
+     {"x.c": '#include "y.h"\nint n;\n', "y.h": '#pragma GCC dependency "t.h"\n', "t.h": ""},
+     expect={"inplace": "executed|local:date_time", "": "local:date_time"})
 case("__DATE__ in a comment", "CC -c x.c", {"x.c": "/* __DATE__ */\nint x;\n"}, expect="remote|local:date_time")
 case("__DATE__ within a longer name", "CC -c x.c", {"x.c": "int MY__DATE__OF_BIRTH;\n"}, expect="remote|local:date_time")
 case("__DATE__ given on the command line", "CC -Wno-builtin-macro-redefined -D__DATE__=1 -c x.c", {"x.c": "int n = __DATE__;\n"},
