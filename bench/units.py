@@ -54,7 +54,7 @@ def redis(directory, output):
 
 
 def from_commands(name, build, output, chosen):
-    """The units of a compile_commands.json that exist."""
+    """The units of a compile_commands.json that exist, and aren't assembler: not all peers take that."""
     units = []
     with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
         entries = json.load(file)
@@ -67,6 +67,6 @@ def from_commands(name, build, output, chosen):
                 skip = word == "-o"
             elif not word.startswith("-Wp,-MMD,") and os.path.join(entry["directory"], word) != source:
                 flags.append(word)
-        if os.path.exists(source):
+        if os.path.exists(source) and not source.endswith(".S"):
             units.append(Unit(entry["directory"], words[0], flags, source, os.path.join(output, f"{name}-{number}.o")))
     return Project(name, units, chosen)

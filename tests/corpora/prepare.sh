@@ -2,8 +2,8 @@
 # prepare.sh NAME DIR: fetch the project NAME (llvm or linux) below DIR and make it ready, so that single files of it
 # compile; print the directory that holds its compile_commands.json.
 #
-# llvm: LLVM and clang, X86 only, -O0, clang++, with every header generated that its sources include. linux: defconfig,
-# and a sample of objects compiled, of which the commands are kept. Some minutes, once.
+# llvm: LLVM and clang, X86 only, -O0, clang++. linux: vmlinux of the defconfig, gcc. Both with every header generated that
+# their sources include, and hardly anything compiled. Some minutes, once.
 set -eu
 
 fail() {
@@ -53,16 +53,12 @@ prepare_llvm() {
 		xargs ninja -C "$build" -j "$jobs"
 }
 
-# From all over the tree, because what they include differs.
-kernel_sample="kernel/fork.o kernel/sched/core.o kernel/signal.o mm/memory.o mm/filemap.o fs/namei.o fs/ext4/inode.o
-	block/blk-mq.o net/core/dev.o net/ipv4/tcp.o drivers/pci/pci.o lib/vsprintf.o ipc/shm.o security/security.o"
-
 prepare_linux() {
 	make -s -C "$source" O="$build" defconfig
-	make -s -C "$source" O="$build" -j "$jobs" prepare
-	# shellcheck disable=SC2086
-	make -s -C "$source" O="$build" -j "$jobs" $kernel_sample
-	(cd "$build" && python3 "$source/scripts/clang-tools/gen_compile_commands.py" -d "$build" -o compile_commands.json)
+	gcc -c -x assembler -o "$build/placeholder.o" /dev/null
+	UNITS=$build/units PLACEHOLDER=$build/placeholder.o \
+		make -s -C "$source" O="$build" -j "$jobs" CC="$here/kernel-cc" vmlinux_o
+	{ echo '['; sed '$!s/$/,/' "$build/units"; echo ']'; } >"$build/compile_commands.json"
 }
 
 # No || behind the function: it would make the shell go on after what fails inside.

@@ -21,7 +21,8 @@ class Outcome:
     fifo: bytes = b""
 
 
-def execute(argv, *, cwd, env, stdin=None, pty=None, fifo=None, umask=0o022, user=None):
+def execute(argv, *, cwd, env, stdin=None, pty=None, fifo=None, umask=0o022, user=None,
+            timeout_s=TIMEOUT_S):
     """Run `argv`; with `pty` = (rows, columns) its stderr is a terminal of that size; the FIFO `fifo`, if any, is read
     until the command has ended. Raises TimeoutError after killing a command that takes too long."""
     identity = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
@@ -35,11 +36,11 @@ def execute(argv, *, cwd, env, stdin=None, pty=None, fifo=None, umask=0o022, use
                                stdout=subprocess.PIPE, stderr=slave if pty else subprocess.PIPE, **identity)
     terminal = _TerminalReader(master, slave) if pty else None
     try:
-        stdout, stderr = process.communicate(stdin, timeout=TIMEOUT_S)
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise TimeoutError(f"no end after {TIMEOUT_S} s: {argv}")
+        raise TimeoutError(f"no end after {timeout_s} s: {argv}")
     finally:
         if terminal:
             stderr = terminal.finish()

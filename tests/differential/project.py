@@ -38,6 +38,8 @@ class Unit:
 
 
 class Project:
+    timeout_s = command.TIMEOUT_S       # of one compilation
+
     def __init__(self, name, tree, compiler, installation, directory, jobs, sample=None):
         self.name, self.compiler, self.installation, self.jobs = name, compiler, installation, jobs
         self.sample = sample        # at most so many of its units, evenly spread; None: all
@@ -136,9 +138,9 @@ class Project:
             unit.want = outcome
         return all(outcome.code == 0 for outcome in outcomes)
 
-    def replay(self, service):
+    def replay(self, service, **variables):
         """Run all units, with their outputs removed first. Their outcomes, in order."""
-        environment = self.environment()
+        environment = {**self.environment(), **variables}
         if service:
             environment.update(service.environment())
             environment["PATH"] = f"{self.installation.masquerade}:{PATH}"
@@ -148,7 +150,10 @@ class Project:
                 os.unlink(path)
 
         def one(unit):
-            return command.execute([*prefix, *unit.argv], cwd=unit.cwd, env={**environment, "PWD": unit.cwd})
+            # What is named with its directory isn't found on PATH, and so gets a launcher.
+            launcher = [self.installation.llamacc] if service and "/" in unit.argv[0] else []
+            return command.execute([*prefix, *launcher, *unit.argv], cwd=unit.cwd, env={**environment, "PWD": unit.cwd},
+                                   timeout_s=self.timeout_s)
         with ThreadPoolExecutor(self.jobs) as pool:
             return list(pool.map(one, self.units))
 
@@ -180,13 +185,16 @@ class Project:
                 others = []
             for name in others:
                 path = os.path.join(directory, name)
-                status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode):
-                    with open(path, "rb") as file:
-                        found[path] = (status.st_mode, hashlib.file_digest(file, "sha256").digest())
-                else:
-                    found[path] = (status.st_mode, os.readlink(path) if stat.S_ISLNK(status.st_mode) else "")
+                found[path] = look_at(path, os.lstat(path))
         return found
+
+
+def look_at(path, status):
+    """What is compared of a file."""
+    if stat.S_ISREG(status.st_mode):
+        with open(path, "rb") as file:
+            return status.st_mode, hashlib.file_digest(file, "sha256").digest()
+    return status.st_mode, os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
 
 
 def collect(log):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""against-truth.py PREDICT COMMANDS...: hold the predicted inputs of compile commands against the compiler's own -M.
+"""against_truth.py PREDICT COMMANDS...: hold the predicted inputs of compile commands against the compiler's own -M.
 
 PREDICT is the program `predict` of a build directory. COMMANDS are files as recorded by tests/differential/record.py (a
 line of JSON per command: argv, cwd), or compile_commands.json; the sources must still be there. Per unit, the set that is
