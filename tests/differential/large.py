@@ -71,8 +71,8 @@ class Prepared(project.Project):
         for unit in units:
             if unit.want.code != 0:
                 wrong[unit.output].append("the plain compiler fails")
-            elif hit.get(unit.output) != "hit" and not cold.get(unit.output, "").startswith("local"):
-                wrong[unit.output].append(f"cold: {cold.get(unit.output)}; hit: {hit.get(unit.output)}")
+            elif (cold.get(unit.output), hit.get(unit.output)) != ("sandbox", "hit"):
+                wrong[unit.output].append(f"not in the sandbox, or no hit: {cold.get(unit.output)}; {hit.get(unit.output)}")
         found = {unit.output: {"decision": cold.get(unit.output), "wrong": wrong.pop(unit.output, [])} for unit in units}
         return found, [f"{path}: {line}" for path, lines in wrong.items() for line in lines], short, again
 
