@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""large.py --build DIR --predict PROGRAM --project DIR --results FILE: a project of thousands of units, each on its own.
+"""large.py --build DIR --predict PROGRAM --project DIR --results FILE: a project of thousands of units.
 
 The project is what tests/corpora/prepare.sh made ready, and its compile_commands.json says the units. For each,
 
   * what PROGRAM (`predict` of a build directory) foretells must hold every file that the compiler's own -M names;
-  * it is compiled plainly, through llamacc in the sandbox, and as a hit: each file, message and exit code must be equal.
+  * it is compiled plainly, through llamacc in the sandbox, and as a hit: files, messages and exit code must be equal.
 
 On this first build no more than 5 of 1,000 units may be run twice or need a -M of the daemon's (scan_miss,
 scan_fallback), and of these none when it is compiled once more.
@@ -68,12 +68,14 @@ class Prepared(project.Project):
         cold, short = self.through(service, "cold", wrong)
         hit, _ = self.through(service, "hit", wrong)
         again = self.through(service, "again", wrong, LLAMACC_RECACHE="1")[1] if short else 0
+        found = {}
         for unit in units:
+            decided = cold.get(unit.output), hit.get(unit.output)
             if unit.want.code != 0:
                 wrong[unit.output].append("the plain compiler fails")
-            elif (cold.get(unit.output), hit.get(unit.output)) != ("sandbox", "hit"):
-                wrong[unit.output].append(f"not in the sandbox, or no hit: {cold.get(unit.output)}; {hit.get(unit.output)}")
-        found = {unit.output: {"decision": cold.get(unit.output), "wrong": wrong.pop(unit.output, [])} for unit in units}
+            elif decided != ("sandbox", "hit"):
+                wrong[unit.output].append(f"not in the sandbox, or no hit then: {decided[0]}, {decided[1]}")
+            found[unit.output] = {"decision": decided[0], "wrong": wrong.pop(unit.output, [])}
         return found, [f"{path}: {line}" for path, lines in wrong.items() for line in lines], short, again
 
     def through(self, service, label, wrong, **variables):
@@ -178,12 +180,11 @@ def rows(tree, n_all, notes):
               [f"{short} of {compiled} units were run twice or asked -M, and {again} when compiled again"])
     true = sum(found["true"] for found in units.values())
     extra = [found["predicted"] / found["true"] for found in units.values() if found["true"]] or [0]
-    print(f"{name}: {len(units)} of {n_all} units; against -M: {sum(bool(found['missing']) for found in units.values())} "
-          f"with files that are not predicted; {true} true inputs, predicted {statistics.median(extra):.2f} times as many "
-          f"(median; most {max(extra):.2f})")
-    print(f"{name}: {compiled} compiled: {dict(decisions)}, "
-          f"{sum(bool(found.get('wrong')) for found in units.values())} differ; scan_miss + scan_fallback {short}, "
-          f"compiled again {again}")
+    missed, wrong = (sum(bool(found.get(key)) for found in units.values()) for key in ("missing", "wrong"))
+    print(f"{name}: {len(units)} of {n_all} units; -M names {true} files, of {missed} units more than is predicted; "
+          f"predicted are {statistics.median(extra):.2f} times as many (median; most {max(extra):.2f})")
+    print(f"{name}: {compiled} units compiled: {dict(decisions)}; {wrong} wrong; scan_miss and scan_fallback {short}, "
+          f"when compiled again {again}")
 
 
 def main():
