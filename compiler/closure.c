@@ -233,8 +233,10 @@ static void examine(struct closures *closures, uint64_t since, struct file *file
 		return;
 	struct digest digest;
 	struct view_info info;
-	int r = view_digest(closures->view, since, file->path, &digest, &info, NULL);
-	file->examined_at = since;
+	struct error err;
+	int r = view_digest(closures->view, since, file->path, &digest, &info, &err);
+	/* What is still being read (EAGAIN) is asked again. */
+	file->examined_at = r < 0 && err.code == EAGAIN ? 0 : since;
 	if (r == 0 && (!file->inode || file->inode->key.ino != info.identity.ino || file->inode->key.dev != info.identity.dev))
 		file->inode = get_inode(closures, &info.identity);
 	if (r == 0 && file->readable && digest_equal(&digest, &file->digest))

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "compiler/closure.h"
 #include "compiler/strlist.h"
+#include "files/reading.h"
 
 /* A small world: files below a scratch directory, whose clock says that everything is old. */
 struct world {
@@ -464,6 +465,42 @@ static void closure__after_any_change_memory_and_a_fresh_look_agree(void **state
 	print_message("%d steps, %zu paths in the end\n", STEPS, w->prediction.n_paths);
 }
 
+static void make_a_note(void *ctx, const char *path, uint64_t arrived, int64_t (*now_ns)(void))
+{
+	*(char **)ctx = strdup(path);
+}
+
+/* Nor is the next one on the search path taken in its place. */
+static void closure__what_is_still_being_read_is_asked_again(void **state)
+{
+	struct world *w = *state;
+	char *text = arena_alloc(&w->s->arena, VIEW_LARGE_BYTES + 64);
+	memset(text, '\n', VIEW_LARGE_BYTES);
+	strcpy(text + VIEW_LARGE_BYTES, "#include <inner.h>\n#define NAME <named.h>\n");
+	write_file(w, "src/main.c", "#include <large.h>\n#include NAME\n");
+	write_file(w, "a/large.h", text);
+	write_file(w, "a/inner.h", "");
+	write_file(w, "a/named.h", "");
+	write_file(w, "b/large.h", "#include <other.h>\n");
+	write_file(w, "b/other.h", "");
+
+	char *path = NULL;
+	uint64_t since = view_arrive(w->view);
+	view_set_reader(w->view, &(struct view_reader){ make_a_note, &path });
+	closures_predict(w->closures, since, &w->search, &w->request, &w->s->arena, &w->prediction);
+	view_set_reader(w->view, &(struct view_reader){ 0 });
+	assert_string_equal(path, scratch_path(w->s, "a/large.h"));
+	assert_int_equal(w->prediction.n_paths, 2);
+
+	struct reading reading;
+	assert_int_equal(reading_make(path, scratch_late, &reading, NULL), 0);
+	view_take(w->view, since, path, &reading);
+	free(path);
+	closures_predict(w->closures, since, &w->search, &w->request, &w->s->arena, &w->prediction);
+	assert_int_equal(w->prediction.n_paths, 4);
+	expect(w, "a/inner.h a/large.h a/named.h src/main.c");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
@@ -488,6 +525,7 @@ int main(void)
 		TEST(closure__after_any_change_memory_and_a_fresh_look_agree),
 		TEST(closure__what_is_embedded_is_not_looked_into),
 		TEST(closure__a_source_that_is_gone_is_all_there_is),
+		TEST(closure__what_is_still_being_read_is_asked_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

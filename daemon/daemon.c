@@ -271,6 +271,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	daemon->view = view_new();
 	view_set_memory(daemon->view, &(struct view_memory){ recall_content, remember_content, daemon });
 	view_set_racy(daemon->view, config->dev_racy_ms);
+	daemon->hashing = hashing_new(&daemon->loop, daemon->view);
 	daemon->directories = store_memory_new();
 	daemon->files = home_store_new();
 	daemon->snapshot = snapshot_new(daemon->view, daemon->files);
@@ -309,6 +310,7 @@ static void daemon_close(struct daemon *daemon)
 	closures_free(daemon->closures);
 	skeletons_free(daemon->skeletons);
 	snapshot_free(daemon->snapshot);
+	hashing_free(daemon->hashing);
 	view_free(daemon->view);
 	ledger_free(daemon->ledger);
 	cache_close(daemon->cache);

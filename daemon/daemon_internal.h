@@ -11,6 +11,7 @@
 #include "daemon/slots.h"
 #include "daemon/stats.h"
 #include "exec/executor.h"
+#include "files/hashing.h"
 #include "files/snapshot.h"
 #include "files/view.h"
 #include "store/store.h"
@@ -29,6 +30,7 @@ struct daemon {
 	int state_lock_fd; /* the cache directory's lock: one daemon per state directory */
 
 	struct view *view;
+	struct hashing *hashing;
 	struct store *content;     /* store_disk: outputs and messages */
 	struct store *directories; /* store_memory: Directory messages of the snapshot */
 	struct store *files;       /* home store: input files by digest */

@@ -26,6 +26,7 @@ enum state {
 	STATE_ARRIVED,
 	STATE_TOOLCHAIN,
 	STATE_NATIVE,
+	STATE_FILES,
 	STATE_SLOT,
 	STATE_SEARCH,
 	STATE_SCAN,
@@ -55,6 +56,8 @@ struct request {
 	struct toolchain *toolchain; /* a reference */
 	struct toolchain_waiter toolchain_waiter;
 	struct search_waiter search_waiter;
+	struct hashing_waiter hashing_waiter;
+	void (*with_files)(struct request *request); /* STATE_FILES: what is done again then */
 	struct slot_waiter slot_waiter;
 	struct slots *slots;        /* where it waits for a slot, or holds the one it has */
 	bool has_slot;
@@ -72,6 +75,7 @@ struct request {
 	unsigned n_repeats;         /* after an input had not been predicted, or had changed */
 	unsigned n_missing;         /* how often a mirrored file had vanished before it was copied */
 	int64_t run_started_ns;     /* CLOCK_REALTIME */
+	uint64_t ended;             /* view_arrive() when the job had run */
 	struct inputs_moment run_start; /* in place: the same for inputs_digest() */
 
 	struct answer answer;
@@ -88,6 +92,8 @@ struct request {
 };
 
 static void go_local(struct request *request, enum reason_code code, const char *detail);
+static void begin(struct request *request);
+static void look_up(struct request *request);
 static void start_job(struct request *request);
 static void start_check(struct request *request);
 static void scan_instead(struct request *request);
@@ -138,6 +144,22 @@ static void name_temporaries(struct request *request)
 	for (size_t i = 0; i < plan->n_outputs; i++)
 		paths[i] = plan->outputs[i].temporary;
 	ledger_put(request->daemon->ledger, &request->ledger_slot, paths, plan->n_outputs);
+}
+
+static void files_hashed(struct hashing_waiter *waiter)
+{
+	struct request *request = container_of(waiter, struct request, hashing_waiter);
+	request->with_files(request);
+}
+
+/* Whether what was asked since hashing_begin() can't be believed yet: then `again` is called when it can be. */
+static bool wait_for_files(struct request *request, void (*again)(struct request *request))
+{
+	if (!hashing_wait(request->daemon->hashing, &request->hashing_waiter))
+		return false;
+	request->state = STATE_FILES;
+	request->with_files = again;
+	return true;
 }
 
 /* The end of every request. */
@@ -344,7 +366,7 @@ static void missed(struct request *request, const struct cache_why *why)
 	misses_put(request->daemon->misses, &request->key, why);
 }
 
-/* True: the cache had it, and the client has been answered, or the result is being checked. */
+/* True: the cache had it, and the client has been answered; or there is no telling yet. */
 static bool answer_by_cache(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
@@ -357,8 +379,11 @@ static bool answer_by_cache(struct request *request)
 		missed(request, &why);
 		return false;
 	}
+	hashing_begin(daemon->hashing);
 	int outcome = cache_get(daemon->cache, daemon->view, plan->since, &request->key, &plan->messages_kind, &arena,
 		&result, &why, &err);
+	if (wait_for_files(request, look_up))
+		return true;
 	if (outcome < 0)
 		journal_note(daemon->log, "cache", err.text);
 	if (outcome > 0)
@@ -590,6 +615,28 @@ static void succeeded(struct request *request, uint64_t since)
 	send_done(request, request->sandboxed ? "sandbox" : "inplace");
 }
 
+/* What the job did, and whether home would have told it the same. */
+static void judge(struct request *request)
+{
+	const struct exec_result *result = &request->result;
+	if (request->sandboxed && !is_verified(request, request->ended))
+		return;
+	if (request->sandboxed && result->log.clock) {
+		/* The texts didn't say so (CAT(__TI, ME__)), and the time zone's file isn't there. */
+		go_local(request, REASON_DATE_TIME, NULL);
+		return;
+	}
+	if (result->exit_code != 0) {
+		count(request, compile_errors, 1);
+		request->failed_on_engine = true;
+		go_local(request, REASON_COMPILE_ERROR_RETRY, NULL);
+	} else if (result->n_strays > 0 && request->sandboxed) {
+		go_local(request, REASON_UNFORESEEN_OUTPUT, NULL);
+	} else {
+		succeeded(request, request->ended);
+	}
+}
+
 static void job_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
 {
 	struct request *request = ctx;
@@ -619,23 +666,14 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 		go_local(request, REASON_UNOBSERVED, NULL);
 		return;
 	}
-	uint64_t since = view_arrive(daemon->view);
-	if (request->sandboxed && !is_verified(request, since))
-		return;
-	if (request->sandboxed && result->log.clock) {
-		/* The texts didn't say so (CAT(__TI, ME__)), and the time zone's file isn't there. */
-		go_local(request, REASON_DATE_TIME, NULL);
-		return;
+	request->ended = view_arrive(daemon->view);
+	/* What a job in the sandbox was told had been hashed before. */
+	if (!request->sandboxed) {
+		hashing_begin_with(daemon->hashing, request->ended, &result->log.lookups);
+		if (wait_for_files(request, judge))
+			return;
 	}
-	if (result->exit_code != 0) {
-		count(request, compile_errors, 1);
-		request->failed_on_engine = true;
-		go_local(request, REASON_COMPILE_ERROR_RETRY, NULL);
-	} else if (result->n_strays > 0 && request->sandboxed) {
-		go_local(request, REASON_UNFORESEEN_OUTPUT, NULL);
-	} else {
-		succeeded(request, since);
-	}
+	judge(request);
 }
 
 static void run_job(struct request *request)
@@ -657,7 +695,10 @@ static void enter_and_run(struct request *request, const struct search_entry *se
 	struct reason reason = { 0 };
 	struct error err = { 0 };
 	fill_job(request);
+	hashing_begin(daemon->hashing);
 	int outcome = inputs_enter(daemon, &request->plan, request->toolchain, search, scan, &arena, &request->job.root, &reason, &err);
+	if (wait_for_files(request, start_job))
+		return;
 	if (outcome < 0) {
 		journal_note(daemon->log, "snapshot", err.text);
 		go_local(request, REASON_INPUT_CHANGED, NULL);
@@ -833,6 +874,10 @@ static void hung_up(struct connection_user *user)
 		searches_leave(&request->search_waiter);
 		abandon(request);
 		return;
+	case STATE_FILES:
+		hashing_leave(&request->hashing_waiter);
+		abandon(request);
+		return;
 	case STATE_SLOT:
 	case STATE_LOCAL_SLOT:
 		slots_leave(request->slots, &request->slot_waiter);
@@ -871,6 +916,8 @@ int request_start(struct daemon *daemon, struct connection *connection, struct s
 	list_init(&request->toolchain_waiter.link);
 	list_init(&request->search_waiter.link);
 	request->search_waiter.fn = search_ready;
+	list_init(&request->hashing_waiter.link);
+	request->hashing_waiter.fn = files_hashed;
 	slot_waiter_init(&request->slot_waiter, NULL);
 	request->toolchain_waiter.fn = toolchain_ready;
 	request->user = (struct connection_user){ hung_up, committed };
@@ -891,7 +938,10 @@ static void begin(struct request *request)
 	struct daemon *daemon = request->daemon;
 	struct reason reason;
 	skeletons_keep_bounds(daemon->skeletons);
+	hashing_begin(daemon->hashing);
 	int outcome = plan_make(daemon, &request->frame, request->arrived, &request->arena, &request->plan, &reason);
+	if (wait_for_files(request, begin))
+		return;
 	count(request, requests, 1);
 	const struct endpoint *here = &daemon->options->endpoint;
 	if (request->frame.root_dev != here->root_dev || request->frame.root_ino != here->root_ino ||

@@ -5,6 +5,7 @@
  *	TOOLCHAIN  waits for the compiler to be observed (the first time, or after an upgrade)
  *	NATIVE     asks the compiler what -march=native means here (once per toolchain and flags)
  *	           the cache is asked; a hit is prepared and answered
+ *	FILES      waits for large files to be hashed, wherever some must be; what it was about to do is done again then
  *	SLOT       waits for a core
  *	SEARCH     waits for the compiler to tell its search path           (sandbox only, once per set of flags)
  *	SCAN       the compiler's own -M runs at home, observed              (sandbox only, where the closure can't tell)

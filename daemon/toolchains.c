@@ -48,6 +48,9 @@ struct entry {
 	struct exec_job job;
 	struct exec_output output;
 	struct buf home_object;
+	struct exec_result home; /* of the run at home, while what it looked up is hashed; */
+	uint64_t since;          /* the moment after it, view_arrive() */
+	struct hashing_waiter hashing_waiter;
 	unsigned n_missing;   /* runs of this observation whose input root was out of date */
 	unsigned n_unsettled; /* observations that ended without the sandbox's answer */
 };
@@ -274,11 +277,29 @@ static int take_lookups(struct entry *entry, const struct lookup_log *log, uint6
 	return outcome;
 }
 
+static void home_hashed(struct hashing_waiter *waiter)
+{
+	struct entry *entry = container_of(waiter, struct entry, hashing_waiter);
+	struct daemon *daemon = entry->toolchains->daemon;
+	struct exec_result home = entry->home;
+	struct error err;
+	if (take_lookups(entry, &home.log, entry->since, &err) < 0) {
+		refuse(entry, REASON_PATH_NOT_MIRRORED);
+	} else if (!daemon->sandbox) {
+		finish(entry);
+	} else if (enter_snapshot(entry, entry->since, &entry->job.root, &err) < 0) {
+		unsandboxed(entry, err.text);
+	} else {
+		entry->phase = PHASE_SANDBOX;
+		run_unit(entry);
+	}
+	exec_result_deinit(&home);
+}
+
 static void home_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
 {
 	struct entry *entry = ctx;
 	struct daemon *daemon = entry->toolchains->daemon;
-	uint64_t since = view_arrive(daemon->view);
 	struct error err;
 	if (outcome != 0 || result->exit_code != 0 || result->signal != 0) {
 		refuse(entry, REASON_UNKNOWN_COMPILER);
@@ -286,15 +307,13 @@ static void home_done(void *ctx, int outcome, struct exec_result *result, const 
 		refuse(entry, REASON_UNOBSERVED);
 	} else if (file_read(entry->output.temporary, 1 << 20, &entry->home_object, &err) < 0) {
 		refuse(entry, REASON_UNKNOWN_COMPILER); /* it says that all went well, and made nothing */
-	} else if (take_lookups(entry, &result->log, since, &err) < 0) {
-		refuse(entry, REASON_PATH_NOT_MIRRORED);
-	} else if (!daemon->sandbox) {
-		finish(entry);
-	} else if (enter_snapshot(entry, since, &entry->job.root, &err) < 0) {
-		unsandboxed(entry, err.text);
 	} else {
-		entry->phase = PHASE_SANDBOX;
-		run_unit(entry);
+		entry->since = view_arrive(daemon->view);
+		entry->home = *result;
+		hashing_begin_with(daemon->hashing, entry->since, &result->log.lookups);
+		if (!hashing_wait(daemon->hashing, &entry->hashing_waiter))
+			home_hashed(&entry->hashing_waiter);
+		return;
 	}
 	exec_result_deinit(result);
 }
@@ -390,6 +409,8 @@ struct toolchain *toolchains_get(struct toolchains *toolchains, const struct pla
 		entry->toolchains = toolchains;
 		entry->id = buf_take(&id);
 		list_init(&entry->waiters);
+		list_init(&entry->hashing_waiter.link);
+		entry->hashing_waiter.fn = home_hashed;
 		map_put(&toolchains->map, slice_str(entry->id), entry);
 	}
 	struct toolchain *toolchain = entry->toolchain;

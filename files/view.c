@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "files/links.h"
 #include "files/listing.h"
+#include "files/reading.h"
 
 enum {
 	RACY_MS = 2000,
@@ -33,6 +34,7 @@ struct entry {
 	uint64_t straight_at;	   /* no component of the path was a symlink */
 	struct view_info followed; /* through symlinks */
 	struct view_info seen;	   /* itself */
+	uint64_t read_at;	   /* by the reader, whatever came of it: what these requests still ask is answered here */
 	/* The digest of the file that had `digest_identity`. */
 	bool digest_kept; /* it may be used for as long as that identity lasts, else only for requests up to digested_at
 			   */
@@ -77,6 +79,7 @@ struct view {
 	int64_t (*now_ns)(void);
 	int64_t racy_ns;
 	struct view_memory memory;
+	struct view_reader reader;
 	struct view_counters counters;
 };
 
@@ -133,6 +136,11 @@ void view_set_memory(struct view *view, const struct view_memory *memory)
 	view->memory = *memory;
 }
 
+void view_set_reader(struct view *view, const struct view_reader *reader)
+{
+	view->reader = *reader;
+}
+
 struct view_counters view_counters(const struct view *view)
 {
 	return view->counters;
@@ -158,35 +166,7 @@ static struct entry *get_entry(struct view *view, struct slice path)
 	return e;
 }
 
-static int64_t nanoseconds(struct timespec t)
-{
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static struct view_info info_of(const struct stat *st)
-{
-	struct view_info info = {
-		.mode = st->st_mode,
-		.links = (uint32_t)st->st_nlink,
-		.identity = { st->st_dev, st->st_ino, st->st_size, nanoseconds(st->st_mtim), nanoseconds(st->st_ctim) },
-	};
-	switch (st->st_mode & S_IFMT) {
-	case S_IFREG:
-		info.kind = VIEW_FILE;
-		break;
-	case S_IFDIR:
-		info.kind = VIEW_DIRECTORY;
-		break;
-	case S_IFLNK:
-		info.kind = VIEW_LINK;
-		break;
-	default:
-		info.kind = VIEW_SPECIAL;
-	}
-	return info;
-}
-
-static bool identity_equal(const struct view_identity *a, const struct view_identity *b)
+bool view_identity_equal(const struct view_identity *a, const struct view_identity *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
@@ -228,7 +208,7 @@ static void ask(struct view *view, struct entry *e, bool follow)
 	bool stood = e->seen.kind != VIEW_ABSENT || e->followed.kind != VIEW_ABSENT;
 	view->counters.stats++;
 	if (fstatat(AT_FDCWD, e->path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0)
-		*info = info_of(&st);
+		*info = reading_info(&st);
 	else
 		*info = (struct view_info){ .kind = errno == ENOENT || errno == ENOTDIR ? VIEW_ABSENT : VIEW_SPECIAL };
 	if (stood && info->kind == VIEW_ABSENT)
@@ -282,41 +262,49 @@ static void keep_content(struct view *view, const struct view_identity *identity
 	free(map_put(&view->contents, slice_of(&content->identity, sizeof(content->identity)), content));
 }
 
+/* What was read for requests up to `arrived`. Meanwhile others may have asked again and know better. */
+static void take_reading(struct view *view, struct entry *e, uint64_t arrived, const struct reading *reading)
+{
+	const struct view_identity *identity = &reading->info.identity;
+	bool kept = !is_racy(view, identity, reading->begun_ns);
+	view->counters.hashes++;
+	view->counters.hashed_bytes += (uint64_t)reading->digest.size_bytes;
+	if (e->followed_at <= arrived) {
+		e->followed = reading->info;
+		e->followed_at = arrived;
+	}
+	if (e->digested_at <= arrived) {
+		e->digest = reading->digest;
+		e->digest_identity = *identity;
+		e->digested_at = arrived;
+		e->digest_kept = kept;
+	}
+	if (kept) {
+		keep_content(view, identity, &reading->digest);
+		if (view->memory.put && reading->digest.size_bytes >= REMEMBERED_BYTES)
+			view->memory.put(view->memory.ctx, identity, &reading->digest);
+	}
+}
+
 static int hash_file(struct view *view, struct entry *e, struct error *err)
 {
-	/* It was a regular file a moment ago; should it be a FIFO or a terminal now, don't wait for it nor take it
-	 * over. */
-	_cleanup_close_ int fd = open(e->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return error_set(err, errno, "cannot open %s", e->path);
-	int64_t now_ns = view->now_ns();
-	struct stat before, after;
-	struct digest digest;
-	if (fstat(fd, &before) < 0)
-		return error_set(err, errno, "cannot stat %s", e->path);
-	e->followed = info_of(&before);
-	e->followed_at = view->arrived;
-	if (e->followed.kind != VIEW_FILE)
-		return VIEW_NOT_A_FILE;
-	if (digest_fd(fd, &digest, err) < 0)
-		return error_wrap(err, "%s", e->path);
-	if (fstat(fd, &after) < 0)
-		return error_set(err, errno, "cannot stat %s", e->path);
-	view->counters.hashes++;
-	view->counters.hashed_bytes += (uint64_t)digest.size_bytes;
-	struct view_info read = info_of(&after);
-	if (!identity_equal(&e->followed.identity, &read.identity) || digest.size_bytes != read.identity.size)
-		return error_set(err, 0, "%s changed while it was read", e->path);
-	e->digest = digest;
-	e->digest_identity = e->followed.identity;
-	e->digested_at = view->arrived;
-	e->digest_kept = !is_racy(view, &e->digest_identity, now_ns);
-	if (e->digest_kept) {
-		keep_content(view, &e->digest_identity, &digest);
-		if (view->memory.put && digest.size_bytes >= REMEMBERED_BYTES)
-			view->memory.put(view->memory.ctx, &e->digest_identity, &digest);
+	struct reading reading;
+	int r = reading_make(e->path, view->now_ns, &reading, err);
+	if (r == 0) {
+		take_reading(view, e, view->arrived, &reading);
+	} else if (reading.info.kind != VIEW_ABSENT) {
+		e->followed = reading.info;
+		e->followed_at = view->arrived;
 	}
-	return 0;
+	return r;
+}
+
+void view_take(struct view *view, uint64_t arrived, const char *path, const struct reading *reading)
+{
+	struct entry *e = get_entry(view, slice_str(path));
+	e->read_at = arrived;
+	if (reading)
+		take_reading(view, e, arrived, reading);
 }
 
 /* Brings e->digest up to date with e->followed. 0, VIEW_NOT_A_FILE or -1. */
@@ -325,7 +313,7 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 	const struct view_info *info = examine(view, since, e, true);
 	if (info->kind != VIEW_FILE)
 		return VIEW_NOT_A_FILE;
-	if (identity_equal(&info->identity, &e->digest_identity) && (e->digest_kept || e->digested_at >= since))
+	if (view_identity_equal(&info->identity, &e->digest_identity) && (e->digest_kept || e->digested_at >= since))
 		return 0;
 	const struct digest *known = find_content(view, &info->identity);
 	struct digest remembered;
@@ -333,6 +321,10 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 		view->memory.get(view->memory.ctx, &info->identity, &remembered) == 0 && remembered.size_bytes == info->identity.size) {
 		keep_content(view, &info->identity, &remembered);
 		known = &remembered;
+	}
+	if (!known && view->reader.read && info->identity.size >= VIEW_LARGE_BYTES && e->read_at < since) {
+		view->reader.read(view->reader.ctx, e->path, view->arrived, view->now_ns);
+		return error_set(err, EAGAIN, "%s is being read", e->path);
 	}
 	if (!known)
 		return hash_file(view, e, err);
@@ -413,7 +405,7 @@ static int read_directory(struct view *view, const char *path, struct directory 
 	struct stat st;
 	if (fstat(fd, &st) < 0)
 		return error_set(err, errno, "cannot stat directory %s", path);
-	struct view_info info = info_of(&st);
+	struct view_info info = reading_info(&st);
 	if (info.identity.dev != d->key.dev || info.identity.ino != d->key.ino)
 		return error_set(err, 0, "directory %s was replaced while it was read", path);
 	listing_deinit(&d->listing);
@@ -437,7 +429,7 @@ static int read_directory(struct view *view, const char *path, struct directory 
 
 static bool listing_is_valid(const struct directory *d, const struct view_identity *identity, uint64_t since)
 {
-	return d->read_at >= since || (d->read_at > 0 && d->kept && identity_equal(&d->identity, identity));
+	return d->read_at >= since || (d->read_at > 0 && d->kept && view_identity_equal(&d->identity, identity));
 }
 
 /* The valid listing of the directory `e`. 0, VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAMES or -1. */
@@ -604,7 +596,7 @@ uint64_t view_names_state(struct view *view, uint64_t since, const char *path)
 	if (examine(view, since, e, true)->kind != VIEW_DIRECTORY)
 		return 0;
 	struct directory *d = get_directory(view, e);
-	bool known = d->read_at > 0 && d->kept && identity_equal(&d->identity, &e->followed.identity);
+	bool known = d->read_at > 0 && d->kept && view_identity_equal(&d->identity, &e->followed.identity);
 	if (!known && (d->hopeless || is_racy(view, &e->followed.identity, view->now_ns()) ||
 			      read_directory(view, e->path, d, NULL) != 0 || !d->kept))
 		return 0;

@@ -13,7 +13,7 @@
  * Paths are absolute and squeezed; `..` and symlinks in them mean what they mean to the kernel. Everything is known by
  * the path as it was asked, so two spellings of one file are two questions, but share one digest.
  *
- * Owned by the loop thread; hashing happens in the caller's thread. */
+ * Owned by the loop thread, which hashes, too; large files it can leave to others (files/hashing.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -37,6 +37,8 @@ struct view_identity {
 	uint64_t dev, ino;
 	int64_t size, mtime_ns, ctime_ns;
 };
+
+bool view_identity_equal(const struct view_identity *a, const struct view_identity *b);
 
 enum view_kind { VIEW_ABSENT, VIEW_FILE, VIEW_DIRECTORY, VIEW_LINK, VIEW_SPECIAL };
 
@@ -124,6 +126,19 @@ struct view_memory {
 	void *ctx;
 };
 void view_set_memory(struct view *view, const struct view_memory *memory);
+
+/* Who reads files of VIEW_LARGE_BYTES or more, if not the view itself (NULL). `read` only makes a note of `path`, to be read (reading_make)
+ * after it returned; the question that it was called for fails with EAGAIN. Called again for a path that it hasn't given back by view_take().
+ * `arrived` goes back with it. */
+enum { VIEW_LARGE_BYTES = 1 << 20 };
+struct view_reader {
+	void (*read)(void *ctx, const char *path, uint64_t arrived, int64_t (*now_ns)(void));
+	void *ctx;
+};
+void view_set_reader(struct view *view, const struct view_reader *reader);
+/* What came of it; NULL: nothing. The requests that had arrived by `arrived` find the digest known, or have the view read that file itself. */
+struct reading;
+void view_take(struct view *view, uint64_t arrived, const char *path, const struct reading *reading);
 
 /* Counters for statistics and tests. */
 struct view_counters {
