@@ -467,7 +467,9 @@ static void closure__after_any_change_memory_and_a_fresh_look_agree(void **state
 
 static void make_a_note(void *ctx, const char *path, uint64_t arrived, int64_t (*now_ns)(void))
 {
-	*(char **)ctx = strdup(path);
+	char **note = ctx;
+	free(*note);
+	*note = strdup(path);
 }
 
 /* Nor is the next one on the search path taken in its place. */

@@ -129,6 +129,41 @@ static void world__dependency_files_are_made_for_each_target(void **state)
 }
 
 /* A unit of so many functions: a thousand take a second or so. */
+/* They are hashed elsewhere while the request waits. */
+static void world__large_inputs_are_inputs_like_others(void **state)
+{
+	struct world *world = world_new("");
+	world_shell(world, "head -c 3000000 /dev/zero | tr '\\0' '\\n' >large.c && cp large.c large.h && cp large.c blob");
+	world_shell(world, "echo '#include \"large.h\"' >>large.c && echo '__asm__(\".incbin \\\"blob\\\"\"); int n = VALUE;' >>large.c");
+	world_shell(world, "echo '#define VALUE 1' >>large.h");
+	world_write(world, "settled", "");
+	expect_executed(world, "gcc -c large.c");
+	expect_hit(world, "gcc -c large.c");
+	world_shell(world, "for i in blob large.c large.h; do cp $i copy && mv copy $i; done");
+	world_write(world, "settled", "");
+	expect_hit(world, "gcc -c large.c");
+	world_shell(world, "sed -i 's/VALUE 1/VALUE 2/' large.h");
+	world_write(world, "settled", "");
+	expect_executed(world, "gcc -c large.c");
+	world_shell(world, "gcc -c large.c -o plain.o && cmp large.o plain.o");
+	world_shell(world, "printf x | dd of=blob conv=notrunc status=none");
+	world_write(world, "settled", "");
+	expect_executed(world, "gcc -c large.c");
+	world_shell(world, "gcc -c large.c -o plain.o && cmp large.o plain.o");
+}
+
+static void world__a_client_that_dies_while_its_source_is_hashed_is_forgotten(void **state)
+{
+	struct world *world = world_new("");
+	world_shell(world, "truncate -s 1G huge.c");
+	struct client client = world_start(world, "gcc -c huge.c");
+	world_wait_status(world, "requests", 1);
+	world_kill(world, client);
+	world_wait_status(world, "requests", 0);
+	assert_int_equal(world_stat(world, "cancelled"), 1);
+	assert_string_equal(world_list(world), "huge.c ");
+}
+
 static void write_slow_unit(struct world *world, const char *name, const char *start, int functions)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -466,6 +501,8 @@ int main(void)
 		cmocka_unit_test_teardown(world__counts_of_an_earlier_program_go_with_its_object, world_end),
 		cmocka_unit_test_teardown(world__a_search_directory_of_the_compiler_that_appears_is_a_miss, world_end),
 		cmocka_unit_test_teardown(world__dependency_files_are_made_for_each_target, world_end),
+		cmocka_unit_test_teardown(world__large_inputs_are_inputs_like_others, world_end),
+		cmocka_unit_test_teardown(world__a_client_that_dies_while_its_source_is_hashed_is_forgotten, world_end),
 		cmocka_unit_test_teardown(world__a_client_that_dies_leaves_nothing_behind, world_end),
 		cmocka_unit_test_teardown(world__clients_that_die_while_they_wait_free_the_way, world_end),
 		cmocka_unit_test_teardown(world__clients_may_die_at_any_moment, world_end),
