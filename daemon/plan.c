@@ -73,8 +73,8 @@ static int resolve_compiler(struct plan *plan, struct arena *arena, struct reaso
 		plan->family = command_family_of_name(names[i]);
 	plan->cxx_driver = command_is_cxx_name(names[0]) || command_is_cxx_name(names[1]);
 	if (plan->family == FAMILY_UNKNOWN) {
-		enum toolchain_program program = toolchain_program_kind(plan->compiler);
-		return local(reason, program == TOOLCHAIN_ELF ? REASON_UNKNOWN_COMPILER : REASON_WRAPPER, NULL);
+		bool script = toolchain_program_kind(plan->compiler) == PROGRAM_OTHER;
+		return local(reason, script ? REASON_WRAPPER : REASON_UNKNOWN_COMPILER, NULL);
 	}
 	return 0;
 }

@@ -413,6 +413,18 @@ static void world__native_code_is_for_this_machine(void **state)
 	expect_hit(world, "gcc -march=native -O2 -c a.c");
 }
 
+/* What it reads beside the compiler's inputs, nobody sees. */
+static void world__a_static_compiler_is_local(void **state)
+{
+	struct world *world = world_new("");
+	world_write(world, "wrapper.c", "#include <unistd.h>\n"
+					"int main(int c, char **v) { return execv(v[0] = \"/usr/bin/gcc\", v); }\n");
+	world_shell(world, "mkdir bin && gcc -static wrapper.c -o bin/gcc && gcc -c wrapper.c -o plain.o");
+	expect_local(world, "bin/gcc -c wrapper.c", "unobserved");
+	expect_executed(world, "gcc -c wrapper.c");
+	world_shell(world, "cmp wrapper.o plain.o");
+}
+
 static void world__a_damaged_blob_is_compiled_again(void **state)
 {
 	struct world *world = world_new("");
@@ -520,6 +532,7 @@ int main(void)
 		cmocka_unit_test_teardown(world__many_clients_at_once_all_get_their_object, world_end),
 		cmocka_unit_test_teardown(world__a_header_edited_while_it_is_compiled_is_not_kept, world_end),
 		cmocka_unit_test_teardown(world__native_code_is_for_this_machine, world_end),
+		cmocka_unit_test_teardown(world__a_static_compiler_is_local, world_end),
 		cmocka_unit_test_teardown(world__a_damaged_blob_is_compiled_again, world_end),
 		cmocka_unit_test_teardown(world__there_is_one_daemon, world_end),
 		cmocka_unit_test_teardown(world__in_namespaces_the_sandbox_executes, world_end),

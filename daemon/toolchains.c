@@ -110,13 +110,10 @@ void toolchains_free(struct toolchains *toolchains)
 	free(toolchains);
 }
 
-enum toolchain_program toolchain_program_kind(const char *path)
+enum program_kind toolchain_program_kind(const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char magic[4];
-	if (fd < 0 || read(fd, magic, sizeof(magic)) != sizeof(magic))
-		return TOOLCHAIN_ABSENT;
-	return memcmp(magic, "\177ELF", 4) == 0 ? TOOLCHAIN_ELF : TOOLCHAIN_SCRIPT;
+	return fd < 0 ? PROGRAM_OTHER : program_kind(fd);
 }
 
 static enum unit_kind unit_kind_of(const struct plan *plan)
@@ -336,8 +333,9 @@ static void begin(struct entry *entry)
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
 		if (strcmp(units[i].name, unit) == 0)
 			text = units[i].text;
-	if (toolchain_program_kind(entry->job.argv[0]) != TOOLCHAIN_ELF)
-		refuse_later(entry, REASON_WRAPPER);
+	enum program_kind program = toolchain_program_kind(entry->job.argv[0]);
+	if (program != PROGRAM_DYNAMIC)
+		refuse_later(entry, program == PROGRAM_STATIC ? REASON_UNOBSERVED : REASON_WRAPPER);
 	else if (file_make_dirs(entry->directory, 0700, &err) < 0 || file_replace(path, slice_str(text), 0600, &err) < 0)
 		refuse_later(entry, REASON_ENGINE_FAILED);
 	else

@@ -12,6 +12,7 @@
 #include "compiler/reason.h"
 #include "daemon/plan.h"
 #include "files/lookups.h"
+#include "worker/program.h"
 
 struct toolchain {
 	unsigned refs;
@@ -42,5 +43,5 @@ struct toolchain *toolchains_get(struct toolchains *toolchains, const struct pla
 /* Stop waiting; harmless when not waiting. */
 void toolchains_leave(struct toolchain_waiter *waiter);
 
-enum toolchain_program { TOOLCHAIN_ABSENT, TOOLCHAIN_ELF, TOOLCHAIN_SCRIPT };
-enum toolchain_program toolchain_program_kind(const char *path);
+/* What the file `path` is; PROGRAM_OTHER when it can't be read. */
+enum program_kind toolchain_program_kind(const char *path);

@@ -32,6 +32,7 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "worker/program.h"
 #include "worker/trace.h"
 
 #define EXPORT(name, function) __asm__(".globl " #name "\n\t.type " #name ", STT_FUNC\n\t.set " #name ", " #function)
@@ -1007,6 +1008,17 @@ static void count_executed(int32_t n)
 		__atomic_fetch_add(&trace->executed, (uint32_t)n, __ATOMIC_RELAXED);
 }
 
+/* A static program that becomes another would go unnoticed: that one is counted in its stead. */
+static void examine_program(const char *path)
+{
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	if (program_kind(fd) == PROGRAM_STATIC)
+		spoil();
+	close(fd);
+}
+
 static void record_program(const char *path)
 {
 	if (!tracing() || !path)
@@ -1016,6 +1028,8 @@ static void record_program(const char *path)
 	struct stat st;
 	bool found = examine(AT_FDCWD, path, &st, 0) == 0;
 	record_question(AT_FDCWD, path, path, found);
+	if (found && S_ISREG(st.st_mode))
+		examine_program(path);
 	errno = saved;
 }
 

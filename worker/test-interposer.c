@@ -309,6 +309,42 @@ static void interposer__compilers_write_to_the_temporaries(void **state)
 	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
 }
 
+/* Whether the log of a shell's command is complete. */
+static bool is_complete(const char *text)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct place place;
+	struct error err;
+	make_place(&place);
+	struct runner_options options = {
+		.mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place.tmp
+	};
+	struct runner *runner = runner_new(&options, &err);
+	if (!runner)
+		fail_msg("%s", err.text);
+	struct run_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", text, NULL },
+		.env = (const char *const[]){ "PATH=/usr/bin:/bin", NULL },
+		.cwd = place.home };
+	struct run_result result;
+	struct lookup_log log;
+	if (runner_run(runner, &command, &result, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(result.exit_code, 0);
+	struct lookup_log_filter filter = { .private_dir = place.tmp };
+	assert_int_equal(lookup_log_parse(slice_of(result.trace, result.trace_bytes), &filter, &arena, &log, &err), 0);
+	run_result_deinit(&result);
+	runner_free(runner);
+	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
+	return log.complete;
+}
+
+static void interposer__a_static_program_that_becomes_another_leaves_the_log_incomplete(void **state)
+{
+	assert_true(is_complete("/bin/true; true && exec /bin/true"));
+	assert_false(is_complete(TEST_STATIC " /bin/true; true"));
+	assert_false(is_complete("exec " TEST_STATIC " /bin/true"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +352,7 @@ int main(void)
 		cmocka_unit_test(interposer__outputs_are_redirected),
 		cmocka_unit_test(interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_symlink),
 		cmocka_unit_test(interposer__compilers_write_to_the_temporaries),
+		cmocka_unit_test(interposer__a_static_program_that_becomes_another_leaves_the_log_incomplete),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
