@@ -202,18 +202,17 @@ int cache_get(struct cache *cache, struct view *view, uint64_t since, const stru
 }
 
 /* What makes two alternatives the same: everything but the result itself. */
-static struct digest identity_of(const struct lookups *lookups, const struct cache_result *result)
+static uint64_t identity_of(struct slice questions, struct slice names, const struct cache_result *result)
 {
-	struct key *key = key_new("alternative 1");
+	struct key *key = key_new("alternative 2");
 	key_add_digest(key, "messages", &result->messages_kind);
 	key_add_digest(key, "aliases", &result->alias_signature);
-	for (size_t i = 0; i < lookups->n; i++) {
-		const struct lookup *l = &lookups->v[i];
-		key_add_str(key, lookup_kind_name(l->kind), l->path);
-		if (l->kind != LOOKUP_ABSENT)
-			key_add_digest(key, "digest", &l->digest);
-	}
-	return key_end(key);
+	key_add_bytes(key, "questions", questions);
+	key_add_bytes(key, "names", names);
+	struct digest identity = key_end(key);
+	uint64_t number;
+	memcpy(&number, identity.hash, sizeof(number));
+	return number;
 }
 
 int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups,
@@ -228,12 +227,10 @@ int cache_put(struct cache *cache, const struct digest *key, const struct lookup
 	if (head.len > MANIFEST_LIMIT || names.len > MANIFEST_LIMIT)
 		return error_set(err, EFBIG, "a job with %zu look-ups can't be cached", lookups->n);
 
-	struct digest identity = identity_of(lookups, result);
-	uint64_t number;
-	memcpy(&number, identity.hash, sizeof(number));
+	uint64_t identity = identity_of(manifest_questions(buf_slice(&head)), buf_slice(&names), result);
 	if (pack_part(cache, buf_slice(&head), &body, err) < 0 || pack_part(cache, buf_slice(&names), &body, err) < 0)
 		return -1;
-	return index_add(cache->index, key, number, buf_slice(&body), err);
+	return index_add(cache->index, key, identity, buf_slice(&body), err);
 }
 
 int cache_drop(struct cache *cache, const struct digest *key, struct error *err)

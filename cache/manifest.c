@@ -263,6 +263,15 @@ static void take_absences(struct reader *r, struct arena *arena, struct manifest
 	}
 }
 
+struct slice manifest_questions(struct slice head)
+{
+	struct reader r = { head, 0, false };
+	take_bytes(&r, 1);
+	take_bytes(&r, take_integer(&r));
+	assert(!r.malformed);
+	return r.left;
+}
+
 int manifest_decode(struct slice head, struct arena *arena, struct manifest *ret, struct error *err)
 {
 	struct reader r = { head, 0, false };

@@ -48,6 +48,9 @@ struct manifest {
  * too long. */
 int manifest_encode(struct slice result, const struct lookups *lookups, struct buf *head, struct buf *names, struct error *err);
 
+/* What of an encoded head follows its result: the same look-ups are the same bytes there, and in the names. */
+struct slice manifest_questions(struct slice head);
+
 /* Decode all of `head`. -1: malformed; SPECIAL look-ups are, too. */
 int manifest_decode(struct slice head, struct arena *arena, struct manifest *ret, struct error *err);
 /* Fill in the names. -1: malformed, or other names than the head's. */

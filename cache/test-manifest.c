@@ -52,6 +52,11 @@ static void manifest__what_is_encoded_is_decoded(void **state)
 	for (size_t i = 0; i < 7; i++)
 		expect_same(&after.found.v[i], &before.v[found[i]]);
 
+	_cleanup_buf_ struct buf other = { 0 }, same_names = { 0 };
+	assert_int_equal(manifest_encode(slice_str("another"), &before, &other, &same_names, NULL), 0);
+	assert_true(slice_equal(manifest_questions(buf_slice(&head)), manifest_questions(buf_slice(&other))));
+	assert_true(slice_equal(buf_slice(&names), buf_slice(&same_names)));
+
 	assert_int_equal(manifest_decode_names(buf_slice(&names), &after, NULL), 0);
 	assert_int_equal(after.n_absences, 2);
 	assert_string_equal(after.absences[0].directory, "/");
