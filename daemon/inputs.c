@@ -373,13 +373,14 @@ int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain 
 {
 	*missed = (struct inputs_missed){ arena_array(arena, const char *, log->lookups.n + 1), 0 };
 	bool changed = false;
+	__attribute__((cleanup(snapshot_asking_deinit))) struct snapshot_asking asking = { snapshot_tree(daemon->snapshot), generation };
 	for (size_t i = 0; i < log->lookups.n; i++) {
 		struct lookup *lookup = &log->lookups.v[i];
 		if (lookup->kind == LOOKUP_SPECIAL)
 			return INPUTS_LOCAL;
 		/* An absence is what the job saw; home will say whether it is one there too. */
 		if (lookup->kind != LOOKUP_ABSENT && !is_everywhere(lookup) &&
-			snapshot_answer(daemon->snapshot, generation, lookup) != 0) {
+			snapshot_answer(&asking, lookup) != 0) {
 			changed = true;
 			error_set(err, 0, "%s was mirrored anew meanwhile", lookup->path);
 		}

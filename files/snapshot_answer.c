@@ -3,15 +3,15 @@
 #include "base/buf.h"
 #include "files/links.h"
 
-enum { LINKS_LIMIT = 40 };
+enum { LINKS_LIMIT = 40 }; /* the kernel's */
 
-struct asking {
-	const struct tree *tree;
-	uint64_t generation;
-	bool later; /* something on the way has changed since */
-};
+void snapshot_asking_deinit(struct snapshot_asking *asking)
+{
+	buf_deinit(&asking->way);
+	buf_deinit(&asking->done);
+}
 
-static const struct tree_entry *entry_of(struct asking *asking, const char *physical)
+static const struct tree_entry *entry_of(struct snapshot_asking *asking, const char *physical)
 {
 	const struct tree_entry *entry = tree_lookup(asking->tree, physical + 1);
 	if (entry && entry->changed > asking->generation)
@@ -25,15 +25,16 @@ static const char *target_in_tree(void *ctx, const char *path)
 	return entry && entry->kind == TREE_SYMLINK ? entry->target : NULL;
 }
 
-/* The entry that `path` leads to, symlinks followed (the last component only if `follow_last`), and its physical path
- * in `done`; NULL when there is none. The root has no entry of its own worth asking for: it is a directory and never
- * changes. */
-static const struct tree_entry *follow(struct asking *asking, const char *path, bool follow_last, struct buf *done)
+/* The entry that `path` leads to from `entry`, whose physical path is `done` ("" for the root): symlinks followed (the last component only if
+ * `follow_last`), and `done` is moved there. NULL when there is none. The root has no entry of its own worth asking for: it is a directory and
+ * never changes. */
+static const struct tree_entry *follow(struct snapshot_asking *asking, const struct tree_entry *entry, const char *path, bool follow_last,
+	struct buf *done)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	const struct tree_entry *entry = tree_lookup(asking->tree, "");
-	int n_links = 0;
 	const char *rest = path;
+	if (!entry)
+		return NULL;
 	for (;;) {
 		rest += strspn(rest, "/");
 		struct slice name = slice_of(rest, strcspn(rest, "/"));
@@ -42,7 +43,7 @@ static const struct tree_entry *follow(struct asking *asking, const char *path, 
 			return entry;
 		if (slice_equal_str(name, "."))
 			continue;
-		if (entry && entry->kind != TREE_DIRECTORY)
+		if (entry->kind != TREE_DIRECTORY)
 			return NULL;
 		if (slice_equal_str(name, "..")) {
 			while (done->len > 0 && done->ptr[--done->len] != '/')
@@ -60,15 +61,38 @@ static const struct tree_entry *follow(struct asking *asking, const char *path, 
 			return NULL;
 		if (entry->kind != TREE_SYMLINK)
 			continue;
+		asking->n_links++;
 		if (!follow_last && rest[strspn(rest, "/")] == '\0')
 			return entry;
-		if (++n_links > LINKS_LIMIT)
+		if (asking->n_links > LINKS_LIMIT)
 			return NULL;
 		rest = arena_printf(&arena, "%s/%s", entry->target, rest);
 		done->len = entry->target[0] == '/' ? 0 : parent;
 		done->ptr[done->len] = '\0';
 		entry = tree_lookup(asking->tree, done->len ? done->ptr + 1 : "");
 	}
+}
+
+/* The same for a path from the root, by way of its directory. */
+static const struct tree_entry *find(struct snapshot_asking *asking, const char *path, bool follow_last)
+{
+	const char *slash = strrchr(path, '/');
+	struct slice directory = slice_of(path, (size_t)(slash - path));
+	if (!asking->directory.ptr || !slice_equal(asking->directory, directory)) {
+		_cleanup_arena_ struct arena arena = ARENA_INIT;
+		asking->directory = directory;
+		asking->later = false;
+		asking->n_links = 0;
+		buf_reset(&asking->way);
+		asking->there = follow(asking, tree_lookup(asking->tree, ""), arena_strndup(&arena, directory.ptr, directory.len), true, &asking->way);
+		asking->way_later = asking->later;
+		asking->way_links = asking->n_links;
+	}
+	asking->later = asking->way_later;
+	asking->n_links = asking->way_links;
+	buf_reset(&asking->done);
+	buf_append_slice(&asking->done, buf_slice(&asking->way));
+	return follow(asking, asking->there, slash, follow_last, &asking->done);
 }
 
 static void list_name(void *ctx, const struct tree_entry *entry)
@@ -80,7 +104,7 @@ static void list_name(void *ctx, const struct tree_entry *entry)
 	buf_append(text, entry->name, strlen(entry->name) + 1);
 }
 
-static struct digest list_names(struct asking *asking, const struct tree_entry *entry, const char *physical)
+static struct digest list_names(struct snapshot_asking *asking, const struct tree_entry *entry, const char *physical)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	if (entry->renamed > asking->generation)
@@ -89,28 +113,32 @@ static struct digest list_names(struct asking *asking, const struct tree_entry *
 	return digest_of(buf_slice(&text));
 }
 
-int snapshot_answer(struct snapshot *snapshot, uint64_t generation, struct lookup *lookup)
+/* Where the symlinks on the way led. */
+static struct digest whereabouts(struct snapshot_asking *asking, const char *path)
 {
-	struct asking asking = { snapshot_tree(snapshot), generation, false };
-	_cleanup_buf_ struct buf done = { 0 };
-	const struct tree_entry *entry = follow(&asking, lookup->path, lookup->kind != LOOKUP_LINK, &done);
+	return asking->n_links ? links_digest(path, target_in_tree, asking) : (struct digest){ 0 };
+}
+
+int snapshot_answer(struct snapshot_asking *asking, struct lookup *lookup)
+{
+	const struct tree_entry *entry = find(asking, lookup->path, lookup->kind != LOOKUP_LINK);
 	/* What was found, and is gone, has left the tree since; an entry that isn't there can't tell when. Unless nothing has changed: then the job has
 	 * made it itself. */
-	if (!entry && lookup->kind != LOOKUP_ABSENT && tree_generation(asking.tree) > generation)
-		asking.later = true;
+	if (!entry && lookup->kind != LOOKUP_ABSENT && tree_generation(asking->tree) > asking->generation)
+		asking->later = true;
 	lookup->digest = (struct digest){ 0 };
 	if (lookup->kind == LOOKUP_LINK && entry)
-		lookup->digest = links_digest(lookup->path, target_in_tree, &asking);
+		lookup->digest = whereabouts(asking, lookup->path);
 	else if (!entry)
 		lookup->kind = LOOKUP_ABSENT;
 	else if (entry->kind == TREE_FILE) {
 		lookup->kind = LOOKUP_FILE;
 		lookup->digest = entry->digest;
 	} else if (lookup->kind == LOOKUP_LISTING)
-		lookup->digest = list_names(&asking, entry, buf_str(&done));
+		lookup->digest = list_names(asking, entry, buf_str(&asking->done));
 	else {
 		lookup->kind = LOOKUP_DIRECTORY;
-		lookup->digest = links_digest(lookup->path, target_in_tree, &asking);
+		lookup->digest = whereabouts(asking, lookup->path);
 	}
-	return asking.later ? SNAPSHOT_LATER : 0;
+	return asking->later ? SNAPSHOT_LATER : 0;
 }

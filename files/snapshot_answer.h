@@ -1,6 +1,7 @@
 /* What a job was told by the tree it ran on: look-ups answered by a snapshot instead of the file system. */
 #pragma once
 
+#include "base/buf.h"
 #include "files/lookups.h"
 #include "files/snapshot.h"
 
@@ -8,6 +9,22 @@
  */
 enum snapshot_answer_outcome { SNAPSHOT_LATER = 1 };
 
-/* Fill kind and digest of `lookup` exactly as view_observe() would, were the tree the file system. `generation` is
- * tree_generation() as of the job's root. A FILE, DIRECTORY or ABSENT look-up is one question, as there. */
-int snapshot_answer(struct snapshot *snapshot, uint64_t generation, struct lookup *lookup);
+/* A number of questions to one tree, which must not change meanwhile. Consecutive ones in one directory walk there once. */
+struct snapshot_asking {
+	const struct tree *tree;
+	uint64_t generation; /* tree_generation() as of the job's root */
+	/* The rest is private, zero at first. */
+	struct slice directory;	       /* of the last path: borrowed */
+	struct buf way;		       /* its physical path, */
+	const struct tree_entry *there; /* what stands there, or NULL, */
+	bool way_later;		       /* and what was met on the way */
+	unsigned way_links;
+	struct buf done; /* the physical path of the answer */
+	bool later;
+	unsigned n_links;
+};
+void snapshot_asking_deinit(struct snapshot_asking *asking);
+
+/* Fill kind and digest of `lookup` exactly as view_observe() would, were the tree the file system. A FILE, DIRECTORY or ABSENT look-up is one
+ * question, as there. Its path must live until the next question. */
+int snapshot_answer(struct snapshot_asking *asking, struct lookup *lookup);

@@ -284,13 +284,13 @@ static const char *random_path(struct scratch *s, bool dotdot)
 }
 
 /* A job on the tree is told the same as one at home. */
-static void assert_same_answers(struct fixture *f, uint64_t since, const char *path)
+static void assert_same_answers(struct fixture *f, uint64_t since, struct snapshot_asking *asking, const char *path)
 {
 	static const enum lookup_kind kinds[] = { LOOKUP_FILE, LOOKUP_LINK };
 	for (size_t i = 0; i < 2; i++) {
 		struct lookup home = { .path = path, .kind = kinds[i] }, tree = home;
 		assert_int_equal(view_observe(f->view, since, &home, NULL), 0);
-		assert_int_equal(snapshot_answer(f->snapshot, UINT64_MAX, &tree), 0);
+		assert_int_equal(snapshot_answer(asking, &tree), 0);
 		if (home.kind != tree.kind || !digest_equal(&home.digest, &tree.digest))
 			fail_msg("%s: %s at home, %s in the tree", path, lookup_kind_name(home.kind),
 				lookup_kind_name(tree.kind));
@@ -305,10 +305,12 @@ static void snapshot__any_path_leads_to_the_same_as_at_home(void **state)
 	print_message("seed %u\n", seed);
 	srandom(seed);
 	enum { ROUNDS = 60, PATHS = 40 };
+	const char *paths[PATHS];
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < 12; i++)
 			make_something(s, random_path(s, false));
 		uint64_t since = view_arrive(f->view);
+		int n_paths = 0;
 		for (int i = 0; i < PATHS; i++) {
 			const char *path = scratch_path(s, random_path(s, true));
 			struct stat st;
@@ -325,7 +327,10 @@ static void snapshot__any_path_leads_to_the_same_as_at_home(void **state)
 			const struct tree_entry *found = resolve(snapshot_tree(f->snapshot), &s->arena, path, 0);
 			if ((exists == 0) != (found != NULL))
 				fail_msg("round %d: %s is %s at home", round, path, exists == 0 ? "there" : "absent");
-			assert_same_answers(f, since, path);
+			struct snapshot_asking asking = { snapshot_tree(f->snapshot), UINT64_MAX };
+			assert_same_answers(f, since, &asking, path);
+			snapshot_asking_deinit(&asking);
+			paths[n_paths++] = path;
 			if (!found)
 				continue;
 			assert_int_equal(found->kind, S_ISDIR(st.st_mode) ? TREE_DIRECTORY : TREE_FILE);
@@ -336,11 +341,22 @@ static void snapshot__any_path_leads_to_the_same_as_at_home(void **state)
 				assert_true(digest_equal(&found->digest, &digest));
 			}
 		}
+		/* And in any order. */
+		struct snapshot_asking asking = { snapshot_tree(f->snapshot), UINT64_MAX };
+		for (int i = 0; i < n_paths; i++)
+			assert_same_answers(f, since, &asking, paths[i]);
+		snapshot_asking_deinit(&asking);
 	}
 	struct store *store = store_memory_new();
 	struct digest root;
 	assert_int_equal(tree_commit(snapshot_tree(f->snapshot), store, &root, NULL), 0);
 	store_free(store);
+}
+
+static int answer(struct fixture *f, uint64_t generation, struct lookup *lookup)
+{
+	__attribute__((cleanup(snapshot_asking_deinit))) struct snapshot_asking asking = { snapshot_tree(f->snapshot), generation };
+	return snapshot_answer(&asking, lookup);
 }
 
 static void snapshot__an_answer_that_has_changed_since_is_said_so(void **state)
@@ -350,18 +366,18 @@ static void snapshot__an_answer_that_has_changed_since_is_said_so(void **state)
 	assert_int_equal(add(f, "a"), 0);
 	uint64_t generation = tree_generation(snapshot_tree(f->snapshot));
 	struct lookup lookup = { .path = scratch_path(f->scratch, "a"), .kind = LOOKUP_FILE };
-	assert_int_equal(snapshot_answer(f->snapshot, generation, &lookup), 0);
+	assert_int_equal(answer(f, generation, &lookup), 0);
 	assert_int_equal(lookup.digest.size_bytes, 3);
 	scratch_write(f->scratch, "a", "second");
 	assert_int_equal(add(f, "a"), 0);
-	assert_int_equal(snapshot_answer(f->snapshot, generation, &lookup), SNAPSHOT_LATER);
+	assert_int_equal(answer(f, generation, &lookup), SNAPSHOT_LATER);
 
 	/* A job that found it can't be told now that it was absent. */
 	generation = tree_generation(snapshot_tree(f->snapshot));
 	unlink(scratch_path(f->scratch, "a"));
 	assert_int_equal(snapshot_refresh(f->snapshot, view_arrive(f->view), NULL), 0);
 	lookup.kind = LOOKUP_FILE;
-	assert_int_equal(snapshot_answer(f->snapshot, generation, &lookup), SNAPSHOT_LATER);
+	assert_int_equal(answer(f, generation, &lookup), SNAPSHOT_LATER);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
