@@ -350,6 +350,45 @@ static void view__dotdot_behind_a_symlink_is_the_targets_parent(void **state)
 	assert_int_equal(check(f), 0);
 }
 
+static void view__ways_that_differ_by_dotdot_are_one_question(void **state)
+{
+	struct fixture *f = *state;
+	scratch_mkdir(f->scratch, "a/b");
+	scratch_mkdir(f->scratch, "elsewhere/deep");
+	const char *way = scratch_path(f->scratch, "a/b/../../a/../x.h");
+	scratch_write(f->scratch, "elsewhere/x.h", "elsewhere");
+	const char *file = scratch_write(f->scratch, "x.h", "x");
+	uint64_t since = view_arrive(f->view);
+	assert_int_equal(view_stat(f->view, since, way, false).identity.size, 1);
+	uint64_t stats = view_counters(f->view).stats;
+	assert_int_equal(view_stat(f->view, since, file, false).identity.size, 1);
+	assert_int_equal(view_counters(f->view).stats, stats);
+	expect(f, way, LOOKUP_FILE);
+
+	/* Whatever comes into the way since. */
+	assert_int_equal(rename(scratch_path(f->scratch, "a/b"), scratch_path(f->scratch, "b")), 0);
+	assert_int_equal(check(f), 0);
+	scratch_write(f->scratch, "a/b", "a file");
+	assert_int_equal(check(f), 0);
+	assert_int_equal(unlink(scratch_path(f->scratch, "a/b")), 0);
+	scratch_symlink(f->scratch, scratch_path(f->scratch, "b"), "a/b");
+	assert_int_equal(check(f), 0); /* b/../../a is not there */
+	assert_int_equal(unlink(scratch_path(f->scratch, "a/b")), 0);
+	scratch_mkdir(f->scratch, "elsewhere/deep/a");
+	scratch_symlink(f->scratch, scratch_path(f->scratch, "elsewhere/deep/a"), "a/b"); /* a/b/../../a is not there, either */
+	assert_int_equal(check(f), 0);
+	scratch_mkdir(f->scratch, "elsewhere/a");
+	assert_int_equal(check(f), 0); /* it is elsewhere/x.h now */
+	assert_int_equal(view_stat(f->view, view_arrive(f->view), way, false).identity.size, 9);
+	assert_int_equal(unlink(scratch_path(f->scratch, "a/b")), 0);
+	scratch_mkdir(f->scratch, "a/b");
+	assert_int_equal(check(f), CONFIRMED);
+
+	assert_int_equal(chmod(scratch_path(f->scratch, "a/b"), 0600), 0);
+	struct stat st;
+	assert_int_equal(check(f), stat(way, &st) == 0 ? CONFIRMED : 0); /* root walks through all */
+}
+
 static void view__a_name_too_long_is_not_absent(void **state)
 {
 	struct fixture *f = *state;
@@ -681,6 +720,7 @@ int main(void)
 		TEST(view__nothing_is_below_a_file),
 		TEST(view__a_dangling_link_is_absent_until_its_target_comes),
 		TEST(view__dotdot_behind_a_symlink_is_the_targets_parent),
+		TEST(view__ways_that_differ_by_dotdot_are_one_question),
 		TEST(view__a_name_too_long_is_not_absent),
 		TEST(view__huge_directories_are_asked_by_name),
 		TEST(view__names_come_sorted_with_their_types),

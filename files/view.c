@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/path.h"
 #include "files/links.h"
 #include "files/listing.h"
 #include "files/reading.h"
@@ -41,6 +42,9 @@ struct entry {
 	struct digest digest;
 	struct view_identity digest_identity;
 	struct directory *directory; /* of its inode, once it was asked for a name */
+	struct entry *folded;	     /* of a path with `..`: of that without; else NULL */
+	struct entry *parent;	     /* of the path without its last component; once it was asked for */
+	uint64_t plain_at;	     /* no component was a symlink, and all were directories that we can walk through */
 	struct entry *next_vanished; /* after this one; of the last, the entry itself */
 	char path[];
 };
@@ -153,6 +157,32 @@ uint64_t view_arrive(struct view *view)
 	return ++view->arrived;
 }
 
+static void split(struct slice path, struct slice *directory, struct slice *name)
+{
+	const char *slash = memrchr(path.ptr, '/', path.len);
+	assert(slash);
+	*directory = slash == path.ptr ? slice_of("/", 1) : slice_of(path.ptr, (size_t)(slash - path.ptr));
+	*name = slice_of(slash + 1, (size_t)(path.ptr + path.len - slash - 1));
+}
+
+/* `path` without `..`: where it leads if it leads through no symlinks. */
+static void fold(const char *path, struct buf *ret)
+{
+	for (const char *rest = path + 1; *rest; rest += *rest == '/') {
+		struct slice name = slice_of(rest, strcspn(rest, "/"));
+		rest += name.len;
+		if (slice_equal_str(name, "..")) {
+			while (ret->len > 0 && ret->ptr[--ret->len] != '/')
+				;
+		} else if (name.len > 0 && !slice_equal_str(name, ".")) {
+			buf_append_char(ret, '/');
+			buf_append_slice(ret, name);
+		}
+	}
+	if (ret->len == 0)
+		buf_append_char(ret, '/');
+}
+
 static struct entry *get_entry(struct view *view, struct slice path)
 {
 	struct entry *e = map_get(&view->entries, path);
@@ -163,6 +193,11 @@ static struct entry *get_entry(struct view *view, struct slice path)
 		abort();
 	memcpy(e->path, path.ptr, path.len);
 	map_put(&view->entries, slice_of(e->path, path.len), e);
+	if (path_has_dotdot(e->path)) {
+		_cleanup_buf_ struct buf folded = { 0 };
+		fold(e->path, &folded);
+		e->folded = get_entry(view, buf_slice(&folded));
+	}
 	return e;
 }
 
@@ -240,9 +275,42 @@ static const struct view_info *examine(struct view *view, uint64_t since, struct
 	return &e->followed;
 }
 
+static struct entry *parent_of(struct view *view, struct entry *e)
+{
+	struct slice parent, name;
+	if (!e->parent) {
+		split(slice_str(e->path), &parent, &name);
+		e->parent = get_entry(view, parent);
+	}
+	return e->parent;
+}
+
+/* Whether `e` is a directory, no component of its path is a symlink, and all can be walked through: then `..` behind one is the component before. */
+static bool is_plain(struct view *view, uint64_t since, struct entry *e)
+{
+	if (e->plain_at >= since || strcmp(e->path, "/") == 0)
+		return true;
+	if (!is_plain(view, since, parent_of(view, e)))
+		return false;
+	struct entry *folded = e->folded ? e->folded : e;
+	const struct view_info *info = examine(view, since, folded, false);
+	if (info->kind != VIEW_DIRECTORY || ((info->mode & 0111) != 0111 && faccessat(AT_FDCWD, folded->path, X_OK, AT_EACCESS) < 0))
+		return false;
+	e->plain_at = since;
+	return true;
+}
+
+/* The entry to ask about what is at `path`. Compilers name the same file by many ways (lib/gcc/x/12/../../../../include/math.h), and the
+ * kernel walks all of each. */
+static struct entry *entry_at(struct view *view, uint64_t since, struct slice path)
+{
+	struct entry *e = get_entry(view, path);
+	return e->folded && is_plain(view, since, parent_of(view, e)) ? e->folded : e;
+}
+
 struct view_info view_stat(struct view *view, uint64_t since, const char *path, bool follow)
 {
-	return *examine(view, since, get_entry(view, slice_str(path)), follow);
+	return *examine(view, since, entry_at(view, since, slice_str(path)), follow);
 }
 
 /* Contents */
@@ -337,7 +405,7 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret,
 	struct error *err)
 {
-	struct entry *e = get_entry(view, slice_str(path));
+	struct entry *e = entry_at(view, since, slice_str(path));
 	int r = entry_digest(view, since, e, err);
 	if (r != 0)
 		return r;
@@ -349,11 +417,12 @@ int view_digest(struct view *view, uint64_t since, const char *path, struct dige
 
 const char *view_readlink(struct view *view, uint64_t since, const char *path)
 {
-	if (examine(view, since, get_entry(view, slice_str(path)), false)->kind != VIEW_LINK)
+	struct entry *e = entry_at(view, since, slice_str(path));
+	if (examine(view, since, e, false)->kind != VIEW_LINK)
 		return NULL;
 	for (size_t room = 256;; room *= 2) {
 		buf_reset(&view->target);
-		ssize_t n = readlink(path, buf_reserve(&view->target, room), room - 1);
+		ssize_t n = readlink(e->path, buf_reserve(&view->target, room), room - 1);
 		if (n < 0)
 			return NULL;
 		view->target.ptr[n] = '\0';
@@ -466,7 +535,7 @@ int view_names(struct view *view, uint64_t since, const char *path, struct arena
 	size_t *n_ret, struct error *err)
 {
 	struct directory *d;
-	int r = entry_listing(view, since, get_entry(view, slice_str(path)), &d, err);
+	int r = entry_listing(view, since, entry_at(view, since, slice_str(path)), &d, err);
 	if (r != 0)
 		return r;
 	struct view_name *names = listing_sorted(&d->listing, arena);
@@ -520,18 +589,10 @@ static bool directory_lacks(struct view *view, uint64_t since, struct entry *e, 
 	return listing && !listing_has(listing, name);
 }
 
-static void split(struct slice path, struct slice *directory, struct slice *name)
-{
-	const char *slash = memrchr(path.ptr, '/', path.len);
-	assert(slash);
-	*directory = slash == path.ptr ? slice_of("/", 1) : slice_of(path.ptr, (size_t)(slash - path.ptr));
-	*name = slice_of(slash + 1, (size_t)(path.ptr + path.len - slash - 1));
-}
-
 /* Examine what is expected to be a directory, or to be absent together with a whole subtree. */
 static struct entry *examine_directory(struct view *view, uint64_t since, struct slice path)
 {
-	struct entry *e = get_entry(view, path);
+	struct entry *e = entry_at(view, since, path);
 	if (e->followed_at >= since)
 		return e;
 	if (e->followed_at > 0 && e->followed.kind == VIEW_ABSENT && path.len > 1) {
@@ -582,7 +643,7 @@ static bool is_absent(struct view *view, uint64_t since, const char *path, struc
 	if (!cursor->directory || !slice_equal(cursor->path, directory))
 		*cursor = (struct cursor){ directory, examine_directory(view, since, directory) };
 	return directory_lacks(view, since, cursor->directory, name) ||
-	       examine(view, since, get_entry(view, slice_str(path)), true)->kind == VIEW_ABSENT;
+	       examine(view, since, entry_at(view, since, slice_str(path)), true)->kind == VIEW_ABSENT;
 }
 
 bool view_is_absent(struct view *view, uint64_t since, const char *path)
@@ -592,7 +653,7 @@ bool view_is_absent(struct view *view, uint64_t since, const char *path)
 
 uint64_t view_names_state(struct view *view, uint64_t since, const char *path)
 {
-	struct entry *e = get_entry(view, slice_str(path));
+	struct entry *e = entry_at(view, since, slice_str(path));
 	if (examine(view, since, e, true)->kind != VIEW_DIRECTORY)
 		return 0;
 	struct directory *d = get_directory(view, e);
@@ -611,7 +672,7 @@ static bool is_straight(struct view *view, uint64_t since, struct slice path)
 	struct slice parent, name;
 	if (path.len == 1)
 		return true;
-	struct entry *e = get_entry(view, path);
+	struct entry *e = entry_at(view, since, path);
 	if (e->straight_at >= since)
 		return true;
 	split(path, &parent, &name);
@@ -684,7 +745,7 @@ static int observe_what_is_there(
 
 int view_observe(struct view *view, uint64_t since, struct lookup *lookup, struct error *err)
 {
-	struct entry *e = get_entry(view, slice_str(lookup->path));
+	struct entry *e = entry_at(view, since, slice_str(lookup->path));
 	lookup->digest = (struct digest){ 0 };
 	if (lookup->kind == LOOKUP_LINK)
 		return observe_link(view, since, lookup, e);
@@ -701,7 +762,7 @@ int view_observe(struct view *view, uint64_t since, struct lookup *lookup, struc
 /* Whether `lookup`, no absence, is answered now as it says. */
 static bool is_confirmed(struct view *view, uint64_t since, const struct lookup *lookup)
 {
-	struct entry *e = get_entry(view, slice_str(lookup->path));
+	struct entry *e = entry_at(view, since, slice_str(lookup->path));
 	struct lookup now = { lookup->path, lookup->kind, { { 0 }, 0 } };
 	switch (lookup->kind) {
 	case LOOKUP_FILE:
@@ -746,7 +807,7 @@ int view_check(struct view *view, uint64_t since, const struct lookups *lookups,
  * whose names changed has mtime and ctime of the same moment; one that was renamed has only a new ctime. */
 static bool way_is_newer(struct view *view, uint64_t since, struct slice path, int64_t since_ns)
 {
-	const struct view_info *info = examine(view, since, get_entry(view, path), false);
+	const struct view_info *info = examine(view, since, entry_at(view, since, path), false);
 	if (info->identity.ctime_ns < since_ns)
 		return false;
 	return info->kind != VIEW_DIRECTORY || info->identity.ctime_ns != info->identity.mtime_ns;
@@ -758,7 +819,7 @@ bool view_any_newer(struct view *view, uint64_t since, const struct lookups *loo
 	for (size_t i = 0; i < lookups->n; i++) {
 		const struct lookup *lookup = &lookups->v[i];
 		struct slice path = slice_str(lookup->path), directory, name;
-		struct entry *e = get_entry(view, path);
+		struct entry *e = entry_at(view, since, path);
 		switch (lookup->kind) {
 		case LOOKUP_ABSENT:
 		case LOOKUP_SPECIAL:

@@ -10,8 +10,8 @@
  * last 2 s, as a build directory does all the time; it is huge; its file system hides or folds names) the names
  * themselves are asked for. No inotify: it is blind to writes through hard links and mmap.
  *
- * Paths are absolute and squeezed; `..` and symlinks in them mean what they mean to the kernel. Everything is known by
- * the path as it was asked, so two spellings of one file are two questions, but share one digest.
+ * Paths are absolute and squeezed; `..` and symlinks in them mean what they mean to the kernel. Two spellings of one file are
+ * two questions, but share one digest; those that differ only by `..`, and lead through no symlink, are one question.
  *
  * Owned by the loop thread, which hashes, too; large files it can leave to others (files/hashing.h). */
 #pragma once
