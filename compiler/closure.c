@@ -245,10 +245,15 @@ static void examine(struct closures *closures, uint64_t since, struct file *file
 	file->known = file->computed = file->date_time = file->timestamp = file->once = false;
 	file->readable = r == 0;
 	file->present = r <= 0;
-	if (r == 0)
+	if (r == 0) {
 		file->digest = digest;
-	else if (r > 0)
+		/* Mostly it is a text that will be looked into, and now is in memory. */
+		struct slice text;
+		if (view_text(closures->view, &digest, &text))
+			skeletons_get(closures->skeletons, file->path, &digest, NULL);
+	} else if (r > 0) {
 		file->present = view_stat(closures->view, since, file->path, true).kind == VIEW_SPECIAL;
+	}
 }
 
 static struct slice file_directory(const struct file *file)

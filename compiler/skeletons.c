@@ -19,14 +19,16 @@ struct skeletons {
 	struct arena arena; /* everything kept */
 	struct map map;	    /* digest → struct kept */
 	size_t size_bytes;
+	struct view *view;
 	struct buf bytes; /* of the file being read; kept for its memory */
 };
 
-struct skeletons *skeletons_new(void)
+struct skeletons *skeletons_new(struct view *view)
 {
 	struct skeletons *skeletons = calloc(1, sizeof(*skeletons));
 	if (!skeletons)
 		abort();
+	skeletons->view = view;
 	return skeletons;
 }
 
@@ -56,24 +58,29 @@ static size_t size_of(const struct skeleton *s)
 	return size;
 }
 
+static int read_text(struct skeletons *skeletons, const char *path, const struct digest *digest, struct slice *ret, struct error *err)
+{
+	buf_reset(&skeletons->bytes);
+	if (file_read(path, TEXT_LIMIT_BYTES, &skeletons->bytes, err) < 0)
+		return -1;
+	*ret = buf_slice(&skeletons->bytes);
+	struct digest now = digest_of(*ret);
+	return digest_equal(&now, digest) ? 0 : error_set(err, 0, "%s changes while it is read", path);
+}
+
 const struct skeleton *skeletons_get(struct skeletons *skeletons, const char *path, const struct digest *digest, struct error *err)
 {
 	struct kept *kept = map_get(&skeletons->map, digest_slice(digest));
 	if (kept)
 		return &kept->skeleton;
-	buf_reset(&skeletons->bytes);
-	if (file_read(path, TEXT_LIMIT_BYTES, &skeletons->bytes, err) < 0)
+	struct slice text;
+	if (!view_text(skeletons->view, digest, &text) && read_text(skeletons, path, digest, &text, err) < 0)
 		return NULL;
-	struct digest now = digest_of(buf_slice(&skeletons->bytes));
-	if (!digest_equal(&now, digest)) {
-		error_set(err, 0, "%s changes while it is read", path);
-		return NULL;
-	}
 	kept = arena_new(&skeletons->arena, struct kept);
 	kept->digest = *digest;
 	/* Programs and libraries are looked up too; they are no texts, whatever strings they hold. */
-	if (!slice_has_prefix(buf_slice(&skeletons->bytes), "\177ELF"))
-		skeleton_make(buf_slice(&skeletons->bytes), &skeletons->arena, &kept->skeleton);
+	if (!slice_has_prefix(text, "\177ELF"))
+		skeleton_make(text, &skeletons->arena, &kept->skeleton);
 	skeletons->size_bytes += size_of(&kept->skeleton);
 	map_put(&skeletons->map, digest_slice(&kept->digest), kept);
 	return &kept->skeleton;

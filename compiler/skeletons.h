@@ -3,14 +3,14 @@
 
 #include "base/error.h"
 #include "compiler/skeleton.h"
-#include "store/digest.h"
+#include "files/view.h"
 
 struct skeletons;
 
-struct skeletons *skeletons_new(void);
+struct skeletons *skeletons_new(struct view *view); /* borrowed */
 void skeletons_free(struct skeletons *skeletons);
 
-/* The skeleton of the file `path`, whose content has `digest`; it is read only the first time. Valid until skeletons_keep_bounds. NULL: it can't
+/* The skeleton of the file `path`, whose content has `digest`; it is read only the first time, unless the view has just read it (view_text). Valid until skeletons_keep_bounds. NULL: it can't
  * be read, is larger than 64 MiB, or changed meanwhile. */
 const struct skeleton *skeletons_get(struct skeletons *skeletons, const char *path, const struct digest *digest, struct error *err);
 

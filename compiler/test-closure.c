@@ -56,7 +56,7 @@ static int world_setup(void **state)
 	w->s = s;
 	w->view = view_new();
 	view_set_clock(w->view, scratch_late);
-	w->skeletons = skeletons_new();
+	w->skeletons = skeletons_new(w->view);
 	w->closures = closures_new(w->view, w->skeletons);
 	w->search = (struct search){
 		.quote = paths(w->s, quote_dirs, 1),
@@ -465,6 +465,27 @@ static void closure__after_any_change_memory_and_a_fresh_look_agree(void **state
 	print_message("%d steps, %zu paths in the end\n", STEPS, w->prediction.n_paths);
 }
 
+static const struct skeleton *skeleton_at(struct world *w, const char *path, struct digest *digest)
+{
+	return skeletons_get(w->skeletons, scratch_path(w->s, path), digest, NULL);
+}
+
+static void closure__what_was_just_read_is_not_read_again(void **state)
+{
+	struct world *w = *state;
+	struct digest one, two;
+	write_file(w, "one.h", "#include <one>\n");
+	write_file(w, "two.h", "#include <two>\n");
+	assert_int_equal(view_digest(w->view, view_arrive(w->view), scratch_path(w->s, "one.h"), &one, NULL, NULL), 0);
+	assert_int_equal(view_digest(w->view, view_arrive(w->view), scratch_path(w->s, "two.h"), &two, NULL, NULL), 0);
+	remove_file(w, "one.h");
+	remove_file(w, "two.h");
+	const struct skeleton *skeleton = skeleton_at(w, "two.h", &two);
+	assert_non_null(skeleton);
+	assert_string_equal(skeleton->items[0].name, "two");
+	assert_null(skeleton_at(w, "one.h", &one));
+}
+
 static void make_a_note(void *ctx, const char *path, uint64_t arrived, int64_t (*now_ns)(void))
 {
 	char **note = ctx;
@@ -495,7 +516,7 @@ static void closure__what_is_still_being_read_is_asked_again(void **state)
 	assert_int_equal(w->prediction.n_paths, 2);
 
 	struct reading reading;
-	assert_int_equal(reading_make(path, scratch_late, &reading, NULL), 0);
+	assert_int_equal(reading_make(path, scratch_late, NULL, &reading, NULL), 0);
 	view_take(w->view, since, path, &reading);
 	free(path);
 	closures_predict(w->closures, since, &w->search, &w->request, &w->s->arena, &w->prediction);
@@ -527,6 +548,7 @@ int main(void)
 		TEST(closure__after_any_change_memory_and_a_fresh_look_agree),
 		TEST(closure__what_is_embedded_is_not_looked_into),
 		TEST(closure__a_source_that_is_gone_is_all_there_is),
+		TEST(closure__what_was_just_read_is_not_read_again),
 		TEST(closure__what_is_still_being_read_is_asked_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

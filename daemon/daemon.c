@@ -275,7 +275,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	daemon->directories = store_memory_new();
 	daemon->files = home_store_new();
 	daemon->snapshot = snapshot_new(daemon->view, daemon->files);
-	daemon->skeletons = skeletons_new();
+	daemon->skeletons = skeletons_new(daemon->view);
 	daemon->closures = closures_new(daemon->view, daemon->skeletons);
 	daemon->searches = searches_new(daemon);
 	daemon->misses = misses_new();

@@ -33,7 +33,7 @@ struct task {
 static void run(void *ctx)
 {
 	struct task *task = ctx;
-	task->outcome = reading_make(task->path, task->now_ns, &task->reading, NULL);
+	task->outcome = reading_make(task->path, task->now_ns, NULL, &task->reading, NULL);
 }
 
 /* The first waiter for whom nothing is under way any more; or NULL. */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 
 static int64_t nanoseconds(struct timespec t)
 {
@@ -34,9 +35,19 @@ struct view_info reading_info(const struct stat *st)
 	return info;
 }
 
-int reading_make(const char *path, int64_t (*now_ns)(void), struct reading *ret, struct error *err)
+static int read_text(int fd, struct buf *text, struct digest *ret, struct error *err)
+{
+	if (file_read_fd(fd, VIEW_LARGE_BYTES, text, err) < 0)
+		return -1;
+	*ret = digest_of(buf_slice(text));
+	return 0;
+}
+
+int reading_make(const char *path, int64_t (*now_ns)(void), struct buf *text, struct reading *ret, struct error *err)
 {
 	*ret = (struct reading){ 0 };
+	if (text)
+		buf_reset(text);
 	/* It was a regular file a moment ago; should it be a FIFO or a terminal now, don't wait for it nor take it
 	 * over. */
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -49,7 +60,8 @@ int reading_make(const char *path, int64_t (*now_ns)(void), struct reading *ret,
 	if (ret->info.kind != VIEW_FILE)
 		return VIEW_NOT_A_FILE;
 	ret->begun_ns = now_ns();
-	if (digest_fd(fd, &ret->digest, err) < 0)
+	bool short_enough = text && before.st_size < VIEW_LARGE_BYTES;
+	if ((short_enough ? read_text(fd, text, &ret->digest, err) : digest_fd(fd, &ret->digest, err)) < 0)
 		return error_wrap(err, "%s", path);
 	if (fstat(fd, &after) < 0)
 		return error_set(err, errno, "cannot stat %s", path);

@@ -68,6 +68,22 @@ static void view__an_old_file_is_hashed_once(void **state)
 	assert_int_equal(view_counters(f->view).hashes, 1);
 }
 
+static void view__the_text_it_read_last_is_at_hand(void **state)
+{
+	struct fixture *f = *state;
+	struct slice text;
+	struct digest one = digest_at(f, scratch_write(f->scratch, "one", "first"));
+	assert_true(view_text(f->view, &one, &text) && slice_equal_str(text, "first"));
+	struct digest two = digest_at(f, scratch_write(f->scratch, "two", ""));
+	assert_true(view_text(f->view, &two, &text) && text.len == 0);
+	assert_false(view_text(f->view, &one, &text));
+	const char *large = scratch_write(f->scratch, "large", "");
+	assert_int_equal(truncate(large, VIEW_LARGE_BYTES), 0);
+	struct digest three = digest_at(f, large);
+	assert_false(view_text(f->view, &three, &text));
+	assert_false(view_text(f->view, &two, &text));
+}
+
 static void view__a_file_is_hashed_once_for_all_its_names(void **state)
 {
 	struct fixture *f = *state;
@@ -705,6 +721,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(view__an_old_file_is_hashed_once),
+		TEST(view__the_text_it_read_last_is_at_hand),
 		TEST(view__a_file_is_hashed_once_for_all_its_names),
 		TEST(view__a_fresh_file_is_hashed_for_each_request),
 		TEST(view__a_file_from_the_future_is_never_trusted),

@@ -79,6 +79,8 @@ struct view {
 	struct map contents;	/* struct view_identity → struct content */
 	struct map directories; /* dev, ino → struct directory */
 	struct buf target;	/* of the last symlink read */
+	struct buf text;	/* of the last file read, if it was no large one; */
+	struct digest text_digest; /* its digest, or zero */
 	struct entry *vanished; /* the first entry that is to be told of; view_next_vanished() */
 	int64_t (*now_ns)(void);
 	int64_t racy_ns;
@@ -122,6 +124,7 @@ void view_free(struct view *view)
 		return;
 	forget_everything(view);
 	buf_deinit(&view->target);
+	buf_deinit(&view->text);
 	free(view);
 }
 
@@ -357,14 +360,25 @@ static void take_reading(struct view *view, struct entry *e, uint64_t arrived, c
 static int hash_file(struct view *view, struct entry *e, struct error *err)
 {
 	struct reading reading;
-	int r = reading_make(e->path, view->now_ns, &reading, err);
+	view->text_digest = (struct digest){ 0 };
+	int r = reading_make(e->path, view->now_ns, &view->text, &reading, err);
 	if (r == 0) {
+		if (reading.digest.size_bytes == (int64_t)view->text.len)
+			view->text_digest = reading.digest;
 		take_reading(view, e, view->arrived, &reading);
 	} else if (reading.info.kind != VIEW_ABSENT) {
 		e->followed = reading.info;
 		e->followed_at = view->arrived;
 	}
 	return r;
+}
+
+bool view_text(const struct view *view, const struct digest *digest, struct slice *ret)
+{
+	if (!digest_equal(digest, &view->text_digest))
+		return false;
+	*ret = buf_slice(&view->text);
+	return true;
 }
 
 void view_take(struct view *view, uint64_t arrived, const char *path, const struct reading *reading)

@@ -64,6 +64,10 @@ enum view_outcome { VIEW_NOT_A_FILE = 1, VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAM
 int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret,
 	struct error *err);
 
+/* The content with this digest, if it is what the view read last (and not large): whoever wants it as well needn't read it again. Valid until the
+ * next call on the view. */
+bool view_text(const struct view *view, const struct digest *digest, struct slice *ret);
+
 /* Target of a symlink, valid until the next call on the view; NULL when `path` is no symlink. */
 const char *view_readlink(struct view *view, uint64_t since, const char *path);
 

@@ -167,7 +167,7 @@ int main(int argc, char **argv)
 	ask_compiler(&question, cwd, &arena, &search);
 
 	struct view *view = view_new();
-	struct skeletons *skeletons = skeletons_new();
+	struct skeletons *skeletons = skeletons_new(view);
 	struct closures *closures = closures_new(view, skeletons);
 	if (search_observe(&search, view, view_arrive(view), &err) != 0)
 		give_up("search path", "does not hold");
