@@ -20,7 +20,6 @@ struct skeletons {
 	struct map map;	    /* digest → struct kept */
 	size_t size_bytes;
 	struct view *view;
-	struct buf bytes; /* of the file being read; kept for its memory */
 };
 
 struct skeletons *skeletons_new(struct view *view)
@@ -44,7 +43,6 @@ void skeletons_free(struct skeletons *skeletons)
 	if (!skeletons)
 		return;
 	forget_everything(skeletons);
-	buf_deinit(&skeletons->bytes);
 	free(skeletons);
 }
 
@@ -58,13 +56,11 @@ static size_t size_of(const struct skeleton *s)
 	return size;
 }
 
-static int read_text(struct skeletons *skeletons, const char *path, const struct digest *digest, struct slice *ret, struct error *err)
+static int read_text(const char *path, const struct digest *digest, struct buf *ret, struct error *err)
 {
-	buf_reset(&skeletons->bytes);
-	if (file_read(path, TEXT_LIMIT_BYTES, &skeletons->bytes, err) < 0)
+	if (file_read(path, TEXT_LIMIT_BYTES, ret, err) < 0)
 		return -1;
-	*ret = buf_slice(&skeletons->bytes);
-	struct digest now = digest_of(*ret);
+	struct digest now = digest_of(buf_slice(ret));
 	return digest_equal(&now, digest) ? 0 : error_set(err, 0, "%s changes while it is read", path);
 }
 
@@ -73,9 +69,13 @@ const struct skeleton *skeletons_get(struct skeletons *skeletons, const char *pa
 	struct kept *kept = map_get(&skeletons->map, digest_slice(digest));
 	if (kept)
 		return &kept->skeleton;
+	_cleanup_buf_ struct buf read = { 0 };
 	struct slice text;
-	if (!view_text(skeletons->view, digest, &text) && read_text(skeletons, path, digest, &text, err) < 0)
-		return NULL;
+	if (!view_text(skeletons->view, digest, &text)) {
+		if (read_text(path, digest, &read, err) < 0)
+			return NULL;
+		text = buf_slice(&read);
+	}
 	kept = arena_new(&skeletons->arena, struct kept);
 	kept->digest = *digest;
 	/* Programs and libraries are looked up too; they are no texts, whatever strings they hold. */
