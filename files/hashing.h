@@ -1,14 +1,14 @@
-/* Large files are hashed on the thread pool, so that the loop goes on: a compiler's library or a precompiled header takes long enough to
- * be noticed by a thousand clients. Small ones are hashed at once: waking a thread would take as long.
+/* Large files are hashed on the thread pool, so that the loop goes on: a compiler's library or a precompiled header takes long
+ * enough to be noticed by a thousand clients. Small ones are hashed at once: all headers of a large project together take less.
  *
  * Use: a step that can be done again is framed,
  *	hashing_begin(hashing);
  *	… questions to the view: those about a large file that must be read fail with EAGAIN …
  *	if (hashing_wait(hashing, &waiter))
- *		return;		(nothing that came of the step is to be believed; waiter.fn does it again, from the beginning and
- *				 with the same `since`)
- * A file is put off twice at most for one step, mostly once; whatever stands in its way then (it can't be read, it changes all the time) is told by the view itself.
- * Outside of such a frame the view reads everything itself. */
+ *		return;
+ * Then nothing that came of the step is to be believed; waiter.fn does it again, from the beginning and with the same `since`. A
+ * file is put off mostly once for one step, at most twice; what stands in its way then (it can't be read, it changes all the time)
+ * is told by the view. Outside of such a frame the view reads everything itself. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,8 +30,8 @@ struct hashing_waiter {
 };
 
 void hashing_begin(struct hashing *hashing);
-/* True: something asked since hashing_begin() is still to be read; `waiter->fn` is called once, from the loop, when all that is under way now has
- * been. False: all answers are good. */
+/* True: something asked since hashing_begin() is still to be read; `waiter->fn` is called once, from the loop, when all that is under
+ * way now has been. False: all answers are good. */
 bool hashing_wait(struct hashing *hashing, struct hashing_waiter *waiter);
 /* It doesn't wait any more; what is being read is read to its end. */
 void hashing_leave(struct hashing_waiter *waiter);

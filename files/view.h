@@ -64,8 +64,8 @@ enum view_outcome { VIEW_NOT_A_FILE = 1, VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAM
 int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret,
 	struct error *err);
 
-/* The content with this digest, if it is what the view read last (and not large): whoever wants it as well needn't read it again. Valid until the
- * next call on the view. */
+/* The content with this digest, if it is what the view read last (and not large): whoever wants it as well needn't read it again.
+ * Valid until the next call on the view. */
 bool view_text(const struct view *view, const struct digest *digest, struct slice *ret);
 
 /* Target of a symlink, valid until the next call on the view; NULL when `path` is no symlink. */
@@ -131,16 +131,17 @@ struct view_memory {
 };
 void view_set_memory(struct view *view, const struct view_memory *memory);
 
-/* Who reads files of VIEW_LARGE_BYTES or more, if not the view itself (NULL). `read` only makes a note of `path`, to be read (reading_make)
- * after it returned; the question that it was called for fails with EAGAIN. Called again for a path that it hasn't given back by view_take().
- * `arrived` goes back with it. */
+/* Who reads files of VIEW_LARGE_BYTES or more, if not the view itself (NULL). `read` only makes a note of `path`, to be read
+ * (reading_make) from now on; the question that it was called for fails with EAGAIN, and so does every other until view_take() gives it
+ * back, together with `arrived`. */
 enum { VIEW_LARGE_BYTES = 1 << 20 };
 struct view_reader {
 	void (*read)(void *ctx, const char *path, uint64_t arrived, int64_t (*now_ns)(void));
 	void *ctx;
 };
 void view_set_reader(struct view *view, const struct view_reader *reader);
-/* What came of it; NULL: nothing. The requests that had arrived by `arrived` find the digest known, or have the view read that file itself. */
+/* What came of it; NULL: nothing. The requests that had arrived by `arrived` find the digest known, or have the view read that file
+ * itself. */
 struct reading;
 void view_take(struct view *view, uint64_t arrived, const char *path, const struct reading *reading);
 
