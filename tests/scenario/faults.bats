@@ -87,8 +87,10 @@ rebuild() {
 	start_build
 	finish_build
 	llama daemon --stop
-	find "$LLAMA_CACHE_DIR" -name 'data.mdb' -exec truncate -s 20000 {} +
+	truncate --no-create -s 20000 "$LLAMA_CACHE_DIR/index.mdb"
 	rebuild
+	[ -e "$LLAMA_CACHE_DIR/index.mdb.damaged" ]
+	assert_stat hits.local 0
 	rebuild
 	[ "$(stat hits.local)" -ge $((UNITS + 1)) ]
 }

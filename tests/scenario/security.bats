@@ -25,7 +25,7 @@ compiler_runs() { compiler=$(pgrep -f "cc1 .*$unit.c.* -O3" | head -n 1) && [ -n
 		done
 		run -0 ls -l "/proc/$compiler/fd"
 		kill %% && wait %% || true
-		for unwanted in socket: "$BATS_TEST_FILENAME" "$LLAMA_CACHE_DIR/lock" data.mdb; do
+		for unwanted in socket: "$BATS_TEST_FILENAME" "$LLAMA_CACHE_DIR/lock" index.mdb; do
 			[[ $output != *"$unwanted"* ]] || { echo "$mode: $unwanted in $output"; return 1; }
 		done
 		wait_until 300 compiler_is_gone
