@@ -38,7 +38,11 @@ def problems(root):
     macro = re.compile(r'X\(\w+, "([\w.]+)"')
     yield from compare("reasons", table_words(reasons), set(macro.findall(read(root, "compiler/reason.h"))))
     derived = {"local.reasons", "daemon.cpu_ms", "daemon.rss_bytes"}
-    yield from compare("statistics", table_words(statistics), derived | set(macro.findall(read(root, "daemon/stats.h"))))
+    counters = derived | set(macro.findall(read(root, "daemon/stats.h")))
+    yield from compare("statistics", table_words(statistics), counters)
+    manual = read(root, "man/llama-stats.1.in").partition(".Sh KEYS")[2].partition(".Sh")[0]
+    listed = {key for keys in re.findall(r"^\.It Cm (.+)$", manual, re.MULTILINE) for key in keys.split(" , ")}
+    yield from compare("llama-stats(1)", listed, counters)
     options = set(re.findall(r'\{ \.name = "(\w+)"', read(root, "daemon/config.c")))
     yield from compare("configuration", {word for word in table_words(section(interfaces, "## Environment"))
                                          if not word.isupper() and not word.startswith("LLAMA")}, options)
