@@ -56,7 +56,7 @@ enum reason_code {
 
 struct reason {
 	enum reason_code code;
-	const char *detail; /* the option or variable name, else NULL; borrowed from the command's arena or static */
+	const char *detail; /* the name of the option or variable, or a path, or NULL; borrowed from the command's arena or static */
 };
 
 const char *reason_name(enum reason_code code); /* "link" */

@@ -16,7 +16,9 @@ static void explain_local(const struct reason *reason, struct buf *to)
 {
 	buf_append_str(to, "runs locally  ");
 	reason_format(reason, to);
-	buf_printf(to, " (%s)\n", reason_text(reason->code));
+	bool told = reason->code == REASON_OPTION || reason->code == REASON_ENVIRONMENT; /* in the name */
+	const char *detail = told ? NULL : reason->detail;
+	buf_printf(to, " (%s%s%s)\n", reason_text(reason->code), detail ? ": " : "", detail ? detail : "");
 }
 
 static void explain_last_miss(struct daemon *daemon, const struct digest *key, struct buf *to)

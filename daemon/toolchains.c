@@ -157,7 +157,7 @@ static void finish(struct entry *entry)
 
 static void refuse(struct entry *entry, enum reason_code code)
 {
-	entry->next->refused = (struct reason){ code, NULL };
+	entry->next->refused.code = code;
 	finish(entry);
 }
 
@@ -255,7 +255,8 @@ static int take_lookups(struct entry *entry, const struct lookup_log *log, uint6
 		struct lookup *lookup = &toolchain->lookups.v[toolchain->lookups.n];
 		*lookup = (struct lookup){ arena_strdup(&toolchain->arena, seen->path), seen->kind, { { 0 }, 0 } };
 		if (lookup->kind == LOOKUP_SPECIAL) {
-			outcome = error_set(err, 0, "%s is no regular file", lookup->path);
+			toolchain->refused.detail = lookup->path;
+			outcome = error_set(err, 0, "%s is no regular file, or can't be looked at", lookup->path);
 			break;
 		}
 		outcome = view_observe(daemon->view, since, lookup, err);

@@ -96,6 +96,18 @@ load helpers
 	grep -q "decision=.* miss=input:$PWD/a.h cwd=" "$LLAMA_LOG"
 }
 
+@test "explain names the path that keeps a compiler from the engine" {
+	echo 'int x;' >x.c
+	mkdir bin
+	mkfifo bin/as # gcc asks for one there, and passes on
+	PATH=$PWD/bin:$PATH run -0 llama explain gcc -c x.c
+	assert_output_has "runs locally  path_not_mirrored (a path leads into"
+	assert_output_has ": $PWD/bin/as)"
+	PATH=$PWD/bin:$PATH run -0 llamacc gcc -c x.c
+	[ -e x.o ]
+	grep -q "reason=path_not_mirrored detail=$PWD/bin/as " "$LLAMA_LOG"
+}
+
 @test "a program that only calls itself a compiler runs locally" {
 	mkdir bin
 	cp "$(type -P true)" bin/gcc
