@@ -1,5 +1,6 @@
 #include "daemon/plan.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -158,12 +159,20 @@ static bool is_ours(const struct daemon *daemon, const char *entry)
 		path_is_below(entry, daemon->config->cache_dir);
 }
 
-static const char *path_without_ours(const struct daemon *daemon, const char *value, struct arena *arena)
+/* A directory that the user may not search: what a compiler looks for there is neither found nor absent, and to no avail. */
+static bool is_closed(const char *entry)
+{
+	return entry[0] == '/' && faccessat(AT_FDCWD, entry, X_OK, AT_EACCESS) < 0 && errno == EACCES;
+}
+
+/* PATH without what makes no difference. */
+static const char *useful_path(const struct daemon *daemon, const char *value, struct arena *arena)
 {
 	char *out = arena_alloc(arena, strlen(value) + 1), *end = out;
 	for (const char *p = value;;) {
 		size_t n = strcspn(p, ":");
-		if (!is_ours(daemon, arena_strndup(arena, p, n))) {
+		const char *entry = arena_strndup(arena, p, n);
+		if (!is_ours(daemon, entry) && !is_closed(entry)) {
 			if (end != out)
 				*end++ = ':';
 			memcpy(end, p, n);
@@ -187,7 +196,7 @@ static void make_engine_env(struct daemon *daemon, struct plan *plan, struct are
 		if (strncmp(assignment, "PWD=", 4) == 0)
 			continue;
 		if (strncmp(assignment, "PATH=", 5) == 0) {
-			plan->environment.path = path_without_ours(daemon, assignment + 5, arena);
+			plan->environment.path = useful_path(daemon, assignment + 5, arena);
 			assignment = arena_printf(arena, "PATH=%s", plan->environment.path);
 		}
 		env[n++] = assignment;

@@ -62,6 +62,8 @@ case("unprivileged: include directory that can't be searched", "CC -Ione -Itwo -
 case("unprivileged: include directory that can't be listed", "CC -Ione -Itwo -c x.c -o x.o",
      {"x.c": "#include <w.h>\nint w = W;\n", "one/w.h": "#define W 1\n", "one": Dir(0o311), "two/w.h": "#define W 2\n"},
      user=True, expect=EITHER)
+case("unprivileged: a directory on PATH that can't be searched, and one in it", "CC -c x.c -o x.o",
+     {**PLAIN_C, "closed/in/keep": "", "closed": Dir(0o600)}, user=True, path=["@ROOT@/closed", "@ROOT@/closed/in"])
 case("unprivileged: output directory that can't be written", "CC -c x.c -o out/x.o",
      {**PLAIN_C, "out/keep": "", "out": Dir(0o555)}, user=True, expect="local:*")
 case("unprivileged: working directory that can't be written", "CC -c ../x.c", {**PLAIN_C, "work/keep": "",
