@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -65,6 +66,31 @@ static void save_stats(struct daemon *daemon)
 		journal_note(daemon->log, "stats", err.text);
 }
 
+/* Which files the runner and the interposer are. */
+static void identify_programs(const struct daemon_options *options, struct program_file ret[2])
+{
+	const char *paths[2] = { options->runner, options->interposer };
+	for (int i = 0; i < 2; i++) {
+		struct stat st = { 0 };
+		stat(paths[i], &st); /* none, then */
+		ret[i] = (struct program_file){ st.st_dev, st.st_ino, st.st_mtim };
+	}
+}
+
+/* By an upgrade, say. What is there now may not understand us, nor do we what it does. */
+static bool programs_changed(const struct daemon *daemon)
+{
+	struct program_file now[2];
+	identify_programs(daemon->options, now);
+	for (int i = 0; i < 2; i++) {
+		const struct program_file *was = &daemon->programs[i];
+		if (now[i].dev != was->dev || now[i].ino != was->ino || now[i].mtime.tv_sec != was->mtime.tv_sec ||
+			now[i].mtime.tv_nsec != was->mtime.tv_nsec)
+			return true;
+	}
+	return false;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct daemon *daemon = container_of(timer, struct daemon, tick);
@@ -77,7 +103,7 @@ static void on_tick(uv_timer_t *timer)
 	if (daemon->n_requests == 0 && daemon->config->idle_timeout_ms > 0 && idle_ms >= daemon->config->idle_timeout_ms)
 		daemon_leave(daemon);
 	/* A socket that somebody removed, or another daemon's in its place, can't be reached any more: make room. */
-	if (access(daemon->options->endpoint.socket, F_OK) < 0)
+	if (access(daemon->options->endpoint.socket, F_OK) < 0 || programs_changed(daemon))
 		daemon_leave(daemon);
 }
 
@@ -256,6 +282,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
 	const struct endpoint *endpoint = &daemon->options->endpoint;
+	identify_programs(daemon->options, daemon->programs);
 	if (endpoint_make_directory(endpoint, err) < 0)
 		return -1;
 	int outcome = take_lock(endpoint->lock, &daemon->lock_fd, err);

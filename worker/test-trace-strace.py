@@ -8,7 +8,7 @@ Compiles real sources with each compiler that is here, under strace and under th
 not trace."""
 import mmap, os, re, shutil, struct, subprocess, sys, tempfile
 
-MAGIC, SIZE = 0x6C747263, 32 << 20
+MAGIC, SIZE = 0x6C747264, 32 << 20
 HEADER = struct.Struct("=10I")
 
 C = """#include <stdio.h>

@@ -15,7 +15,7 @@
 #define TRACE_VARIABLE "LLAMA_TRACE"
 
 enum {
-	TRACE_MAGIC = 0x6c747263,
+	TRACE_MAGIC = 0x6c747264, /* another for each layout: a daemon may meet the interposer of another version */
 	/* Sparse: only what is written takes memory; a unit with 3,000 absent names writes 300 KB. */
 	TRACE_BYTES = 32 << 20,
 };

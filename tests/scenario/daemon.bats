@@ -82,6 +82,18 @@ load helpers
 	[ "$(daemon_pids | wc -l)" = 1 ]
 }
 
+@test "leaves when its programs are replaced or gone" {
+	echo 'int x;' >x.c
+	for way in "cp -r programs fresh && mv fresh/llama-runner programs" "rm programs/llama-interpose.so"; do
+		mkdir -p programs
+		cp "$LLAMA_BUILD_DIR"/{llama,llamacc,llama-runner,llama-interpose.so} programs
+		programs/llamacc gcc -c x.c
+		[ "$(daemon_pids | wc -l)" = 1 ]
+		bash -c "$way"
+		wait_until 100 no_processes
+	done
+}
+
 @test "one that is leaving with a job is waited for" {
 	python3 -c 'print("int a[] = {" + ",".join(map(str, range(400000))) + "};")' >slow.c
 	llama daemon
