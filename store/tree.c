@@ -5,35 +5,43 @@
 
 #include "base/cleanup.h"
 #include "base/list.h"
+#include "base/map.h"
+#include "base/path.h"
 #include "wire/reapi.pb-c.h"
 
 enum { NS_PER_S = 1000000000 };
 
 struct node {
-	struct tree_entry entry; /* name and target are owned; digest of a directory is valid while it is not dirty */
+	struct tree_entry entry; /* target is owned; digest of a directory is valid while it is not dirty */
 	struct node *parent;	 /* NULL for the root */
 	struct node **children;	 /* of a directory: owned, sorted by name */
 	size_t n_children, capacity;
 	bool dirty; /* a directory whose encoding may have changed since the last commit; then so are those above it */
+	size_t length;
+	char path[]; /* `length` long; ends with the name */
 };
 
 struct tree {
 	struct node *root;
+	struct map nodes; /* path → struct node, without the root */
 	int64_t size_bytes;
 	uint64_t generation;
-	/* The directory that was used last and its path: consecutive paths mostly share it. */
-	struct node *recent;
-	struct buf recent_path;
 };
 
-static struct node *node_new(struct node *parent, const char *name, size_t length, enum tree_kind kind)
+static struct slice node_path(const struct node *node)
 {
-	struct node *node = calloc(1, sizeof(*node));
-	char *copy = strndup(name, length);
-	if (!node || !copy)
+	return slice_of(node->path, node->length);
+}
+
+static struct node *node_new(struct node *parent, struct slice path, enum tree_kind kind)
+{
+	struct node *node = calloc(1, sizeof(*node) + path.len + 1);
+	if (!node)
 		abort();
+	memcpy(node->path, path.ptr, path.len);
+	node->length = path.len;
 	node->entry.kind = kind;
-	node->entry.name = copy;
+	node->entry.name = path_basename(node->path);
 	node->parent = parent;
 	node->dirty = kind == TREE_DIRECTORY;
 	return node;
@@ -45,8 +53,8 @@ static void node_free(struct tree *tree, struct node *node)
 		node_free(tree, node->children[i]);
 	if (node->entry.kind == TREE_FILE)
 		tree->size_bytes -= node->entry.digest.size_bytes;
+	map_remove(&tree->nodes, node_path(node));
 	free(node->children);
-	free((char *)node->entry.name);
 	free((char *)node->entry.target);
 	free(node);
 }
@@ -56,7 +64,7 @@ struct tree *tree_new(void)
 	struct tree *tree = calloc(1, sizeof(*tree));
 	if (!tree)
 		abort();
-	tree->root = node_new(NULL, "", 0, TREE_DIRECTORY);
+	tree->root = node_new(NULL, slice_str(""), TREE_DIRECTORY);
 	return tree;
 }
 
@@ -65,7 +73,7 @@ void tree_free(struct tree *tree)
 	if (!tree)
 		return;
 	node_free(tree, tree->root);
-	buf_deinit(&tree->recent_path);
+	map_deinit(&tree->nodes);
 	free(tree);
 }
 
@@ -75,47 +83,39 @@ static void mark_dirty(struct node *node)
 		node->dirty = true;
 }
 
-/* strcmp of `name`, which is not terminated, with a node's name. */
-static int compare_name(const char *name, size_t length, const struct node *node)
-{
-	int order = strncmp(name, node->entry.name, length);
-	return order != 0 ? order : -(node->entry.name[length] != '\0');
-}
-
 /* The child's place in `children`, or where it would be inserted. */
-static size_t child_index(const struct node *directory, const char *name, size_t length, bool *found)
+static size_t child_index(const struct node *directory, const char *name)
 {
 	size_t low = 0, high = directory->n_children;
-	*found = false;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = compare_name(name, length, directory->children[middle]);
-		if (order == 0) {
-			*found = true;
-			return middle;
-		}
-		if (order < 0)
-			high = middle;
-		else
+		if (strcmp(directory->children[middle]->entry.name, name) < 0)
 			low = middle + 1;
+		else
+			high = middle;
 	}
 	return low;
 }
 
-static void remove_child(struct tree *tree, struct node *directory, size_t at)
+static struct node *find_node(const struct tree *tree, struct slice path)
 {
-	if (directory->children[at]->entry.kind == TREE_DIRECTORY)
-		tree->recent = NULL; /* it may be in there */
-	node_free(tree, directory->children[at]);
+	return path.len == 0 ? tree->root : map_get(&tree->nodes, path);
+}
+
+static void remove_node(struct tree *tree, struct node *node)
+{
+	struct node *directory = node->parent;
+	size_t at = child_index(directory, node->entry.name);
+	node_free(tree, node);
 	memmove(directory->children + at, directory->children + at + 1,
 		(--directory->n_children - at) * sizeof(*directory->children));
 	directory->entry.renamed = ++tree->generation;
 	mark_dirty(directory);
 }
 
-static struct node *insert_child(
-	struct node *directory, size_t at, const char *name, size_t length, enum tree_kind kind)
+static void insert_child(struct node *directory, struct node *child)
 {
+	size_t at = child_index(directory, child->entry.name);
 	if (directory->n_children == directory->capacity) {
 		directory->capacity = directory->capacity ? directory->capacity * 2 : 8;
 		directory->children = reallocarray(
@@ -125,68 +125,31 @@ static struct node *insert_child(
 	}
 	memmove(directory->children + at + 1, directory->children + at,
 		(directory->n_children++ - at) * sizeof(*directory->children));
-	directory->children[at] = node_new(directory, name, length, kind);
+	directory->children[at] = child;
 	mark_dirty(directory);
-	return directory->children[at];
 }
 
-/* The child of that kind; one of another kind is replaced, an absent one is made. */
-static struct node *make_child(
-	struct tree *tree, struct node *directory, const char *name, size_t length, enum tree_kind kind)
+/* The node of that kind at `path`; one of another kind is replaced, an absent one is made, and directories on the way. */
+static struct node *make_node(struct tree *tree, struct slice path, enum tree_kind kind)
 {
-	assert(length > 0 && !(name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'))));
-	bool found;
-	size_t at = child_index(directory, name, length, &found);
-	if (found && directory->children[at]->entry.kind == kind)
-		return directory->children[at];
-	if (found)
-		remove_child(tree, directory, at);
-	struct node *child = insert_child(directory, at, name, length, kind);
-	child->entry.changed = child->entry.renamed = directory->entry.renamed = ++tree->generation;
-	return child;
-}
-
-/* The directory that holds the last component of `path`, and that component. Directories on the way are made if `make`,
- * else NULL is returned when one is missing. */
-static struct node *find_parent(struct tree *tree, const char *path, bool make, const char **name_ret)
-{
-	const char *slash = strrchr(path, '/');
-	*name_ret = slash ? slash + 1 : path;
-	if (!slash)
-		return tree->root;
-	struct slice parent = slice_of(path, (size_t)(slash - path));
-	if (tree->recent && slice_equal(buf_slice(&tree->recent_path), parent))
-		return tree->recent;
-	struct node *node = tree->root;
-	for (const char *name = path; name < slash;) {
-		size_t length = strcspn(name, "/");
-		if (make) {
-			node = make_child(tree, node, name, length, TREE_DIRECTORY);
-		} else {
-			bool found;
-			size_t at = child_index(node, name, length, &found);
-			if (!found || node->children[at]->entry.kind != TREE_DIRECTORY)
-				return NULL;
-			node = node->children[at];
-		}
-		name += length + 1;
-	}
-	tree->recent = node;
-	buf_reset(&tree->recent_path);
-	buf_append_slice(&tree->recent_path, parent);
+	struct node *node = find_node(tree, path);
+	if (node && node->entry.kind == kind)
+		return node;
+	const char *slash = memrchr(path.ptr, '/', path.len);
+	struct node *directory = make_node(tree, slice_of(path.ptr, slash ? (size_t)(slash - path.ptr) : 0), TREE_DIRECTORY);
+	if (node)
+		remove_node(tree, node);
+	node = node_new(directory, path, kind);
+	assert(*node->entry.name && strcmp(node->entry.name, ".") != 0 && strcmp(node->entry.name, "..") != 0);
+	map_put(&tree->nodes, node_path(node), node);
+	insert_child(directory, node);
+	node->entry.changed = node->entry.renamed = directory->entry.renamed = ++tree->generation;
 	return node;
-}
-
-static struct node *make_node(struct tree *tree, const char *path, enum tree_kind kind)
-{
-	const char *name;
-	struct node *parent = find_parent(tree, path, true, &name);
-	return make_child(tree, parent, name, strlen(name), kind);
 }
 
 void tree_set_file(struct tree *tree, const char *path, const struct digest *digest, bool executable, int64_t mtime_ns)
 {
-	struct node *node = make_node(tree, path, TREE_FILE);
+	struct node *node = make_node(tree, slice_str(path), TREE_FILE);
 	struct tree_entry *entry = &node->entry;
 	if (digest_equal(&entry->digest, digest) && entry->executable == executable && entry->mtime_ns == mtime_ns)
 		return;
@@ -200,7 +163,7 @@ void tree_set_file(struct tree *tree, const char *path, const struct digest *dig
 
 void tree_set_symlink(struct tree *tree, const char *path, const char *target)
 {
-	struct node *node = make_node(tree, path, TREE_SYMLINK);
+	struct node *node = make_node(tree, slice_str(path), TREE_SYMLINK);
 	if (node->entry.target && strcmp(node->entry.target, target) == 0)
 		return;
 	free((char *)node->entry.target);
@@ -211,57 +174,35 @@ void tree_set_symlink(struct tree *tree, const char *path, const char *target)
 
 void tree_set_directory(struct tree *tree, const char *path)
 {
-	if (*path)
-		make_node(tree, path, TREE_DIRECTORY);
+	make_node(tree, slice_str(path), TREE_DIRECTORY);
 }
 
 void tree_remove(struct tree *tree, const char *path)
 {
-	const char *name;
-	bool found;
-	struct node *parent = find_parent(tree, path, false, &name);
-	if (!parent)
-		return;
-	size_t at = child_index(parent, name, strlen(name), &found);
-	if (found)
-		remove_child(tree, parent, at);
+	struct node *node = find_node(tree, slice_str(path));
+	if (node && node != tree->root)
+		remove_node(tree, node);
 }
 
 const struct tree_entry *tree_lookup(const struct tree *tree, const char *path)
 {
-	const char *name;
-	bool found;
-	/* Only the memory of the last directory changes. */
-	struct node *parent = find_parent((struct tree *)tree, path, false, &name);
-	if (!parent)
-		return NULL;
-	if (!*name)
-		return parent == tree->root ? &tree->root->entry : NULL;
-	size_t at = child_index(parent, name, strlen(name), &found);
-	return found ? &parent->children[at]->entry : NULL;
+	const struct node *node = find_node(tree, slice_str(path));
+	return node ? &node->entry : NULL;
 }
 
-static void walk(const struct node *directory, struct buf *path,
-	void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx)
+static void walk(const struct node *directory, void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx)
 {
-	size_t length = path->len;
 	for (size_t i = 0; i < directory->n_children; i++) {
 		const struct node *child = directory->children[i];
-		if (length)
-			buf_append_char(path, '/');
-		buf_append_str(path, child->entry.name);
-		fn(ctx, path->ptr, &child->entry);
-		if (child->entry.kind == TREE_DIRECTORY)
-			walk(child, path, fn, ctx);
-		path->len = length;
+		fn(ctx, child->path, &child->entry);
+		walk(child, fn, ctx);
 	}
 }
 
 void tree_walk(
 	const struct tree *tree, void (*fn)(void *ctx, const char *path, const struct tree_entry *entry), void *ctx)
 {
-	_cleanup_buf_ struct buf path = { 0 };
-	walk(tree->root, &path, fn, ctx);
+	walk(tree->root, fn, ctx);
 }
 
 uint64_t tree_generation(const struct tree *tree)
