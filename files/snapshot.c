@@ -24,7 +24,8 @@ struct inode {
 
 /* The physical path behind the directory part of a path that was added, "" for the root. */
 struct way {
-	char *physical;
+	uint64_t found_at; /* serves the requests that had arrived then */
+	struct buf physical;
 	char path[];
 };
 
@@ -33,10 +34,7 @@ struct snapshot {
 	struct store *home; /* borrowed, or NULL */
 	struct tree *tree;
 	struct map inodes; /* dev, ino → struct inode */
-	/* The ways found for the request `ways_since`, so that a request's many paths in one directory walk there once.
-	 */
-	struct map ways;
-	uint64_t ways_since;
+	struct map ways; /* path → struct way, so that a request's many paths in one directory walk there once */
 };
 
 struct snapshot *snapshot_new(struct view *view, struct store *home)
@@ -55,7 +53,7 @@ static void forget_ways(struct snapshot *snapshot)
 	size_t at = 0;
 	for (const struct map_entry *e; (e = map_next(&snapshot->ways, &at));) {
 		struct way *way = e->value;
-		free(way->physical);
+		buf_deinit(&way->physical);
 		free(way);
 	}
 	map_deinit(&snapshot->ways);
@@ -160,8 +158,8 @@ static int add_file(struct snapshot *snapshot, uint64_t since, const char *path,
 	}
 	if (!claim_inode(snapshot, since, path, &info, claim))
 		return SNAPSHOT_HARD_LINKED;
-	tree_set_file(snapshot->tree, path + 1, &digest, (info.mode & 0111) != 0, info.identity.mtime_ns);
-	if (snapshot->home)
+	/* Of several files with that content any will do; what can't be read there any more is found by snapshot_refresh(). */
+	if (tree_set_file(snapshot->tree, path + 1, &digest, (info.mode & 0111) != 0, info.identity.mtime_ns) && snapshot->home)
 		home_store_remember(snapshot->home, &digest, path);
 	return 0;
 }
@@ -187,8 +185,9 @@ static int walk(struct snapshot *snapshot, uint64_t since, struct buf *done, con
 	const char *rest = path;
 	int n_links = 0;
 	for (;;) {
-		rest += strspn(rest, "/");
-		struct slice name = slice_of(rest, strcspn(rest, "/"));
+		while (*rest == '/')
+			rest++;
+		struct slice name = slice_of(rest, (size_t)(strchrnul(rest, '/') - rest));
 		rest += name.len;
 		if (name.len == 0)
 			return 0;
@@ -237,34 +236,40 @@ static int walk(struct snapshot *snapshot, uint64_t since, struct buf *done, con
 	}
 }
 
+static void keep_way(struct snapshot *snapshot, uint64_t since, struct slice path, const struct buf *physical)
+{
+	struct way *way = map_get(&snapshot->ways, path);
+	if (!way) {
+		way = calloc(1, sizeof(*way) + path.len + 1);
+		if (!way)
+			abort();
+		memcpy(way->path, path.ptr, path.len);
+		map_put(&snapshot->ways, slice_of(way->path, path.len), way);
+	}
+	way->found_at = since;
+	buf_reset(&way->physical);
+	buf_append_slice(&way->physical, buf_slice(physical));
+}
+
 /* Walk `path` by way of its directory part, where many paths of a request meet. Results as walk(). */
 static int walk_known_way(struct snapshot *snapshot, uint64_t since, struct buf *done, const char *path,
 	enum claim claim, struct error *err)
 {
 	assert(path[0] == '/');
-	if (snapshot->ways_since != since) {
-		forget_ways(snapshot);
-		snapshot->ways_since = since;
-	}
-	size_t length = (size_t)(strrchr(path, '/') - path);
-	const struct way *known = map_get(&snapshot->ways, slice_of(path, length));
-	if (known) {
-		buf_append_str(done, known->physical);
-	} else {
-		_cleanup_free_ char *directory = strndup(path, length);
-		if (!directory)
+	struct slice directory = slice_of(path, (size_t)(strrchr(path, '/') - path));
+	const struct way *known = map_get(&snapshot->ways, directory);
+	if (known && known->found_at >= since) {
+		buf_append_slice(done, buf_slice(&known->physical));
+	} else if (directory.len > 0) {
+		_cleanup_free_ char *copy = strndup(directory.ptr, directory.len);
+		if (!copy)
 			abort();
-		int r = walk(snapshot, since, done, directory, claim, err);
+		int r = walk_known_way(snapshot, since, done, copy, claim, err);
 		if (r != 0)
 			return r;
-		struct way *way = malloc(sizeof(*way) + length + 1);
-		if (!way)
-			abort();
-		memcpy(way->path, directory, length + 1);
-		way->physical = strdup(buf_str(done));
-		map_put(&snapshot->ways, slice_of(way->path, length), way);
+		keep_way(snapshot, since, directory, done);
 	}
-	return walk(snapshot, since, done, path + length, claim, err);
+	return walk(snapshot, since, done, path + directory.len, claim, err);
 }
 
 static int add(struct snapshot *snapshot, uint64_t since, const char *path, enum claim claim, struct error *err)

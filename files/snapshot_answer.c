@@ -36,8 +36,9 @@ static const struct tree_entry *follow(struct snapshot_asking *asking, const str
 	if (!entry)
 		return NULL;
 	for (;;) {
-		rest += strspn(rest, "/");
-		struct slice name = slice_of(rest, strcspn(rest, "/"));
+		while (*rest == '/')
+			rest++;
+		struct slice name = slice_of(rest, (size_t)(strchrnul(rest, '/') - rest));
 		rest += name.len;
 		if (name.len == 0)
 			return entry;

@@ -147,18 +147,19 @@ static struct node *make_node(struct tree *tree, struct slice path, enum tree_ki
 	return node;
 }
 
-void tree_set_file(struct tree *tree, const char *path, const struct digest *digest, bool executable, int64_t mtime_ns)
+bool tree_set_file(struct tree *tree, const char *path, const struct digest *digest, bool executable, int64_t mtime_ns)
 {
 	struct node *node = make_node(tree, slice_str(path), TREE_FILE);
 	struct tree_entry *entry = &node->entry;
 	if (digest_equal(&entry->digest, digest) && entry->executable == executable && entry->mtime_ns == mtime_ns)
-		return;
+		return false;
 	tree->size_bytes += digest->size_bytes - entry->digest.size_bytes;
 	entry->digest = *digest;
 	entry->executable = executable;
 	entry->mtime_ns = mtime_ns;
 	entry->changed = ++tree->generation;
 	mark_dirty(node->parent);
+	return true;
 }
 
 void tree_set_symlink(struct tree *tree, const char *path, const char *target)

@@ -31,8 +31,9 @@ struct tree *tree_new(void);
 void tree_free(struct tree *tree);
 
 /* Change one path ("a/b/c", relative to the root, no "." or ".."): parents are made as directories; what stands at the path is
- * replaced. A file or symlink where a parent directory is needed is replaced by a directory. No-ops when nothing changes. */
-void tree_set_file(struct tree *tree, const char *path, const struct digest *digest, bool executable, int64_t mtime_ns);
+ * replaced. A file or symlink where a parent directory is needed is replaced by a directory. No-ops when nothing changes;
+ * for a file, whether anything did is returned. */
+bool tree_set_file(struct tree *tree, const char *path, const struct digest *digest, bool executable, int64_t mtime_ns);
 void tree_set_symlink(struct tree *tree, const char *path, const char *target);
 void tree_set_directory(struct tree *tree, const char *path); /* keeps the children of a directory that exists */
 void tree_remove(struct tree *tree, const char *path);        /* absent is no error */
