@@ -29,22 +29,21 @@ enum {
 };
 
 /* What stood at one path. A count in `…_at` is that of the requests that had arrived when the answer was taken from the
- * file system: it serves those, and no later one. 0 = never. */
+ * file system: it serves those, and no later one. 0 = never. There are many: what most questions touch comes first. */
 struct entry {
-	uint64_t followed_at, seen_at, digested_at;
-	uint64_t straight_at;	   /* no component of the path was a symlink */
+	uint64_t followed_at, seen_at;
 	struct view_info followed; /* through symlinks */
-	struct view_info seen;	   /* itself */
-	uint64_t read_at;	   /* by the reader, whatever came of it: what these requests still ask is answered here */
-	/* The digest of the file that had `digest_identity`. */
-	bool digest_kept; /* it may be used for as long as that identity lasts, else only for requests up to digested_at
-			   */
+	struct view_info *link;	   /* itself, while that is a symlink; else NULL, and `followed` was asked with it */
+	struct entry *folded;	   /* of a path with `..`: of that without; else NULL */
+	/* The digest of the file that `followed` is, unless it is stale. */
+	bool digested, digest_kept; /* kept: it may be used for as long as that identity lasts, else only for requests up to digested_at */
+	uint64_t digested_at;
 	struct digest digest;
-	struct view_identity digest_identity;
+	uint64_t straight_at;	     /* no component of the path was a symlink */
+	uint64_t plain_at;	     /* nor that, and all were directories that we can walk through */
+	uint64_t read_at;	     /* by the reader, whatever came of it: what these requests still ask is answered here */
 	struct directory *directory; /* of its inode, once it was asked for a name */
-	struct entry *folded;	     /* of a path with `..`: of that without; else NULL */
 	struct entry *parent;	     /* of the path without its last component; once it was asked for */
-	uint64_t plain_at;	     /* no component was a symlink, and all were directories that we can walk through */
 	struct entry *next_vanished; /* after this one; of the last, the entry itself */
 	char path[];
 };
@@ -104,8 +103,10 @@ struct view *view_new(void)
 static void forget_everything(struct view *view)
 {
 	const struct map_entry *e;
-	for (size_t at = 0; (e = map_next(&view->entries, &at));)
+	for (size_t at = 0; (e = map_next(&view->entries, &at));) {
+		free(((struct entry *)e->value)->link);
 		free(e->value);
+	}
 	for (size_t at = 0; (e = map_next(&view->contents, &at));)
 		free(e->value);
 	for (size_t at = 0; (e = map_next(&view->directories, &at));) {
@@ -238,28 +239,38 @@ const char *view_next_vanished(struct view *view)
 	return e->path;
 }
 
+static void set_followed(struct entry *e, const struct view_info *info, uint64_t at)
+{
+	e->digested = e->digested && view_identity_equal(&e->followed.identity, &info->identity);
+	e->followed = *info;
+	e->followed_at = at;
+}
+
 /* Ask the file system about the path itself. */
 static void ask(struct view *view, struct entry *e, bool follow)
 {
 	struct stat st;
-	struct view_info *info = follow ? &e->followed : &e->seen;
-	bool stood = e->seen.kind != VIEW_ABSENT || e->followed.kind != VIEW_ABSENT;
+	struct view_info info;
 	view->counters.stats++;
 	if (fstatat(AT_FDCWD, e->path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0)
-		*info = reading_info(&st);
+		info = reading_info(&st);
 	else
-		*info = (struct view_info){ .kind = errno == ENOENT || errno == ENOTDIR ? VIEW_ABSENT : VIEW_SPECIAL };
-	if (stood && info->kind == VIEW_ABSENT)
+		info = (struct view_info){ .kind = errno == ENOENT || errno == ENOTDIR ? VIEW_ABSENT : VIEW_SPECIAL };
+	if (info.kind == VIEW_ABSENT && (e->link || e->followed.kind != VIEW_ABSENT))
 		note_vanished(view, e);
-	if (follow) {
-		e->followed_at = view->arrived;
+	if (!follow)
+		e->seen_at = view->arrived;
+	if (info.kind == VIEW_LINK) {
+		if (!e->link && !(e->link = malloc(sizeof(*e->link))))
+			abort();
+		*e->link = info;
 		return;
 	}
-	e->seen_at = view->arrived;
-	if (info->kind != VIEW_LINK) {
-		e->followed = e->seen;
-		e->followed_at = e->seen_at;
+	if (!follow) {
+		free(e->link);
+		e->link = NULL;
 	}
+	set_followed(e, &info, view->arrived);
 }
 
 static const struct view_info *examine(struct view *view, uint64_t since, struct entry *e, bool follow)
@@ -268,10 +279,10 @@ static const struct view_info *examine(struct view *view, uint64_t since, struct
 	if (!follow) {
 		if (e->seen_at < since)
 			ask(view, e, false);
-		return &e->seen;
+		return e->link ? e->link : &e->followed;
 	}
 	/* Of what was asked for itself before, both will be wanted again, and of most things lstat answers both. */
-	if (e->followed_at < since && e->seen_at > 0 && e->seen_at < since && e->seen.kind != VIEW_LINK)
+	if (e->followed_at < since && e->seen_at > 0 && e->seen_at < since && !e->link)
 		ask(view, e, false);
 	if (e->followed_at < since)
 		ask(view, e, true);
@@ -340,13 +351,11 @@ static void take_reading(struct view *view, struct entry *e, uint64_t arrived, c
 	bool kept = !is_racy(view, identity, reading->begun_ns);
 	view->counters.hashes++;
 	view->counters.hashed_bytes += (uint64_t)reading->digest.size_bytes;
-	if (e->followed_at <= arrived) {
-		e->followed = reading->info;
-		e->followed_at = arrived;
-	}
+	if (e->followed_at <= arrived)
+		set_followed(e, &reading->info, arrived);
 	if (e->digested_at <= arrived) {
 		e->digest = reading->digest;
-		e->digest_identity = *identity;
+		e->digested = view_identity_equal(&e->followed.identity, identity);
 		e->digested_at = arrived;
 		e->digest_kept = kept;
 	}
@@ -367,8 +376,7 @@ static int hash_file(struct view *view, struct entry *e, struct error *err)
 			view->text_digest = reading.digest;
 		take_reading(view, e, view->arrived, &reading);
 	} else if (reading.info.kind != VIEW_ABSENT) {
-		e->followed = reading.info;
-		e->followed_at = view->arrived;
+		set_followed(e, &reading.info, view->arrived);
 	}
 	return r;
 }
@@ -395,7 +403,7 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 	const struct view_info *info = examine(view, since, e, true);
 	if (info->kind != VIEW_FILE)
 		return VIEW_NOT_A_FILE;
-	if (view_identity_equal(&info->identity, &e->digest_identity) && (e->digest_kept || e->digested_at >= since))
+	if (e->digested && (e->digest_kept || e->digested_at >= since))
 		return 0;
 	const struct digest *known = find_content(view, &info->identity);
 	struct digest remembered;
@@ -411,8 +419,7 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 	if (!known)
 		return hash_file(view, e, err);
 	e->digest = *known;
-	e->digest_identity = info->identity;
-	e->digest_kept = true;
+	e->digested = e->digest_kept = true;
 	return 0;
 }
 
