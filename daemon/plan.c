@@ -160,19 +160,23 @@ static bool is_ours(const struct daemon *daemon, const char *entry)
 }
 
 /* A directory that the user may not search: what a compiler looks for there is neither found nor absent, and to no avail. */
-static bool is_closed(const char *entry)
+static bool is_closed(struct view *view, uint64_t since, const char *entry, struct arena *arena)
 {
-	return entry[0] == '/' && faccessat(AT_FDCWD, entry, X_OK, AT_EACCESS) < 0 && errno == EACCES;
+	if (entry[0] != '/')
+		return false;
+	struct view_info info = view_stat(view, since, path_squeeze(arena, entry), true);
+	bool open_to_all = info.kind == VIEW_ABSENT || (info.kind == VIEW_DIRECTORY && (info.mode & 0111) == 0111);
+	return !open_to_all && faccessat(AT_FDCWD, entry, X_OK, AT_EACCESS) < 0 && errno == EACCES;
 }
 
 /* PATH without what makes no difference. */
-static const char *useful_path(const struct daemon *daemon, const char *value, struct arena *arena)
+static const char *useful_path(const struct daemon *daemon, uint64_t since, const char *value, struct arena *arena)
 {
 	char *out = arena_alloc(arena, strlen(value) + 1), *end = out;
 	for (const char *p = value;;) {
 		size_t n = strcspn(p, ":");
 		const char *entry = arena_strndup(arena, p, n);
-		if (!is_ours(daemon, entry) && !is_closed(entry)) {
+		if (!is_ours(daemon, entry) && !is_closed(daemon->view, since, entry, arena)) {
 			if (end != out)
 				*end++ = ':';
 			memcpy(end, p, n);
@@ -196,7 +200,7 @@ static void make_engine_env(struct daemon *daemon, struct plan *plan, struct are
 		if (strncmp(assignment, "PWD=", 4) == 0)
 			continue;
 		if (strncmp(assignment, "PATH=", 5) == 0) {
-			plan->environment.path = useful_path(daemon, assignment + 5, arena);
+			plan->environment.path = useful_path(daemon, plan->since, assignment + 5, arena);
 			assignment = arena_printf(arena, "PATH=%s", plan->environment.path);
 		}
 		env[n++] = assignment;
