@@ -93,7 +93,7 @@ load helpers
 	run -0 llama explain gcc -c x.c
 	assert_output_has "cache         hit"
 	[[ $output == *"last miss     "*": since the last result this input"*"$PWD/a.h"* ]]
-	grep -q "decision=.* miss=input:$PWD/a.h cwd=" "$LLAMA_LOG"
+	wait_until 100 grep -q "decision=.* miss=input:$PWD/a.h cwd=" "$LLAMA_LOG"
 }
 
 @test "explain names the path that keeps a compiler from the engine" {
@@ -105,7 +105,7 @@ load helpers
 	assert_output_has ": $PWD/bin/as)"
 	PATH=$PWD/bin:$PATH run -0 llamacc gcc -c x.c
 	[ -e x.o ]
-	grep -q "reason=path_not_mirrored detail=$PWD/bin/as " "$LLAMA_LOG"
+	wait_until 100 grep -q "reason=path_not_mirrored detail=$PWD/bin/as " "$LLAMA_LOG"
 }
 
 @test "a program that only calls itself a compiler runs locally" {
