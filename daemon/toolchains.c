@@ -294,19 +294,32 @@ static void home_hashed(struct hashing_waiter *waiter)
 	exec_result_deinit(&home);
 }
 
+/* Whether what ran at home is a compiler that can be observed; with REASON_NONE, `home_object` is what it made. */
+static enum reason_code judge(struct entry *entry, const struct exec_result *result)
+{
+	struct error err;
+	if (result->exit_code != 0 || result->signal != 0)
+		return REASON_UNKNOWN_COMPILER;
+	if (!result->log.complete)
+		return REASON_UNOBSERVED;
+	if (file_read(entry->output.temporary, 1 << 20, &entry->home_object, &err) < 0)
+		return REASON_UNKNOWN_COMPILER; /* it says that all went well, and made nothing */
+	return REASON_NONE;
+}
+
 static void home_done(void *ctx, int outcome, struct exec_result *result, const struct error *exec_err)
 {
 	struct entry *entry = ctx;
 	struct daemon *daemon = entry->toolchains->daemon;
-	struct error err;
-	if (outcome != 0 || result->exit_code != 0 || result->signal != 0) {
-		refuse(entry, REASON_UNKNOWN_COMPILER);
-	} else if (!result->log.complete) {
-		refuse(entry, REASON_UNOBSERVED);
-	} else if (file_read(entry->output.temporary, 1 << 20, &entry->home_object, &err) < 0) {
-		refuse(entry, REASON_UNKNOWN_COMPILER); /* it says that all went well, and made nothing */
+	enum reason_code code = outcome == 0 ? judge(entry, result) : REASON_UNKNOWN_COMPILER;
+	entry->since = view_arrive(daemon->view);
+	if (code != REASON_NONE) {
+		/* What it looked at stands for what it is: until some of that changes nobody asks again. A failure may have been the disk's, or memory's. */
+		struct error err;
+		if (outcome == 0 && result->exit_code == 0 && result->signal == 0 && take_lookups(entry, &result->log, entry->since, &err) < 0)
+			journal_note(daemon->log, "toolchain", err.text);
+		refuse(entry, code);
 	} else {
-		entry->since = view_arrive(daemon->view);
 		entry->home = *result;
 		hashing_begin_with(daemon->hashing, entry->since, &result->log.lookups);
 		if (!hashing_wait(daemon->hashing, &entry->hashing_waiter))

@@ -108,6 +108,27 @@ load helpers
 	wait_until 100 grep -q "reason=path_not_mirrored detail=$PWD/bin/as " "$LLAMA_LOG"
 }
 
+@test "a program that makes nothing is tried once, until it changes" {
+	mkdir bin
+	cat >gcc.c <<-E
+		#include <fcntl.h>
+		#include <sys/syscall.h>
+		#include <unistd.h>
+		/* Not by open(): what a compiler opens is looked at again. */
+		int main(void) { return write(syscall(SYS_openat, AT_FDCWD, "$PWD/runs", O_WRONLY | O_APPEND | O_CREAT, 0600), "x", 1) != 1; }
+	E
+	gcc gcc.c -o bin/gcc
+	echo 'int x;' >x.c
+	for times in 2 3 4; do # with that of llamacc
+		llamacc "$PWD/bin/gcc" -c x.c
+		[ "$(cat runs | wc -c)" = $times ]
+	done
+	gcc -O2 gcc.c -o bin/gcc
+	llamacc "$PWD/bin/gcc" -c x.c
+	[ "$(cat runs | wc -c)" = 6 ]
+	assert_stat local.reasons.unknown_compiler 4
+}
+
 @test "a program that only calls itself a compiler runs locally" {
 	mkdir bin
 	cp "$(type -P true)" bin/gcc
