@@ -96,9 +96,11 @@ static struct digest current_root(void)
 		char command[100], library[PATH_MAX];
 		mirror(programs[i]);
 		snprintf(command, sizeof(command), "ldd %s | grep -o '/[^ ]*'", programs[i]);
-		_cleanup_fclose_ FILE *list = popen(command, "re");
+		FILE *list = popen(command, "re");
+		assert_non_null(list);
 		while (fscanf(list, "%4095s", library) == 1)
 			mirror(library);
+		assert_int_equal(pclose(list), 0);
 	}
 	mirror(below("header"));
 	mirror(below("directory/inner"));
