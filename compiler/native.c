@@ -43,7 +43,7 @@ static bool find_cc1_line(struct slice answer, enum compiler_family family, stru
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		const char *stop = newline ? newline : end;
 		*ret = (struct strlist){ 0 };
-		while (*at == ' ' && at < stop) {
+		while (at < stop && *at == ' ') {
 			while (at < stop && *at == ' ')
 				at++;
 			char *word = arena_alloc(arena, (size_t)(stop - at) + 1), *to = word;
