@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 
 	_cleanup_buf_ struct buf answer = { 0 };
-	frame_put_done(&answer, &(struct frame_done){ 0 });
+	frame_put_done(&answer, &(struct frame_done){ .decision = "" });
 	int fd;
 	while ((fd = accept(listener, NULL, NULL)) >= 0) {
 		serve(fd, buf_slice(&answer));

@@ -131,7 +131,7 @@ static void compile_by_daemon(
 	}
 	if (commit_renames(done->renames, done->n_renames, why) < 0)
 		return;
-	say("llamacc: %s: done by the daemon, exit status %u\n", resolved->compiler, done->exit_code);
+	say("llamacc: %s: done by the daemon (%s), exit status %u\n", resolved->compiler, done->decision, done->exit_code);
 	write_output(1, done->out);
 	write_output(2, done->err);
 	exchange_committed(fd);

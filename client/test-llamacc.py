@@ -18,7 +18,7 @@ REQUEST, DONE, LOCAL, COMMITTED = 1, 2, 3, 4
 NESTED = 1 << 5
 
 
-def frame(kind, payload=b"", magic=b"llma", version=1):
+def frame(kind, payload=b"", magic=b"llma", version=2):
     return magic + struct.pack("<HHI", version, kind, len(payload)) + payload
 
 
@@ -29,7 +29,7 @@ def blob(data):
 
 def done(code=0, out=b"", err=b"", renames=()):
     names = b"".join(blob(temporary) + blob(target) for temporary, target in renames)
-    return frame(DONE, struct.pack("<I", code) + blob(out) + blob(err) + struct.pack("<I", len(renames)) + names)
+    return frame(DONE, struct.pack("<I", code) + blob(b"hit") + blob(out) + blob(err) + struct.pack("<I", len(renames)) + names)
 
 
 def local(reason="link"):
@@ -65,7 +65,7 @@ def receive(connection):
     header = connection.recv(12, socket.MSG_WAITALL)
     if len(header) < 12:
         return None
-    assert header[:4] == b"llma" and header[4:6] == b"\1\0"
+    assert header[:4] == b"llma" and header[4:6] == b"\2\0"
     kind, length = struct.unpack("<HI", header[6:])
     return kind, connection.recv(length, socket.MSG_WAITALL) if length else b""
 
@@ -233,7 +233,7 @@ class Llamacc(unittest.TestCase):
         self.assert_ran_locally()
 
     def test_answers_that_make_no_sense_are_no_obstacle(self):
-        answers = [frame(LOCAL, magic=b"HTTP"), frame(LOCAL, blob("x"), version=2), frame(DONE, b"short"), frame(COMMITTED),
+        answers = [frame(LOCAL, magic=b"HTTP"), frame(LOCAL, blob("x"), version=1), frame(DONE, b"short"), frame(COMMITTED),
                    frame(99), done()[:-1], local()[:5], b""]
         self.daemon(lambda request, connection: (connection.sendall(answers.pop(0)), connection.shutdown(socket.SHUT_WR))[:0] or b"")
         while answers:
@@ -353,7 +353,7 @@ class Llamacc(unittest.TestCase):
         result = self.run_llamacc("-c", "exit", env={"LLAMACC_VERBOSE": "1"})
         self.assertEqual(result.stderr.decode(), "llamacc: %s: run locally: stdin\n" % self.at("compilers/cc"))
         result = self.run_llamacc("x.c", env={"LLAMACC_VERBOSE": "1"})
-        self.assertEqual(result.stderr.decode(), "llamacc: %s: done by the daemon, exit status 2\n" % self.at("compilers/cc"))
+        self.assertEqual(result.stderr.decode(), "llamacc: %s: done by the daemon (hit), exit status 2\n" % self.at("compilers/cc"))
         self.assertEqual(self.run_llamacc("x.c", env={"LLAMACC_VERBOSE": "0"}).stderr, b"")
 
     def test_filtered_warnings_are_gone_wherever_it_runs(self):

@@ -341,6 +341,7 @@ static void send_done(struct request *request, const char *decision)
 	}
 	struct frame_done done = {
 		.exit_code = 0,
+		.decision = decision,
 		.out = buf_slice(&request->answer.out),
 		.err = buf_slice(&request->answer.err),
 		.renames = renames,

@@ -87,6 +87,7 @@ void frame_put_done(struct buf *to, const struct frame_done *done)
 {
 	size_t start = frame_open(to, FRAME_DONE);
 	put_u32(to, done->exit_code);
+	put_string(to, done->decision);
 	put_blob(to, done->out);
 	put_blob(to, done->err);
 	put_u32(to, (uint32_t)done->n_renames);
@@ -278,6 +279,7 @@ int frame_get_done(struct slice payload, struct arena *arena, struct frame_done 
 	struct cursor c = cursor_of(payload, arena);
 	struct frame_done done;
 	done.exit_code = get_u32(&c);
+	done.decision = get_string(&c);
 	done.out = get_blob(&c);
 	done.err = get_blob(&c);
 	done.n_renames = get_count(&c, 2 * sizeof(uint32_t));

@@ -15,7 +15,7 @@
 
 enum {
 	FRAME_MAGIC = 0x616d6c6c, /* "llma" */
-	FRAME_VERSION = 1,
+	FRAME_VERSION = 2,
 	FRAME_HEADER_BYTES = 12,
 	FRAME_PAYLOAD_LIMIT = 256 << 20,
 };
@@ -64,6 +64,7 @@ struct frame_rename {
 
 struct frame_done {
 	uint32_t exit_code;
+	const char *decision;  /* "hit", "sandbox", … as in the request log, for LLAMACC_VERBOSE */
 	struct slice out, err; /* to write to stdout and stderr */
 	struct frame_rename *renames;
 	size_t n_renames;

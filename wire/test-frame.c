@@ -78,10 +78,11 @@ static void frame__done_carries_binary_output_and_renames(void **state)
 	_cleanup_buf_ struct buf frame = { 0 };
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct frame_rename renames[] = { { "/b/.x.1", "/b/x.o" }, { "", "/b/gone.o" } };
-	struct frame_done sent = { 4, slice_of("a\0b", 3), slice_str("warning"), renames, 2 }, got;
+	struct frame_done sent = { 4, "sandbox", slice_of("a\0b", 3), slice_str("warning"), renames, 2 }, got;
 	frame_put_done(&frame, &sent);
 	assert_int_equal(frame_get_done(only_payload(&frame, FRAME_DONE), &arena, &got, NULL), 0);
 	assert_int_equal(got.exit_code, 4);
+	assert_string_equal(got.decision, "sandbox");
 	assert_true(slice_equal(got.out, sent.out));
 	assert_true(slice_equal(got.err, sent.err));
 	assert_int_equal(got.n_renames, 2);
@@ -155,7 +156,8 @@ static void frame__foreign_headers_are_refused(void **state)
 		int code;
 	} spoils[] = {
 		{ 0, "GET ", 4, 0 },
-		{ 4, "\x02\x00", 2, EPROTONOSUPPORT },
+		{ 4, "\x01\x00", 2, EPROTONOSUPPORT },
+		{ 4, "\x03\x00", 2, EPROTONOSUPPORT },
 		{ 6, "\x00\x00", 2, 0 },
 		{ 6, "\x07\x00", 2, 0 },
 		{ 8, "\x01\x00\x00\x10", 4, EMSGSIZE },
@@ -201,8 +203,9 @@ static void frame__a_boundless_count_allocates_nothing(void **state)
 	const char payload[] = "\0\0\0\0"
 			       "\0\0\0\0"
 			       "\0\0\0\0"
+			       "\0\0\0\0"
 			       "\xff\xff\xff\xff";
-	assert_int_equal(frame_get_done(slice_of(payload, 16), &arena, &got, NULL), -1);
+	assert_int_equal(frame_get_done(slice_of(payload, 20), &arena, &got, NULL), -1);
 }
 
 static void frame__a_string_with_a_nul_is_malformed(void **state)

@@ -154,3 +154,15 @@ load helpers
 	run -1 llama explain make -c x.c
 	assert_output_has "\`make\` is neither the path of an executable file nor called like a compiler"
 }
+
+@test "LLAMACC_VERBOSE tells how it was done" {
+	echo 'int x;' >x.c
+	export LLAMACC_VERBOSE=1
+	run -0 llamacc gcc -c x.c
+	[[ $output == *"done by the daemon (sandbox), exit status 0" || $output == *"done by the daemon (inplace), exit status 0" ]]
+	run -0 llamacc gcc -c x.c
+	assert_output_has "done by the daemon (hit), exit status 0"
+	echo 'int main(void) { return 0; }' >x.c
+	run -0 llamacc gcc x.c
+	assert_output_has "run locally: link"
+}
