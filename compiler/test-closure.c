@@ -26,16 +26,15 @@ static const char **paths(struct scratch *s, const char *const *names, size_t n)
 	return all;
 }
 
-/* The clock that stamps files ticks every few milliseconds, and our view believes that everything it sees is old: no two changes may fall into one
- * tick. */
-static void let_it_tick(void)
+/* Our view believes that everything it sees is old: no two changes may fall into one tick of the clock that stamps files. */
+static void let_it_tick(struct world *w)
 {
-	usleep(10000);
+	scratch_between_stamps(w->s);
 }
 
 static void write_file(struct world *w, const char *path, const char *text)
 {
-	let_it_tick();
+	let_it_tick(w);
 	const char *slash = strrchr(path, '/');
 	if (slash)
 		scratch_mkdir(w->s, arena_strndup(&w->s->arena, path, (size_t)(slash - path)));
@@ -44,7 +43,7 @@ static void write_file(struct world *w, const char *path, const char *text)
 
 static void remove_file(struct world *w, const char *path)
 {
-	let_it_tick();
+	let_it_tick(w);
 	assert_int_equal(unlink(scratch_path(w->s, path)), 0);
 }
 
@@ -448,7 +447,7 @@ static void closure__after_any_change_memory_and_a_fresh_look_agree(void **state
 	srandom(seed);
 	write_file(w, "src/main.c", "#include <p.h>\n#include \"q.h\"\n#include <d/r.h>\n");
 	for (int step = 0; step < STEPS; step++) {
-		let_it_tick();
+		let_it_tick(w);
 		for (long n = random() % 4; n >= 0; n--)
 			random_change(w);
 		const char *remembered = really_predicted(w);

@@ -15,6 +15,14 @@
 #include "daemon/world.h"
 #include "wire/frame.h"
 
+/* That `output` is what `command` makes without us. */
+static void expect_as_plain(struct world *world, const char *command, const char *output)
+{
+	_cleanup_buf_ struct buf script = { 0 };
+	buf_printf(&script, "%s -o plain && cmp %s plain", command, output);
+	world_shell(world, script.ptr);
+}
+
 static void world__what_was_executed_is_a_hit_the_next_time(void **state)
 {
 	struct world *world = world_new("");
@@ -37,7 +45,7 @@ static void world__an_edited_header_is_a_miss(void **state)
 	expect_executed(world, "gcc -c a.c");
 	world_write(world, "a.h", "#define VALUE 2\n");
 	expect_executed(world, "gcc -c a.c");
-	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
+	expect_as_plain(world, "gcc -c a.c", "a.o");
 	world_write(world, "a.h", "#define VALUE 1\n");
 	expect_hit(world, "gcc -c a.c");
 }
@@ -56,7 +64,6 @@ static void world__a_header_that_appears_earlier_is_a_miss(void **state)
 	expect_hit(world, "gcc -Ifirst -Isecond -c a.c");
 }
 
-/* The directory is one of those that gcc looks for before it reads anything, and forgets when they aren't there. */
 static void world__the_date_is_never_kept(void **state)
 {
 	struct world *world = world_new("");
@@ -101,6 +108,7 @@ static void world__counts_of_an_earlier_program_go_with_its_object(void **state)
 	world_shell(world, "! test -e a.gcda");
 }
 
+/* The directory is one of those that gcc looks for before it reads anything, and forgets when they aren't there. */
 static void world__a_search_directory_of_the_compiler_that_appears_is_a_miss(void **state)
 {
 	struct world *world = world_new("");
@@ -113,7 +121,7 @@ static void world__a_search_directory_of_the_compiler_that_appears_is_a_miss(voi
 	world_shell(world, "m=$(gcc -dumpmachine) && mkdir -p own/$m/include && echo '#define VALUE 2' >own/$m/include/a.h");
 	world_write(world, "unrelated", "");
 	expect_executed(world, "own/bin/gcc -idirafter later -c a.c");
-	world_shell(world, "own/bin/gcc -idirafter later -c a.c -o plain.o && cmp a.o plain.o");
+	expect_as_plain(world, "own/bin/gcc -idirafter later -c a.c", "a.o");
 	world_shell(world, "rm -r own/$(gcc -dumpmachine)");
 	expect_hit(world, "own/bin/gcc -idirafter later -c a.c");
 }
@@ -128,7 +136,6 @@ static void world__dependency_files_are_made_for_each_target(void **state)
 	world_shell(world, "mv two.d hit.d && gcc -MMD -c a.c -o two.o && cmp two.d hit.d");
 }
 
-/* A unit of so many functions: a thousand take a second or so. */
 /* They are hashed elsewhere while the request waits. */
 static void world__large_inputs_are_inputs_like_others(void **state)
 {
@@ -136,20 +143,20 @@ static void world__large_inputs_are_inputs_like_others(void **state)
 	world_shell(world, "head -c 3000000 /dev/zero | tr '\\0' '\\n' >large.c && cp large.c large.h && cp large.c blob");
 	world_shell(world, "echo '#include \"large.h\"' >>large.c && echo '__asm__(\".incbin \\\"blob\\\"\"); int n = VALUE;' >>large.c");
 	world_shell(world, "echo '#define VALUE 1' >>large.h");
-	world_write(world, "settled", "");
+	world_settle(world);
 	expect_executed(world, "gcc -c large.c");
 	expect_hit(world, "gcc -c large.c");
 	world_shell(world, "for i in blob large.c large.h; do cp $i copy && mv copy $i; done");
-	world_write(world, "settled", "");
+	world_settle(world);
 	expect_hit(world, "gcc -c large.c");
 	world_shell(world, "sed -i 's/VALUE 1/VALUE 2/' large.h");
-	world_write(world, "settled", "");
+	world_settle(world);
 	expect_executed(world, "gcc -c large.c");
-	world_shell(world, "gcc -c large.c -o plain.o && cmp large.o plain.o");
+	expect_as_plain(world, "gcc -c large.c", "large.o");
 	world_shell(world, "printf x | dd of=blob conv=notrunc status=none");
-	world_write(world, "settled", "");
+	world_settle(world);
 	expect_executed(world, "gcc -c large.c");
-	world_shell(world, "gcc -c large.c -o plain.o && cmp large.o plain.o");
+	expect_as_plain(world, "gcc -c large.c", "large.o");
 }
 
 static void world__a_client_that_dies_while_its_source_is_hashed_is_forgotten(void **state)
@@ -164,6 +171,7 @@ static void world__a_client_that_dies_while_its_source_is_hashed_is_forgotten(vo
 	assert_string_equal(world_list(world), "huge.c ");
 }
 
+/* A unit of so many functions: a thousand take a second or so. */
 static void write_slow_unit(struct world *world, const char *name, const char *start, int functions)
 {
 	_cleanup_buf_ struct buf text = { 0 };
@@ -319,7 +327,7 @@ static void world__verification_compiles_again_and_compares(void **state)
 	world_expect(world, "gcc -c a.c", "verify.checked"); /* the hit is checked too */
 	assert_int_equal(world_stat(world, "hits.local"), 1);
 	assert_int_equal(world_stat(world, "verify.differed"), 0);
-	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
+	expect_as_plain(world, "gcc -c a.c", "a.o");
 }
 
 static void world__a_readonly_cache_gives_and_takes_nothing(void **state)
@@ -398,10 +406,10 @@ static void world__a_header_edited_while_it_is_compiled_is_not_kept(void **state
 	world_write(world, "a.h", "#define VALUE 2\n");
 	assert_string_equal(world_finish(world, client).decision, "done");
 	expect_executed(world, "gcc -O2 -S slow.c");
-	world_shell(world, "gcc -O2 -S slow.c -o plain.s && cmp slow.s plain.s");
+	expect_as_plain(world, "gcc -O2 -S slow.c", "slow.s");
 	world_write(world, "a.h", "#define VALUE 1\n");
 	expect_executed(world, "gcc -O2 -S slow.c");
-	world_shell(world, "gcc -O2 -S slow.c -o plain.s && cmp slow.s plain.s");
+	expect_as_plain(world, "gcc -O2 -S slow.c", "slow.s");
 }
 
 static void world__native_code_is_for_this_machine(void **state)
@@ -433,11 +441,11 @@ static void world__a_damaged_blob_is_compiled_again(void **state)
 	world_shell(world, "for f in ../cache/content/*/*; do chmod u+w $f && printf x | dd of=$f bs=1 seek=64 "
 			   "conv=notrunc 2>/dev/null; done");
 	expect_executed(world, "gcc -c a.c");
-	world_shell(world, "gcc -c a.c -o plain.o && cmp a.o plain.o");
+	expect_as_plain(world, "gcc -c a.c", "a.o");
 	expect_hit(world, "gcc -c a.c");
 	world_shell(world, "rm -rf ../cache/content");
 	expect_executed(world, "gcc -c a.c");
-	world_shell(world, "cmp a.o plain.o");
+	world_shell(world, "cmp a.o plain");
 }
 
 static void world__there_is_one_daemon(void **state)

@@ -23,10 +23,11 @@
 #include "base/path.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/inputs.h"
 #include "wire/endpoint.h"
 #include "wire/frame.h"
 
-enum { PATIENCE_MS = 60000, SETTLE_US = 60000, WORDS_MAX = 32, CLIENTS_MAX = 64, NAMES_MAX = 256 };
+enum { PATIENCE_MS = 60000, SETTLE_NS = 25000000, WORDS_MAX = 32, CLIENTS_MAX = 64, NAMES_MAX = 256 };
 
 struct world {
 	struct arena arena; /* lives as long as the world */
@@ -194,6 +195,15 @@ void world_restart(struct world *world, const char *settings)
 
 /* --- Files ----------------------------------------------------------------------------------------------------- */
 
+/* The clock that stamps files, which may lag far behind, must advance by more than inputs.c takes for its grain. */
+void world_settle(struct world *world)
+{
+	const char *path = arena_printf(&world->arena, "%s/stamp", world->dir);
+	int64_t start_ns = inputs_moment(path).stamp_ns;
+	while (inputs_moment(path).stamp_ns < start_ns + SETTLE_NS)
+		usleep(5000);
+}
+
 void world_write(struct world *world, const char *name, const char *text)
 {
 	struct error err;
@@ -203,13 +213,13 @@ void world_write(struct world *world, const char *name, const char *text)
 	must(file_make_dirs(path.ptr, 0755, &err), &err);
 	path.ptr[strlen(path.ptr)] = '/';
 	must(file_replace(path.ptr, slice_str(text), 0644, &err), &err);
-	usleep(SETTLE_US);
+	world_settle(world);
 }
 
 void world_remove(struct world *world, const char *name)
 {
 	assert_int_equal(unlink(arena_printf(&world->arena, "%s/%s", world->work, name)), 0);
-	usleep(SETTLE_US);
+	world_settle(world);
 }
 
 void world_shell(struct world *world, const char *script)

@@ -27,6 +27,7 @@ void world_expect_departure(struct world *world);
 void world_write(struct world *world, const char *name, const char *text);
 void world_remove(struct world *world, const char *name);
 void world_shell(struct world *world, const char *script); /* must succeed */
+void world_settle(struct world *world); /* the same wait, for what a script has written */
 /* The names in the working directory, sorted, each with a space behind it. Valid until the next call. */
 const char *world_list(struct world *world);
 void world_wait_name(struct world *world, const char *part); /* until a name there contains `part` */
