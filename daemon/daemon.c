@@ -21,6 +21,7 @@
 #include "daemon/searches.h"
 #include "daemon/server.h"
 #include "daemon/toolchains.h"
+#include "files/reading.h"
 #include "event/work.h"
 #include "exec/lane.h"
 #include "exec/record.h"
@@ -67,28 +68,21 @@ static void save_stats(struct daemon *daemon)
 }
 
 /* Which files the runner and the interposer are. */
-static void identify_programs(const struct daemon_options *options, struct program_file ret[2])
+static void identify_programs(const struct daemon_options *options, struct view_identity ret[2])
 {
 	const char *paths[2] = { options->runner, options->interposer };
 	for (int i = 0; i < 2; i++) {
-		struct stat st = { 0 };
-		stat(paths[i], &st); /* none, then */
-		ret[i] = (struct program_file){ st.st_dev, st.st_ino, st.st_mtim };
+		struct stat st;
+		ret[i] = stat(paths[i], &st) == 0 ? reading_info(&st).identity : (struct view_identity){ 0 };
 	}
 }
 
 /* By an upgrade, say. What is there now may not understand us, nor do we what it does. */
 static bool programs_changed(const struct daemon *daemon)
 {
-	struct program_file now[2];
+	struct view_identity now[2];
 	identify_programs(daemon->options, now);
-	for (int i = 0; i < 2; i++) {
-		const struct program_file *was = &daemon->programs[i];
-		if (now[i].dev != was->dev || now[i].ino != was->ino || now[i].mtime.tv_sec != was->mtime.tv_sec ||
-			now[i].mtime.tv_nsec != was->mtime.tv_nsec)
-			return true;
-	}
-	return false;
+	return !view_identity_equal(&now[0], &daemon->programs[0]) || !view_identity_equal(&now[1], &daemon->programs[1]);
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -21,12 +21,6 @@ struct misses;
 struct toolchains;
 struct server;
 
-struct program_file {
-	dev_t dev;
-	ino_t ino;
-	struct timespec mtime;
-};
-
 struct daemon {
 	const struct daemon_options *options;
 	const struct config *config;
@@ -63,7 +57,7 @@ struct daemon {
 	uint64_t n_results;       /* for verify = N */
 	bool leaving;             /* no new work; ends when the last request has ended */
 	int64_t started_ms, last_active_ms;
-	struct program_file programs[2]; /* the runner and the interposer as they were at the start */
+	struct view_identity programs[2]; /* of the runner and the interposer at the start; zero: not there */
 	volatile int64_t *heartbeat; /* mapped: CLOCK_MONOTONIC in ms of the loop's last turn */
 	FILE *log;                /* NULL: none */
 	struct list arrivals;     /* requests that came in this turn of the loop, see requests_begin */

@@ -373,7 +373,7 @@ int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain 
 {
 	*missed = (struct inputs_missed){ arena_array(arena, const char *, log->lookups.n + 1), 0 };
 	bool changed = false;
-	__attribute__((cleanup(snapshot_asking_deinit))) struct snapshot_asking asking = { snapshot_tree(daemon->snapshot), generation };
+	_cleanup_asking_ struct snapshot_asking asking = { snapshot_tree(daemon->snapshot), generation };
 	for (size_t i = 0; i < log->lookups.n; i++) {
 		struct lookup *lookup = &log->lookups.v[i];
 		if (lookup->kind == LOOKUP_SPECIAL)

@@ -51,7 +51,8 @@ struct inputs_moment {
 	int64_t lead_ns; /* of the wall clock before the time that has passed since the machine started */
 };
 
-/* Now. `path`, where nothing stands, lies beside an output of the job that is about to start. */
+/* Now. `path`, where nothing stands, lies beside an output of the job that is about to start: a file is made there, and removed. When that can't
+ * be done, a moment before all others: nothing is published then. */
 struct inputs_moment inputs_moment(const char *path);
 
 /* After a run in place that began at `start`: fill the digests of the look-ups. False: something is no longer what the job was told, or may have

@@ -12,7 +12,7 @@ struct ledger;
 /* The ledger at `path`, which nobody else has open. What an earlier one lists is removed first: only regular files under names that we
  * give (`.llama-` and 16 hex digits). NULL when the file can't be made. */
 struct ledger *ledger_open(const char *path, struct error *err);
-void ledger_free(struct ledger *ledger);
+void ledger_free(struct ledger *ledger); /* NULL is allowed */
 
 /* Write the absolute paths down before anything is made there, in place of what `*slot` held; 0: it holds nothing yet. A full disk is no
  * error: what isn't written down isn't removed. */

@@ -75,8 +75,8 @@ struct request {
 	unsigned n_repeats;         /* after an input had not been predicted, or had changed */
 	unsigned n_missing;         /* how often a mirrored file had vanished before it was copied */
 	int64_t run_started_ns;     /* CLOCK_REALTIME */
+	struct inputs_moment run_start; /* in place: for inputs_digest() */
 	uint64_t ended;             /* view_arrive() when the job had run */
-	struct inputs_moment run_start; /* in place: the same for inputs_digest() */
 
 	struct answer answer;
 	struct exec_output_result *checked; /* what a second compilation is held against */

@@ -317,7 +317,7 @@ static void home_done(void *ctx, int outcome, struct exec_result *result, const 
 		/* What it looked at stands for what it is: until some of that changes nobody asks again. A failure may have been the disk's, or memory's. */
 		struct error err;
 		if (outcome == 0 && result->exit_code == 0 && result->signal == 0 && take_lookups(entry, &result->log, entry->since, &err) < 0)
-			journal_note(daemon->log, "toolchain", err.text);
+			code = REASON_PATH_NOT_MIRRORED; /* as for any other; which path, is in the detail */
 		refuse(entry, code);
 	} else {
 		entry->home = *result;

@@ -24,6 +24,7 @@ struct snapshot_asking {
 	unsigned n_links;
 };
 void snapshot_asking_deinit(struct snapshot_asking *asking);
+#define _cleanup_asking_ __attribute__((cleanup(snapshot_asking_deinit)))
 
 /* Fill kind and digest of `lookup` exactly as view_observe() would, were the tree the file system. A FILE, DIRECTORY or ABSENT look-up is one
  * question, as there. Its path must live until the next question. */

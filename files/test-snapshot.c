@@ -355,7 +355,7 @@ static void snapshot__any_path_leads_to_the_same_as_at_home(void **state)
 
 static int answer(struct fixture *f, uint64_t generation, struct lookup *lookup)
 {
-	__attribute__((cleanup(snapshot_asking_deinit))) struct snapshot_asking asking = { snapshot_tree(f->snapshot), generation };
+	_cleanup_asking_ struct snapshot_asking asking = { snapshot_tree(f->snapshot), generation };
 	return snapshot_answer(&asking, lookup);
 }
 
