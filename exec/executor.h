@@ -19,6 +19,14 @@ struct exec_output {
 	const char *temporary; /* absolute; where the content is wanted at home. Nothing stands there before; made only if the command made the output */
 };
 
+/* A file that only this job sees: on an engine that is far away a source travels with its job, and the input root stays as it is. */
+struct exec_overlay {
+	const char *path; /* absolute, physical: no symlink on the way. Its directory is in the input root */
+	struct digest digest;
+	int64_t mtime_ns;
+	bool executable;
+};
+
 /* A job; everything is borrowed and must stay until the job's callback has run or its op was cancelled and the cancellation's
  * callback has run (see exec_cancel). */
 struct exec_job {
@@ -29,6 +37,8 @@ struct exec_job {
 	bool tty;                /* stderr is a terminal of this size */
 	unsigned columns, rows;
 	struct digest root;      /* input root: a Directory; executors that run at home don't look at it */
+	const struct exec_overlay *overlays; /* only for executors that take them; they stand over what the root has there */
+	size_t n_overlays;
 	const struct exec_output *outputs;
 	size_t n_outputs;
 	bool keep_outputs;       /* put the outputs, stdout and stderr into the content store as well */
@@ -80,6 +90,7 @@ struct executor_ops {
 	void (*cancel)(struct exec_op *op);
 	unsigned (*width)(const struct executor *executor);
 	void (*free)(struct executor *executor);
+	bool overlays; /* a job's source needn't be in its input root */
 };
 
 struct executor {

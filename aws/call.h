@@ -1,0 +1,50 @@
+/* One call of an AWS service: endpoint, credentials, signature, retries. Every attempt is signed anew.
+ *
+ * Retried here: no connection, a cut one (the calls we make can be repeated), 500, 502, 503, 504, throttling by name or 429 (unless `raw`), each with
+ * an exponential pause with full jitter, `Retry-After` heeded; 403 and 400 of an expired token or a skewed clock once, after the credentials were fetched
+ * anew or the clock corrected by the Date header. What comes back is the last answer. */
+#pragma once
+
+#include "aws/config.h"
+#include "aws/credentials.h"
+#include "aws/http.h"
+
+struct aws;
+
+/* A client: what all calls share. `config` is borrowed. Credentials are fetched when first needed and refreshed before they expire; calls wait for them. */
+struct aws *aws_new(uv_loop_t *loop, const struct aws_config *config, struct error *err);
+void aws_free(struct aws *aws);
+const struct aws_config *aws_config(const struct aws *aws);
+
+struct aws_call {
+	const char *service;        /* "s3", "lambda", "ecr", "cloudformation", "sts", "iam", "logs": endpoint and signing name */
+	const char *host_prefix;    /* "bucket." or NULL: before the service's own host */
+	const char *method, *path;  /* path as meant, not encoded */
+	const struct aws_pair *query;
+	size_t n_query;
+	const struct aws_pair *headers;
+	size_t n_headers;
+	struct slice body;          /* borrowed until the callback */
+	bool http2;
+	bool raw;                   /* 429 and 503 are given to the caller at once: it has flow control of its own */
+	unsigned attempts;          /* 0 = 4 */
+	int64_t timeout_ms;         /* of one attempt; 0 = 60 s */
+	size_t response_limit;
+};
+
+struct aws_answer {
+	int status;
+	const struct http_response *response; /* headers and body */
+	const char *code;    /* of an error answer: "NoSuchKey", "TooManyRequestsException"; from the header, JSON or XML; else "" */
+	const char *message; /* its text, fit to print; else "" */
+	unsigned attempts;
+};
+
+/* Exactly once, from the loop, never from inside aws_start. `answer` NULL: no credentials or no answer at all, and `err` says why and what to do. An error
+ * answer is an answer. */
+typedef void aws_done_fn(void *ctx, struct aws_answer *answer, const struct error *err);
+
+struct aws_op;
+struct aws_op *aws_start(struct aws *aws, const struct aws_call *call, aws_done_fn *fn, void *ctx); /* copies everything but the body */
+void aws_cancel(struct aws_op *op); /* the callback will not run */
+int64_t aws_now_s(const struct aws *aws); /* by the server's clock, as far as it is known */
