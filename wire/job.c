@@ -1,0 +1,79 @@
+#include "wire/job.h"
+
+#include <jansson.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+
+#include "wire/compress.h"
+
+#define HEAD_FORMAT "{\"llama\":%d,\"%s\":\""
+
+static const char *const part_names[] = { [JOB_REQUEST] = "job", [JOB_RESULT] = "result" };
+
+void job_seal(enum job_part part, struct slice message, struct buf *json)
+{
+	_cleanup_buf_ struct buf frame = { 0 };
+	compress_append(message, &frame);
+	buf_printf(json, HEAD_FORMAT, JOB_VERSION, part_names[part]);
+	char *to = buf_reserve(json, frame.len / 3 * 4 + 4);
+	json->len += (size_t)EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)frame.ptr, (int)frame.len);
+	buf_append_str(json, "\"}");
+}
+
+/* What job_seal writes, byte for byte, needs no JSON parser; NULL: it is something else. */
+static const char *quick_value(enum job_part part, struct slice json, size_t *len)
+{
+	char head[64];
+	int n = snprintf(head, sizeof(head), HEAD_FORMAT, JOB_VERSION, part_names[part]);
+	if (!slice_has_prefix(json, head) || !slice_has_suffix(json, "\"}") || json.len < (size_t)n + 2)
+		return NULL;
+	*len = json.len - (size_t)n - 2;
+	return memchr(json.ptr + n, '"', *len) ? NULL : json.ptr + n;
+}
+
+static int decode(struct slice text, struct buf *ret, struct error *err)
+{
+	if (text.len == 0 || text.len % 4 != 0 || text.len > JOB_BODY_LIMIT * 2)
+		return error_set(err, EBADMSG, "malformed base64");
+	size_t padding = text.ptr[text.len - 1] != '=' ? 0 : text.ptr[text.len - 2] != '=' ? 1 : 2;
+	char *to = buf_reserve(ret, text.len / 4 * 3);
+	int n = EVP_DecodeBlock((unsigned char *)to, (const unsigned char *)text.ptr, (int)text.len);
+	if (n < 0 || (size_t)n < padding)
+		return error_set(err, EBADMSG, "malformed base64");
+	ret->len += (size_t)n - padding;
+	return 0;
+}
+
+static int decode_frame(struct slice text, struct buf *message, struct error *err)
+{
+	_cleanup_buf_ struct buf frame = { 0 };
+	if (decode(text, &frame, err) < 0)
+		return -1;
+	return decompress_append(buf_slice(&frame), JOB_MESSAGE_LIMIT, message, err);
+}
+
+static void json_unref(json_t **json)
+{
+	json_decref(*json);
+}
+
+int job_open(enum job_part part, struct slice json, struct buf *message, struct error *err)
+{
+	size_t len;
+	const char *quick = quick_value(part, json, &len);
+	if (quick)
+		return decode_frame(slice_of(quick, len), message, err);
+	json_error_t why;
+	__attribute__((cleanup(json_unref))) json_t *object = json_loadb(json.ptr, json.len, 0, &why);
+	if (!object)
+		return error_set(err, EBADMSG, "no JSON: %s", why.text);
+	json_t *version = json_object_get(object, "llama");
+	if (!json_is_integer(version))
+		return error_set(err, EBADMSG, "no %s of Llama's", part_names[part]);
+	if (json_integer_value(version) != JOB_VERSION)
+		return error_set(err, EPROTO, "version %lld of the protocol, %d is spoken here", (long long)json_integer_value(version), JOB_VERSION);
+	json_t *value = json_object_get(object, part_names[part]);
+	if (!json_is_string(value))
+		return error_set(err, EBADMSG, "no %s in it", part_names[part]);
+	return decode_frame(slice_of(json_string_value(value), json_string_length(value)), message, err);
+}
