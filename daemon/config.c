@@ -25,6 +25,7 @@ static const char *const sandbox_words[] = {
 };
 static const char *const engine_words[] = {
 	[CONFIG_ENGINE_SANDBOX] = "sandbox",
+	[CONFIG_ENGINE_LAMBDA] = "lambda",
 	[CONFIG_ENGINE_LOCAL] = "local",
 	NULL,
 };
@@ -77,7 +78,32 @@ const struct config_option config_options[CONFIG_OPTIONS] = {
 		.environment = "LLAMA_ENGINE",
 		.fallback = "sandbox",
 		.words = engine_words,
-		.help = "Where compilations run: on the embedded sandbox engine, or all as plain local commands." },
+		.help = "Where compilations run: on the embedded sandbox engine, in AWS Lambda functions, or all as plain local "
+			"commands." },
+	{ .name = "region",
+		.type = CONFIG_NAME,
+		.offset = FIELD(region),
+		.environment = "LLAMA_REGION",
+		.fallback_text = "as for AWS's own tools: AWS_REGION, AWS_DEFAULT_REGION, the profile's",
+		.help = "The AWS region of the function and the bucket." },
+	{ .name = "function",
+		.type = CONFIG_NAME,
+		.offset = FIELD(function),
+		.environment = "LLAMA_FUNCTION",
+		.fallback_text = "none",
+		.help = "The Lambda function that compiles, by its name or ARN. Needed for engine = lambda." },
+	{ .name = "bucket",
+		.type = CONFIG_NAME,
+		.offset = FIELD(bucket),
+		.environment = "LLAMA_BUCKET",
+		.fallback_text = "none",
+		.help = "The S3 bucket that function and daemon share. Needed for engine = lambda." },
+	{ .name = "profile",
+		.type = CONFIG_NAME,
+		.offset = FIELD(profile),
+		.environment = "LLAMA_AWS_PROFILE",
+		.fallback_text = "as for AWS's own tools: AWS_PROFILE, else the credentials of the environment, else default",
+		.help = "The profile of AWS's configuration files whose credentials and region are used." },
 	{ .name = "verify",
 		.type = CONFIG_COUNT,
 		.offset = FIELD(verify),
@@ -233,6 +259,8 @@ static void format_number(uint64_t number, const struct unit *units, struct buf 
 	buf_printf(to, "%" PRIu64 "%s", number / units->factor, units->suffix);
 }
 
+static const char name_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/";
+
 /* Set the field of option `i` from `text`; false when the option doesn't accept it. */
 static bool set_value(struct config *config, int i, const char *text, const char *home)
 {
@@ -269,6 +297,11 @@ static bool set_value(struct config *config, int i, const char *text, const char
 		else
 			return false;
 		return true;
+	case CONFIG_NAME:
+		if (!*text || text[strspn(text, name_characters)] != '\0')
+			return false;
+		*(const char **)field = arena_strdup(&config->arena, text);
+		return true;
 	}
 	return false;
 }
@@ -298,6 +331,9 @@ void config_format_allowed(size_t i, struct buf *to)
 		buf_append_str(to,
 			option->environment_only ? "an absolute path" : "an absolute path, or one that begins with ~/");
 		break;
+	case CONFIG_NAME:
+		buf_append_str(to, "a name of letters, digits and any of -_.:/");
+		break;
 	}
 }
 
@@ -319,6 +355,7 @@ void config_format(const struct config *config, size_t i, struct buf *to)
 		buf_append_str(to, option->words[*(const int *)field]);
 		break;
 	case CONFIG_PATH:
+	case CONFIG_NAME:
 		if (*(const char *const *)field)
 			buf_append_str(to, *(const char *const *)field);
 		break;

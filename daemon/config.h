@@ -14,7 +14,7 @@
 
 enum config_cache { CONFIG_CACHE_READWRITE, CONFIG_CACHE_READONLY, CONFIG_CACHE_OFF };
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_NAMESPACES, CONFIG_SANDBOX_INPLACE };
-enum config_engine { CONFIG_ENGINE_SANDBOX, CONFIG_ENGINE_LOCAL };
+enum config_engine { CONFIG_ENGINE_SANDBOX, CONFIG_ENGINE_LAMBDA, CONFIG_ENGINE_LOCAL };
 
 enum config_type {
 	CONFIG_COUNT,	 /* unsigned */
@@ -22,6 +22,7 @@ enum config_type {
 	CONFIG_DURATION, /* int64_t milliseconds: 15m */
 	CONFIG_CHOICE,	 /* int, an index of `words` */
 	CONFIG_PATH,	 /* const char *: absolute, or ~/…; NULL = unset */
+	CONFIG_NAME,	 /* const char *: of something of AWS's; NULL = unset */
 };
 
 struct config_option {
@@ -38,7 +39,7 @@ struct config_option {
 	const char *help;	   /* whole sentences for the manual */
 };
 
-enum { CONFIG_OPTIONS = 16 };
+enum { CONFIG_OPTIONS = 20 };
 extern const struct config_option config_options[CONFIG_OPTIONS];
 
 /* Where a value comes from. */
@@ -60,6 +61,7 @@ struct config {
 	enum config_cache cache;
 	enum config_sandbox sandbox;
 	enum config_engine engine;
+	const char *region, *bucket, *function, *profile; /* engine = lambda */
 	unsigned verify;	 /* one in so many results is checked; 0 = none */
 	int64_t idle_timeout_ms; /* 0 = never leave */
 	const char *log;	 /* NULL = no log */

@@ -169,7 +169,8 @@ bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const stru
 	return false;
 }
 
-static int add_named(struct daemon *daemon, const struct plan *plan, struct arena *arena, struct reason *reason, struct error *err)
+static int add_named(struct daemon *daemon, const struct plan *plan, struct arena *arena, struct inputs *ret, struct reason *reason,
+	struct error *err)
 {
 	const struct command *command = &plan->command;
 	const char *cwd = plan->frame->cwd;
@@ -177,7 +178,13 @@ static int add_named(struct daemon *daemon, const struct plan *plan, struct aren
 	size_t n = 0;
 	paths[n++] = cwd;
 	paths[n++] = plan->directory;
-	paths[n++] = plan->source;
+	if (daemon_engine(daemon)->ops->overlays) {
+		int outcome = snapshot_add_apart(daemon->snapshot, plan->since, plan->source, arena, &ret->source, err);
+		if (outcome != 0)
+			return entered(outcome, reason);
+	} else {
+		paths[n++] = plan->source;
+	}
 	for (size_t i = 0; i < plan->n_outputs; i++)
 		paths[n++] = path_dirname(arena, plan->outputs[i].path);
 	for (size_t i = 0; i < command->n_named_files; i++)
@@ -253,7 +260,7 @@ static int add_closure(struct daemon *daemon, const struct plan *plan, const str
 	if (outcome == 0)
 		outcome = add_foreseen(daemon, plan->since, prediction.directories, prediction.n_directories, err);
 	if (outcome == 0)
-		outcome = add_foreseen(daemon, plan->since, prediction.paths, prediction.n_paths, err);
+		outcome = add_foreseen(daemon, plan->since, prediction.paths + 1, prediction.n_paths - 1, err); /* the first is the source */
 	for (size_t i = 0; daemon->config->dev_sabotage && i < prediction.n_paths; i++)
 		sabotage(daemon, prediction.paths[i]);
 	return outcome;
@@ -289,8 +296,9 @@ static int drop_vanished(struct daemon *daemon, uint64_t since, struct error *er
 }
 
 int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct search_entry *search,
-	const struct lookup_log *scan, struct arena *arena, struct digest *root, struct reason *reason, struct error *err)
+	const struct lookup_log *scan, struct arena *arena, struct inputs *ret, struct reason *reason, struct error *err)
 {
+	*ret = (struct inputs){ 0 };
 	keep_bounds(daemon);
 	if (inputs_add_toolchain(daemon, plan->since, toolchain, err) < 0)
 		return -1;
@@ -301,7 +309,7 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 	for (size_t i = 0; locale[i] && outcome == 0; i++)
 		outcome = entered(snapshot_add_toolchain(daemon->snapshot, plan->since, locale[i], err), reason);
 	if (outcome == 0)
-		outcome = add_named(daemon, plan, arena, reason, err);
+		outcome = add_named(daemon, plan, arena, ret, reason, err);
 	if (outcome == 0 && search)
 		outcome = add_closure(daemon, plan, search, arena, reason, err);
 	else if (outcome == 0)
@@ -315,7 +323,8 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 	for (size_t i = 0; daemon->config->dev_sabotage && i < toolchain->lookups.n; i++)
 		if (toolchain->lookups.v[i].kind != LOOKUP_ABSENT)
 			sabotage(daemon, toolchain->lookups.v[i].path);
-	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, root, err);
+	ret->generation = tree_generation(snapshot_tree(daemon->snapshot));
+	return tree_commit(snapshot_tree(daemon->snapshot), daemon->directories, &ret->root, err);
 }
 
 bool inputs_match_toolchain(const struct lookups *lookups, const struct toolchain *toolchain)
@@ -368,12 +377,12 @@ bool inputs_digest(struct daemon *daemon, uint64_t since, const struct toolchain
 	return inputs_match_toolchain(lookups, toolchain) && !view_any_newer(daemon->view, since, lookups, earliest_change_ns(start));
 }
 
-int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,
-	struct arena *arena, struct inputs_missed *missed, struct error *err)
+int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, const struct inputs *inputs,
+	struct lookup_log *log, struct arena *arena, struct inputs_missed *missed, struct error *err)
 {
 	*missed = (struct inputs_missed){ arena_array(arena, const char *, log->lookups.n + 1), 0 };
 	bool changed = false;
-	_cleanup_asking_ struct snapshot_asking asking = { snapshot_tree(daemon->snapshot), generation };
+	_cleanup_asking_ struct snapshot_asking asking = { snapshot_tree(daemon->snapshot), inputs->generation, &inputs->source };
 	for (size_t i = 0; i < log->lookups.n; i++) {
 		struct lookup *lookup = &log->lookups.v[i];
 		if (lookup->kind == LOOKUP_SPECIAL)

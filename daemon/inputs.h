@@ -4,6 +4,7 @@
 #include "daemon/plan.h"
 #include "daemon/searches.h"
 #include "daemon/toolchains.h"
+#include "files/snapshot.h"
 #include "worker/lookup_log.h"
 
 struct daemon;
@@ -16,12 +17,19 @@ enum { INPUTS_MISSING_LIMIT = 5 };
 
 enum inputs_outcome { INPUTS_LOCAL = 1, INPUTS_REPEAT, INPUTS_SCAN };
 
+/* The inputs of a job, as its executor is told of them. */
+struct inputs {
+	struct digest root;
+	uint64_t generation;          /* of the snapshot, as of the root */
+	struct snapshot_apart source; /* in the arena; only for executors that take overlays */
+};
+
 /* Bring the snapshot up to date for a job: its toolchain, its source, what its options name, the directories it works in, and what its
- * texts lead to; and give the root. The last is told by the closure of its source under `search`, or by the look-ups of the compiler's own -M, `scan`;
+ * texts lead to; and give the root, beside it the source if the engine takes overlays. The last is told by the closure of its source under `search`, or by the look-ups of the compiler's own -M, `scan`;
  * with neither the source is taken for assembler. INPUTS_LOCAL with `reason`. INPUTS_SCAN: the texts may use a precompiled header or the
  * clock, depending on what only the preprocessor knows. */
 int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct search_entry *search,
-	const struct lookup_log *scan, struct arena *arena, struct digest *root, struct reason *reason, struct error *err);
+	const struct lookup_log *scan, struct arena *arena, struct inputs *ret, struct reason *reason, struct error *err);
 
 /* Whether this is a precompiled header by its name. */
 bool inputs_is_pch(const char *path);
@@ -38,12 +46,12 @@ struct inputs_missed {
 	size_t n;
 };
 
-/* After a run in the sandbox: fill the digests of the log's look-ups by what the snapshot held when the job started (`generation`), and
+/* After a run in the sandbox: fill the digests of the log's look-ups by what `inputs` were when the job started, and
  * hold them against home. 0: they agree, and the list may be published; INPUTS_REPEAT: something was not predicted, or changed: the
  * snapshot has been mended, `missed` says what was not predicted; INPUTS_LOCAL: it can't be mended. With a positive outcome `err` says what
  * differed. */
-int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct lookup_log *log, uint64_t generation,
-	struct arena *arena, struct inputs_missed *missed, struct error *err);
+int inputs_verify(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, const struct inputs *inputs,
+	struct lookup_log *log, struct arena *arena, struct inputs_missed *missed, struct error *err);
 
 /* A moment, by the wall clock and by the clock that stamps files: that one ticks every few milliseconds, and may be a file server's. */
 struct inputs_moment {

@@ -71,7 +71,8 @@ struct request {
 	struct exec_result scan;    /* of that; its log is used until the job has run */
 	struct exec_result result;  /* of the job */
 	bool sandboxed;             /* it runs in the sandbox, not in place */
-	uint64_t generation;        /* of the snapshot, as of the job's root */
+	struct inputs inputs;       /* of a job with an input root */
+	struct exec_overlay overlay;
 	unsigned n_repeats;         /* after an input had not been predicted, or had changed */
 	unsigned n_missing;         /* how often a mirrored file had vanished before it was copied */
 	int64_t run_started_ns;     /* CLOCK_REALTIME */
@@ -573,7 +574,7 @@ static bool is_verified(struct request *request, uint64_t since)
 	struct error err = { 0 };
 	struct inputs_missed missed;
 	int outcome = inputs_verify(
-		request->daemon, since, request->toolchain, log, request->generation, &arena, &missed, &err);
+		request->daemon, since, request->toolchain, &request->inputs, log, &arena, &missed, &err);
 	if (outcome != 0)
 		journal_note(request->daemon->log, "verify", err.text);
 	if (outcome == INPUTS_REPEAT && request->n_repeats < REPEATS_LIMIT) {
@@ -688,6 +689,19 @@ static void run_job(struct request *request)
 	request->op = exec_start(request->sandboxed ? daemon_engine(daemon) : daemon->home, &request->job, job_done, request);
 }
 
+/* What inputs_enter() told, as the executor wants it. */
+static void name_inputs(struct request *request)
+{
+	struct snapshot_apart *source = &request->inputs.source;
+	request->job.root = request->inputs.root;
+	if (!source->path)
+		return;
+	source->path = arena_strdup(&request->arena, source->path);
+	request->overlay = (struct exec_overlay){ source->path, source->digest, source->mtime_ns, source->executable };
+	request->job.overlays = &request->overlay;
+	request->job.n_overlays = 1;
+}
+
 /* The inputs enter the snapshot, by one way of telling them or the other. */
 static void enter_and_run(struct request *request, const struct search_entry *search, const struct lookup_log *scan)
 {
@@ -697,7 +711,7 @@ static void enter_and_run(struct request *request, const struct search_entry *se
 	struct error err = { 0 };
 	fill_job(request);
 	hashing_begin(daemon->hashing);
-	int outcome = inputs_enter(daemon, &request->plan, request->toolchain, search, scan, &arena, &request->job.root, &reason, &err);
+	int outcome = inputs_enter(daemon, &request->plan, request->toolchain, search, scan, &arena, &request->inputs, &reason, &err);
 	if (wait_for_files(request, start_job))
 		return;
 	if (outcome < 0) {
@@ -708,7 +722,7 @@ static void enter_and_run(struct request *request, const struct search_entry *se
 	} else if (outcome == INPUTS_SCAN) {
 		scan_instead(request);
 	} else {
-		request->generation = tree_generation(snapshot_tree(daemon->snapshot));
+		name_inputs(request);
 		daemon->n_sandboxed++;
 		run_job(request);
 	}

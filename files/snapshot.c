@@ -104,6 +104,7 @@ enum claim {
 	CLAIM_ALONE,  /* a job may compare its inode with others */
 	CLAIM_SHARED, /* nobody will */
 	CLAIM_NAME,   /* only the name is wanted; who opens it adds it by its own path */
+	CLAIM_NONE,   /* it doesn't enter */
 };
 
 /* Enter the file into `inodes`. Whether it may be in the tree under `path`. */
@@ -216,7 +217,7 @@ static int walk(struct snapshot *snapshot, uint64_t since, struct buf *done, con
 			return SNAPSHOT_SPECIAL;
 		case VIEW_FILE:
 			/* Also where a directory is wanted: there too it must be ENOTDIR, not ENOENT. */
-			r = add_file(snapshot, since, done->ptr, claim, err);
+			r = claim == CLAIM_NONE ? 0 : add_file(snapshot, since, done->ptr, claim, err);
 			return r == 0 ? WALK_FILE : r;
 		case VIEW_DIRECTORY:
 			r = add_directory(snapshot, done->ptr, &info);
@@ -287,6 +288,28 @@ int snapshot_add(struct snapshot *snapshot, uint64_t since, const char *path, st
 int snapshot_add_toolchain(struct snapshot *snapshot, uint64_t since, const char *path, struct error *err)
 {
 	return add(snapshot, since, path, CLAIM_SHARED, err);
+}
+
+int snapshot_add_apart(struct snapshot *snapshot, uint64_t since, const char *path, struct arena *arena, struct snapshot_apart *ret,
+	struct error *err)
+{
+	_cleanup_buf_ struct buf done = { 0 };
+	*ret = (struct snapshot_apart){ 0 };
+	int r = walk_known_way(snapshot, since, &done, path, CLAIM_NONE, err);
+	if (r != WALK_FILE)
+		return r >= WALK_ABSENT ? 0 : r;
+	struct view_info info = view_stat(snapshot->view, since, done.ptr, false);
+	if (info.links > 1 || tree_lookup(snapshot->tree, done.ptr + 1))
+		return add_file(snapshot, since, done.ptr, CLAIM_ALONE, err);
+	r = view_digest(snapshot->view, since, done.ptr, &ret->digest, &info, err);
+	if (r != 0)
+		return r < 0 ? -1 : SNAPSHOT_SPECIAL;
+	if (snapshot->home)
+		home_store_remember(snapshot->home, &ret->digest, done.ptr);
+	ret->path = arena_strdup(arena, done.ptr);
+	ret->mtime_ns = info.identity.mtime_ns;
+	ret->executable = (info.mode & 0111) != 0;
+	return 0;
 }
 
 /* Paths collected from the tree, which must not change while it is walked. */

@@ -40,6 +40,18 @@ int snapshot_add_toolchain(struct snapshot *snapshot, uint64_t since, const char
  * links too: who opens one adds it by its path), and no other name stays. Too long a directory is SNAPSHOT_SPECIAL. */
 int snapshot_add_listing(struct snapshot *snapshot, uint64_t since, const char *path, struct error *err);
 
+/* A file that stands over the tree, for one job, and not in it. */
+struct snapshot_apart {
+	const char *path; /* physical, in the arena; NULL: there is none */
+	struct digest digest;
+	int64_t mtime_ns;
+	bool executable;
+};
+/* Mirror the way to the file `path`, and give the file itself to `ret`: thousands of sources, each read by one job, would change the
+ * tree for all. What is in the tree anyway, is no file, or has several names is added as snapshot_add() does, and `ret` has no path. */
+int snapshot_add_apart(struct snapshot *snapshot, uint64_t since, const char *path, struct arena *arena, struct snapshot_apart *ret,
+	struct error *err);
+
 /* Take `path` out of the tree, if it is there as it stands (no symlink is followed): for tests of what a wrong
  * prediction does. */
 void snapshot_forget(struct snapshot *snapshot, const char *path);

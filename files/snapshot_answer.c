@@ -13,6 +13,11 @@ void snapshot_asking_deinit(struct snapshot_asking *asking)
 
 static const struct tree_entry *entry_of(struct snapshot_asking *asking, const char *physical)
 {
+	const struct snapshot_apart *apart = asking->apart;
+	if (apart && apart->path && strcmp(apart->path, physical) == 0) {
+		asking->over = (struct tree_entry){ .kind = TREE_FILE, .digest = apart->digest };
+		return &asking->over;
+	}
 	const struct tree_entry *entry = tree_lookup(asking->tree, physical + 1);
 	if (entry && entry->changed > asking->generation)
 		asking->later = true;

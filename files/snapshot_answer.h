@@ -13,6 +13,7 @@ enum snapshot_answer_outcome { SNAPSHOT_LATER = 1 };
 struct snapshot_asking {
 	const struct tree *tree;
 	uint64_t generation; /* tree_generation() as of the job's root */
+	const struct snapshot_apart *apart; /* what stood over the tree for this job; NULL: nothing */
 	/* The rest is private, zero at first. */
 	struct slice directory;	       /* of the last path: borrowed */
 	struct buf way;		       /* its physical path, */
@@ -22,6 +23,7 @@ struct snapshot_asking {
 	struct buf done; /* the physical path of the answer */
 	bool later;
 	unsigned n_links;
+	struct tree_entry over; /* the entry of `apart` */
 };
 void snapshot_asking_deinit(struct snapshot_asking *asking);
 #define _cleanup_asking_ __attribute__((cleanup(snapshot_asking_deinit)))

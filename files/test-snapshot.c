@@ -380,6 +380,56 @@ static void snapshot__an_answer_that_has_changed_since_is_said_so(void **state)
 	assert_int_equal(answer(f, generation, &lookup), SNAPSHOT_LATER);
 }
 
+static int add_apart(struct fixture *f, const char *path, struct snapshot_apart *ret)
+{
+	struct error err;
+	return snapshot_add_apart(f->snapshot, view_arrive(f->view), scratch_path(f->scratch, path), &f->scratch->arena, ret, &err);
+}
+
+static void snapshot__a_source_stands_apart_and_answers_as_if_it_were_in_the_tree(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(mkdir(scratch_path(f->scratch, "real"), 0755), 0);
+	scratch_write(f->scratch, "real/a.c", "text");
+	assert_int_equal(symlink("real", scratch_path(f->scratch, "link")), 0);
+	struct snapshot_apart apart;
+	assert_int_equal(add_apart(f, "link/a.c", &apart), 0);
+	const char *physical = scratch_path(f->scratch, "real/a.c");
+	assert_string_equal(apart.path, physical);
+	assert_int_equal(apart.digest.size_bytes, 4);
+	assert_true(apart.mtime_ns > 0);
+	assert_false(apart.executable);
+	struct tree *tree = snapshot_tree(f->snapshot);
+	assert_null(tree_lookup(tree, physical + 1));
+	assert_int_equal(tree_lookup(tree, scratch_path(f->scratch, "link") + 1)->kind, TREE_SYMLINK);
+
+	_cleanup_asking_ struct snapshot_asking asking = { tree, tree_generation(tree), &apart };
+	assert_same_answers(f, view_arrive(f->view), &asking, scratch_path(f->scratch, "link/a.c"));
+	assert_same_answers(f, view_arrive(f->view), &asking, physical);
+}
+
+static void snapshot__what_others_know_too_does_not_stand_apart(void **state)
+{
+	struct fixture *f = *state;
+	struct snapshot_apart apart;
+	scratch_write(f->scratch, "known.c", "one");
+	assert_int_equal(add(f, "known.c"), 0);
+	scratch_write(f->scratch, "known.c", "second");
+	assert_int_equal(add_apart(f, "known.c", &apart), 0);
+	assert_null(apart.path);
+	assert_int_equal(tree_lookup(snapshot_tree(f->snapshot), scratch_path(f->scratch, "known.c") + 1)->digest.size_bytes, 6);
+
+	scratch_write(f->scratch, "two.c", "one");
+	assert_int_equal(link(scratch_path(f->scratch, "two.c"), scratch_path(f->scratch, "names.c")), 0);
+	assert_int_equal(add_apart(f, "two.c", &apart), 0);
+	assert_null(apart.path);
+	assert_non_null(tree_lookup(snapshot_tree(f->snapshot), scratch_path(f->scratch, "two.c") + 1));
+	assert_int_equal(add_apart(f, "names.c", &apart), SNAPSHOT_HARD_LINKED);
+
+	assert_int_equal(add_apart(f, "absent.c", &apart), 0);
+	assert_null(apart.path);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -394,6 +444,8 @@ int main(void)
 		TEST(snapshot__a_listed_directory_has_exactly_its_names),
 		TEST(snapshot__refreshing_finds_every_change),
 		TEST(snapshot__an_answer_that_has_changed_since_is_said_so),
+		TEST(snapshot__a_source_stands_apart_and_answers_as_if_it_were_in_the_tree),
+		TEST(snapshot__what_others_know_too_does_not_stand_apart),
 		TEST(snapshot__any_path_leads_to_the_same_as_at_home),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
