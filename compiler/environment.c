@@ -148,7 +148,9 @@ int environment_parse(
 
 	const char *path = environment_get(env, n_env, "PATH");
 	const char *assemble = environment_get(env, n_env, "LLAMACC_REMOTE_ASSEMBLE");
+	const char *engine = environment_get(env, n_env, "LLAMACC_ENGINE");
 	ret->path = path ? arena_strdup(arena, path) : NULL;
+	ret->engine = engine && *engine ? arena_strdup(arena, engine) : NULL;
 	ret->source_date_epoch = environment_get(env, n_env, "SOURCE_DATE_EPOCH") != NULL;
 	ret->recache = is_on(environment_get(env, n_env, "LLAMACC_RECACHE"));
 	ret->requested_local = is_on(environment_get(env, n_env, "LLAMACC_LOCAL"));

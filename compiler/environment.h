@@ -17,6 +17,7 @@ struct environment {
 	size_t n_color;
 	const char *path; /* value of PATH, or NULL */
 	bool source_date_epoch;
+	const char *engine;   /* LLAMACC_ENGINE, or NULL: as configured */
 	bool recache;	      /* LLAMACC_RECACHE */
 	bool requested_local; /* LLAMACC_LOCAL */
 	bool remote_assemble;

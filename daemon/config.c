@@ -23,7 +23,7 @@ static const char *const sandbox_words[] = {
 	[CONFIG_SANDBOX_INPLACE] = "inplace",
 	NULL,
 };
-static const char *const engine_words[] = {
+const char *const config_engine_words[] = {
 	[CONFIG_ENGINE_SANDBOX] = "sandbox",
 	[CONFIG_ENGINE_LAMBDA] = "lambda",
 	[CONFIG_ENGINE_LOCAL] = "local",
@@ -77,7 +77,7 @@ const struct config_option config_options[CONFIG_OPTIONS] = {
 		.offset = FIELD(engine),
 		.environment = "LLAMA_ENGINE",
 		.fallback = "sandbox",
-		.words = engine_words,
+		.words = config_engine_words,
 		.help = "Where compilations run: on the embedded sandbox engine, in AWS Lambda functions, or all as plain local "
 			"commands." },
 	{ .name = "region",

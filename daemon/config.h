@@ -16,6 +16,8 @@ enum config_cache { CONFIG_CACHE_READWRITE, CONFIG_CACHE_READONLY, CONFIG_CACHE_
 enum config_sandbox { CONFIG_SANDBOX_AUTO, CONFIG_SANDBOX_NAMESPACES, CONFIG_SANDBOX_INPLACE };
 enum config_engine { CONFIG_ENGINE_SANDBOX, CONFIG_ENGINE_LAMBDA, CONFIG_ENGINE_LOCAL };
 
+extern const char *const config_engine_words[]; /* in the order of the enum; NULL-terminated */
+
 enum config_type {
 	CONFIG_COUNT,	 /* unsigned */
 	CONFIG_SIZE,	 /* uint64_t bytes: 10G */

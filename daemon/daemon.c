@@ -200,8 +200,9 @@ static int open_stand_in(struct daemon *daemon, struct error *err)
 	const struct config *config = daemon->config;
 	if (!config->dev_record && !config->dev_replay)
 		return 0;
-	if (!daemon->sandbox)
-		return error_set(err, 0, "dev_record and dev_replay need the sandbox: %s", daemon->sandbox_why);
+	struct engine *sandbox = &daemon->sandbox;
+	if (!sandbox->executor)
+		return error_set(err, 0, "dev_record and dev_replay need the sandbox: %s", sandbox->why);
 	struct replay_options options = {
 		.directory = config->dev_replay,
 		.width = config->dev_replay_width,
@@ -209,25 +210,29 @@ static int open_stand_in(struct daemon *daemon, struct error *err)
 		.content = daemon->content,
 		.directories = daemon->directories,
 	};
-	daemon->stand_in = config->dev_replay ? replay_new(&daemon->loop, &options, err) :
-		record_new(&daemon->loop, daemon->sandbox, config->dev_record, err);
-	return daemon->stand_in ? 0 : -1;
+	sandbox->stand_in = config->dev_replay ? replay_new(&daemon->loop, &options, err) :
+		record_new(&daemon->loop, sandbox->executor, config->dev_record, err);
+	if (config->dev_replay)
+		sandbox->slots = &daemon->remote_slots;
+	return sandbox->stand_in ? 0 : -1;
 }
 
 static int open_engines(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+	daemon->sandbox = (struct engine){ .name = "sandbox", .executed = offsetof(struct stats_counters, executed_sandbox), .slots = &daemon->slots };
+	daemon->lambda = (struct engine){ .name = "lambda", .executed = offsetof(struct stats_counters, executed_lambda), .slots = &daemon->remote_slots };
 	daemon->home = open_lanes(daemon, RUNNER_INPLACE, "inplace", err);
 	if (!daemon->home)
 		return -1;
 	if (config->sandbox == CONFIG_SANDBOX_INPLACE) {
-		snprintf(daemon->sandbox_why, sizeof(daemon->sandbox_why), "sandbox = inplace is configured");
+		snprintf(daemon->sandbox.why, sizeof(daemon->sandbox.why), "sandbox = inplace is configured");
 		return open_stand_in(daemon, err);
 	}
 	struct error why;
-	daemon->sandbox = open_lanes(daemon, RUNNER_NAMESPACES, "sandbox", &why);
-	if (!daemon->sandbox) {
-		snprintf(daemon->sandbox_why, sizeof(daemon->sandbox_why), "%s", why.text);
+	daemon->sandbox.executor = open_lanes(daemon, RUNNER_NAMESPACES, "sandbox", &why);
+	if (!daemon->sandbox.executor) {
+		snprintf(daemon->sandbox.why, sizeof(daemon->sandbox.why), "%s", why.text);
 		journal_note(daemon->log, "sandbox", why.text);
 	}
 	return open_stand_in(daemon, err);
@@ -302,7 +307,7 @@ static int daemon_open(struct daemon *daemon, struct error *err)
 	daemon->misses = misses_new();
 	daemon->toolchains = toolchains_new(daemon);
 	slots_init(&daemon->slots, config->jobs);
-	slots_init(&daemon->engine_slots, config->dev_replay_width);
+	slots_init(&daemon->remote_slots, config->dev_replay_width);
 	if (open_engines(daemon, err) < 0)
 		return -1;
 	list_init(&daemon->arrivals);
@@ -321,8 +326,8 @@ static void daemon_close(struct daemon *daemon)
 {
 	if (daemon->stats)
 		save_stats(daemon);
-	executor_free(daemon->stand_in);
-	executor_free(daemon->sandbox);
+	executor_free(daemon->sandbox.stand_in);
+	executor_free(daemon->sandbox.executor);
 	executor_free(daemon->home);
 	server_free(daemon->server);
 	misses_free(daemon->misses);
@@ -388,7 +393,7 @@ int daemon_run(const struct daemon_options *options, struct error *err)
 	daemon_close(&daemon);
 	if (outcome == 0) {
 		slots_deinit(&daemon.slots);
-		slots_deinit(&daemon.engine_slots);
+		slots_deinit(&daemon.remote_slots);
 	} else {
 		/* A start that failed leaves what it had opened. */
 		uv_walk(&daemon.loop, close_handle, NULL);

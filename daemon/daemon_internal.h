@@ -16,10 +16,21 @@
 #include "files/view.h"
 #include "store/store.h"
 
+struct cloud;
 struct ledger;
 struct misses;
 struct toolchains;
 struct server;
+
+/* Where jobs run that have an input root. */
+struct engine {
+	const char *name;           /* in the log, and under `executed` in the statistics */
+	size_t executed;            /* that counter's offset */
+	struct executor *executor;  /* NULL: there is none, `why` says why */
+	struct executor *stand_in;  /* NULL, or what takes its jobs by a dev_ option, toolchain probes excepted */
+	struct slots *slots;        /* the budget that a job takes from */
+	char why[512];
+};
 
 struct daemon {
 	const struct daemon_options *options;
@@ -44,16 +55,15 @@ struct daemon {
 	struct stats *stats;
 	struct misses *misses;
 	struct slots slots;        /* cores: commands of this machine */
-	struct slots engine_slots; /* jobs that take no core of ours: see daemon_engine_slots */
+	struct slots remote_slots; /* jobs that take no core of ours */
 
-	struct executor *home;    /* in place: scans, observations, and jobs where there is no sandbox */
-	struct executor *sandbox; /* NULL: none, `sandbox_why` says why */
-	struct executor *stand_in; /* NULL, or what takes the sandbox's jobs by a dev_ option, toolchain probes excepted */
-	char sandbox_why[512];
+	struct executor *home;    /* in place: scans, observations, and jobs where there is no engine */
+	struct engine sandbox, lambda;
+	struct cloud *cloud;      /* what the Lambda engine stands on; NULL: nothing is configured */
 
 	struct server *server;
 	unsigned n_requests;      /* not yet ended */
-	unsigned n_sandboxed;     /* jobs in the sandbox, each holding a generation of the snapshot */
+	unsigned n_rooted;        /* jobs with an input root, each holding a generation of the snapshot */
 	uint64_t n_results;       /* for verify = N */
 	bool leaving;             /* no new work; ends when the last request has ended */
 	int64_t started_ms, last_active_ms;
@@ -66,16 +76,9 @@ struct daemon {
 	uv_timer_t tick;          /* once a second: heartbeat, idle, statistics */
 };
 
-/* Where jobs with an input root run; NULL: nowhere, all run in place. */
-static inline struct executor *daemon_engine(const struct daemon *daemon)
+static inline struct executor *engine_jobs(const struct engine *engine)
 {
-	return daemon->stand_in ? daemon->stand_in : daemon->sandbox;
-}
-
-/* The budget that such a job takes from. */
-static inline struct slots *daemon_engine_slots(struct daemon *daemon)
-{
-	return daemon->config->dev_replay ? &daemon->engine_slots : &daemon->slots;
+	return engine->stand_in ? engine->stand_in : engine->executor;
 }
 
 /* Leave when nothing is under way any more. */

@@ -69,12 +69,15 @@ static void explain_cache(
 static void explain_engine(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain,
 	struct arena *arena, struct buf *to)
 {
-	bool sandboxed = daemon->sandbox && toolchain->sandboxed;
-	buf_printf(to, "engine        %s\n", sandboxed ? "sandbox, in namespaces" : "sandbox, in place");
+	const struct engine *engine = plan->engine;
+	buf_printf(to, "engine        %s\n", !engine || !toolchain->reproduced ? "sandbox, in place" :
+					      engine == &daemon->sandbox	    ? "sandbox, in namespaces" :
+										      engine->name);
 	buf_printf(to, "toolchain     %zu look-ups", toolchain->lookups.n);
-	if (daemon->sandbox)
-		buf_printf(to, ", %s%s%s", sandboxed ? "reproduced in namespaces" : "not reproduced in namespaces",
-			*toolchain->unsandboxed_why ? ": " : "", toolchain->unsandboxed_why);
+	if (engine)
+		buf_printf(to, ", %sreproduced in %s%s%s", toolchain->reproduced ? "" : "not ",
+			engine == &daemon->sandbox ? "namespaces" : engine->name, *toolchain->unreproduced_why ? ": " : "",
+			toolchain->unreproduced_why);
 	buf_append_char(to, '\n');
 	if (inputs_source_uses_clock(daemon, plan)) {
 		explain_local(&(struct reason){ .code = REASON_DATE_TIME }, to);

@@ -178,7 +178,7 @@ static int add_named(struct daemon *daemon, const struct plan *plan, struct aren
 	size_t n = 0;
 	paths[n++] = cwd;
 	paths[n++] = plan->directory;
-	if (daemon_engine(daemon)->ops->overlays) {
+	if (engine_jobs(plan->engine)->ops->overlays) {
 		int outcome = snapshot_add_apart(daemon->snapshot, plan->since, plan->source, arena, &ret->source, err);
 		if (outcome != 0)
 			return entered(outcome, reason);
@@ -208,7 +208,7 @@ static void keep_bounds(struct daemon *daemon)
 		tree_uncommit(snapshot_tree(daemon->snapshot));
 	}
 	/* Generations begin anew with the tree, so nobody may be holding one. */
-	if (tree_size_bytes(snapshot_tree(daemon->snapshot)) > TREE_LIMIT_BYTES && daemon->n_sandboxed == 0) {
+	if (tree_size_bytes(snapshot_tree(daemon->snapshot)) > TREE_LIMIT_BYTES && daemon->n_rooted == 0) {
 		snapshot_free(daemon->snapshot);
 		daemon->snapshot = snapshot_new(daemon->view, daemon->files);
 	}

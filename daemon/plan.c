@@ -249,6 +249,15 @@ static bool options_depend_on_clock(const struct plan *plan)
 	return false;
 }
 
+/* A word that is no engine's changes nothing: a build never fails because of us. */
+static int chosen_engine(const struct daemon *daemon, const struct plan *plan)
+{
+	for (int i = 0; plan->environment.engine && config_engine_words[i]; i++)
+		if (strcmp(config_engine_words[i], plan->environment.engine) == 0)
+			return i;
+	return (int)daemon->config->engine;
+}
+
 int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t since, struct arena *arena, struct plan *ret,
 	struct reason *reason)
 {
@@ -287,8 +296,12 @@ int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t
 		return PLAN_LOCAL;
 	if (plan->environment.requested_local)
 		return local(reason, REASON_REQUESTED, NULL);
-	if (daemon->config->engine == CONFIG_ENGINE_LOCAL)
+	int engine = chosen_engine(daemon, plan);
+	if (engine == CONFIG_ENGINE_LOCAL)
 		return local(reason, REASON_ENGINE_OFF, NULL);
+	plan->engine = engine == CONFIG_ENGINE_LAMBDA && daemon->lambda.executor ? &daemon->lambda :
+		       daemon->sandbox.executor				     ? &daemon->sandbox :
+											       NULL;
 	if (options_depend_on_clock(plan))
 		return local(reason, REASON_DATE_TIME, NULL);
 	outcome = examine_files(daemon, plan, arena, reason);

@@ -9,12 +9,14 @@
 #include "wire/frame.h"
 
 struct daemon;
+struct engine;
 struct toolchain;
 
 struct plan {
 	const struct frame_request *frame;
 	uint64_t since;            /* view_arrive() of the request */
 	const char *build_id;      /* LLAMACC_BUILD_ID or NULL */
+	struct engine *engine;     /* NULL: it runs in place */
 	const char *compiler;      /* for the engine: the real compiler, seen through links to ccache and the like */
 	enum compiler_family family;
 	bool cxx_driver;

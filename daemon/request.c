@@ -70,7 +70,7 @@ struct request {
 	bool scanned;               /* its inputs are told by the compiler's own -M */
 	struct exec_result scan;    /* of that; its log is used until the job has run */
 	struct exec_result result;  /* of the job */
-	bool sandboxed;             /* it runs in the sandbox, not in place */
+	struct engine *engine;      /* NULL: it runs in place */
 	struct inputs inputs;       /* of a job with an input root */
 	struct exec_overlay overlay;
 	unsigned n_repeats;         /* after an input had not been predicted, or had changed */
@@ -594,8 +594,8 @@ static void succeeded(struct request *request, uint64_t since)
 {
 	struct daemon *daemon = request->daemon;
 	const struct exec_result *result = &request->result;
-	if (request->sandboxed) {
-		count(request, executed_sandbox, 1);
+	if (request->engine) {
+		stats_add_at(daemon->stats, build_id(request), request->engine->executed, 1);
 	} else {
 		count(request, executed_inplace, 1);
 		if (result->n_strays > 0)
@@ -614,16 +614,16 @@ static void succeeded(struct request *request, uint64_t since)
 	}
 	answer_from_exec(&request->plan, &request->result, &request->arena, &request->answer);
 	exec_result_deinit(&request->result);
-	send_done(request, request->sandboxed ? "sandbox" : "inplace");
+	send_done(request, request->engine ? request->engine->name : "inplace");
 }
 
 /* What the job did, and whether home would have told it the same. */
 static void judge(struct request *request)
 {
 	const struct exec_result *result = &request->result;
-	if (request->sandboxed && !is_verified(request, request->ended))
+	if (request->engine && !is_verified(request, request->ended))
 		return;
-	if (request->sandboxed && result->log.clock) {
+	if (request->engine && result->log.clock) {
 		/* The texts didn't say so (CAT(__TI, ME__)), and the time zone's file isn't there. */
 		go_local(request, REASON_DATE_TIME, NULL);
 		return;
@@ -632,7 +632,7 @@ static void judge(struct request *request)
 		count(request, compile_errors, 1);
 		request->failed_on_engine = true;
 		go_local(request, REASON_COMPILE_ERROR_RETRY, NULL);
-	} else if (result->n_strays > 0 && request->sandboxed) {
+	} else if (result->n_strays > 0 && request->engine) {
 		go_local(request, REASON_UNFORESEEN_OUTPUT, NULL);
 	} else {
 		succeeded(request, request->ended);
@@ -644,8 +644,8 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 	struct request *request = ctx;
 	struct daemon *daemon = request->daemon;
 	request->op = NULL;
-	if (request->sandboxed)
-		daemon->n_sandboxed--;
+	if (request->engine)
+		daemon->n_rooted--;
 	exec_result_deinit(&request->result);
 	request->result = *result;
 	if (request->hung_up) {
@@ -657,7 +657,11 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 		return;
 	}
 	if (outcome < 0)
-		journal_note(daemon->log, request->sandboxed ? "sandbox" : "inplace", exec_err->text);
+		journal_note(daemon->log, request->engine ? request->engine->name : "inplace", exec_err->text);
+	if (outcome == EXEC_LEAKED) {
+		go_local(request, REASON_ROOT_LEAK, NULL);
+		return;
+	}
 	if (outcome != 0 || result->signal != 0 || result->timed_out) {
 		go_local(request, REASON_ENGINE_FAILED, NULL);
 		return;
@@ -670,7 +674,7 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 	}
 	request->ended = view_arrive(daemon->view);
 	/* What a job in the sandbox was told had been hashed before. */
-	if (!request->sandboxed) {
+	if (!request->engine) {
 		hashing_begin_with(daemon->hashing, request->ended, &result->log.lookups);
 		if (wait_for_files(request, judge))
 			return;
@@ -684,9 +688,9 @@ static void run_job(struct request *request)
 	request->state = STATE_RUN;
 	name_temporaries(request);
 	request->run_started_ns = clock_realtime_ns();
-	if (!request->sandboxed)
+	if (!request->engine)
 		request->run_start = inputs_moment(request->plan.outputs[0].temporary);
-	request->op = exec_start(request->sandboxed ? daemon_engine(daemon) : daemon->home, &request->job, job_done, request);
+	request->op = exec_start(request->engine ? engine_jobs(request->engine) : daemon->home, &request->job, job_done, request);
 }
 
 /* What inputs_enter() told, as the executor wants it. */
@@ -723,7 +727,7 @@ static void enter_and_run(struct request *request, const struct search_entry *se
 		scan_instead(request);
 	} else {
 		name_inputs(request);
-		daemon->n_sandboxed++;
+		daemon->n_rooted++;
 		run_job(request);
 	}
 }
@@ -744,7 +748,7 @@ static void search_ready(struct search_waiter *waiter, const struct search_entry
 /* With a slot of the engine. */
 static void start_job(struct request *request)
 {
-	if (!request->sandboxed) {
+	if (!request->engine) {
 		fill_job(request);
 		run_job(request);
 	} else if (!request->plan.command.scan_argv) {
@@ -775,7 +779,7 @@ static void scan_done(void *ctx, int outcome, struct exec_result *result, const 
 	else if (!result->log.complete)
 		go_local(request, REASON_UNOBSERVED, NULL);
 	else
-		take_slot(request, daemon_engine_slots(request->daemon), STATE_SLOT, start_job);
+		take_slot(request, request->engine->slots, STATE_SLOT, start_job);
 }
 
 static void start_scan(struct request *request)
@@ -801,13 +805,13 @@ static void scan_instead(struct request *request)
 static void start_engine(struct request *request)
 {
 	struct daemon *daemon = request->daemon;
-	request->sandboxed = daemon_engine(daemon) && request->toolchain->sandboxed;
+	request->engine = request->toolchain->reproduced ? request->plan.engine : NULL;
 	if (request->checked)
 		take_slot(request, &daemon->slots, STATE_SLOT, start_check);
-	else if (!request->sandboxed)
+	else if (!request->engine)
 		take_slot(request, &daemon->slots, STATE_SLOT, start_job);
 	else
-		take_slot(request, daemon_engine_slots(daemon), STATE_SLOT, start_job);
+		take_slot(request, request->engine->slots, STATE_SLOT, start_job);
 }
 
 /* --- Before anything runs -------------------------------------------------------------------------------------- */

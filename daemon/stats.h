@@ -13,6 +13,7 @@
 	X(requests, "requests")                       /* compiler commands that asked */                              \
 	X(hits_local, "hits.local")                   /* answered from the local cache */                             \
 	X(executed_sandbox, "executed.sandbox")       /* results of the sandbox engine */                             \
+	X(executed_lambda, "executed.lambda")         /* results of Lambda functions */                               \
 	X(executed_inplace, "executed.inplace")       /* results of the engine in place */                            \
 	X(local_total, "local.total")                 /* handed back to the client; local.reasons says why */         \
 	X(predict_us, "predict_us")                   /* spent on telling inputs from texts, without running anything */ \

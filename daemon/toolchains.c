@@ -30,12 +30,13 @@ static const struct unit {
 /* How often the sandbox is asked again about a compiler after it could not answer. */
 enum { UNSETTLED_LIMIT = 10 };
 
-enum phase { PHASE_SLOT, PHASE_HOME, PHASE_SANDBOX };
+enum phase { PHASE_SLOT, PHASE_HOME, PHASE_ENGINE };
 
 /* One entry of the table: the toolchain in use, and the observation under way. */
 struct entry {
 	struct toolchains *toolchains;
 	char *id; /* owned; the map's key */
+	struct engine *engine; /* NULL: its jobs run in place */
 	struct toolchain *toolchain; /* the last one, or NULL */
 
 	bool observing;
@@ -179,9 +180,9 @@ static void refuse_later(struct entry *entry, enum reason_code code)
 
 static void run_unit(struct entry *entry);
 
-static void unsandboxed(struct entry *entry, const char *why)
+static void unreproduced(struct entry *entry, const char *why)
 {
-	snprintf(entry->next->unsandboxed_why, sizeof(entry->next->unsandboxed_why), "%s", why);
+	snprintf(entry->next->unreproduced_why, sizeof(entry->next->unreproduced_why), "%s", why);
 	journal_note(entry->toolchains->daemon->log, entry->job.argv[0], why);
 	finish(entry);
 }
@@ -190,7 +191,7 @@ static void unsandboxed(struct entry *entry, const char *why)
 static void unsettled(struct entry *entry, const char *why)
 {
 	entry->next->unsettled = ++entry->n_unsettled <= UNSETTLED_LIMIT;
-	unsandboxed(entry, why);
+	unreproduced(entry, why);
 }
 
 static int enter_snapshot(struct entry *entry, uint64_t since, struct digest *root, struct error *err)
@@ -218,7 +219,7 @@ static void try_again(struct entry *entry)
 		run_unit(entry);
 }
 
-static void sandbox_done(void *ctx, int outcome, struct exec_result *result, const struct error *err)
+static void engine_done(void *ctx, int outcome, struct exec_result *result, const struct error *err)
 {
 	struct entry *entry = ctx;
 	_cleanup_buf_ struct buf object = { 0 };
@@ -228,13 +229,13 @@ static void sandbox_done(void *ctx, int outcome, struct exec_result *result, con
 	else if (outcome < 0)
 		unsettled(entry, err->text);
 	else if (outcome != 0 || result->exit_code != 0 || result->signal != 0)
-		unsandboxed(entry, "the probe unit does not compile in the sandbox");
+		unreproduced(entry, "the probe unit does not compile in it");
 	else if (file_read(entry->output.temporary, 1 << 20, &object, &read_err) < 0)
-		unsandboxed(entry, read_err.text);
+		unreproduced(entry, read_err.text);
 	else if (!slice_equal(buf_slice(&object), buf_slice(&entry->home_object)))
-		unsandboxed(entry, "the sandbox makes other bytes of the probe unit");
+		unreproduced(entry, "it makes other bytes of the probe unit");
 	else {
-		entry->next->sandboxed = true;
+		entry->next->reproduced = true;
 		finish(entry);
 	}
 	exec_result_deinit(result);
@@ -278,17 +279,16 @@ static int take_lookups(struct entry *entry, const struct lookup_log *log, uint6
 static void home_hashed(struct hashing_waiter *waiter)
 {
 	struct entry *entry = container_of(waiter, struct entry, hashing_waiter);
-	struct daemon *daemon = entry->toolchains->daemon;
 	struct exec_result home = entry->home;
 	struct error err;
 	if (take_lookups(entry, &home.log, entry->since, &err) < 0) {
 		refuse(entry, REASON_PATH_NOT_MIRRORED);
-	} else if (!daemon->sandbox) {
+	} else if (!entry->engine) {
 		finish(entry);
 	} else if (enter_snapshot(entry, entry->since, &entry->job.root, &err) < 0) {
-		unsandboxed(entry, err.text);
+		unreproduced(entry, err.text);
 	} else {
-		entry->phase = PHASE_SANDBOX;
+		entry->phase = PHASE_ENGINE;
 		run_unit(entry);
 	}
 	exec_result_deinit(&home);
@@ -333,8 +333,8 @@ static void run_unit(struct entry *entry)
 {
 	struct daemon *daemon = entry->toolchains->daemon;
 	bool home = entry->phase == PHASE_HOME;
-	entry->output.temporary = arena_printf(&entry->arena, "%s/unit.%s", entry->directory, home ? "home" : "sandbox");
-	exec_start(home ? daemon->home : daemon->sandbox, &entry->job, home ? home_done : sandbox_done, entry);
+	entry->output.temporary = arena_printf(&entry->arena, "%s/unit.%s", entry->directory, home ? "home" : "engine");
+	exec_start(home ? daemon->home : entry->engine->executor, &entry->job, home ? home_done : engine_done, entry);
 }
 
 static void begin(struct entry *entry)
@@ -407,7 +407,7 @@ static void observe(struct entry *entry, const struct plan *plan)
 struct toolchain *toolchains_get(struct toolchains *toolchains, const struct plan *plan, struct toolchain_waiter *waiter)
 {
 	_cleanup_buf_ struct buf id = { 0 };
-	buf_printf(&id, "%d %s\n%s\n", (int)unit_kind_of(plan), plan->compiler, plan->environment.path ? plan->environment.path : "");
+	buf_printf(&id, "%d %s %s\n%s\n", (int)unit_kind_of(plan), plan->engine ? plan->engine->name : "", plan->compiler, plan->environment.path ? plan->environment.path : "");
 	for (size_t i = 0; i < plan->environment.n_key; i++) {
 		const char *a = plan->environment.key[i];
 		if (strncmp(a, "COMPILER_PATH=", 14) == 0 || strncmp(a, "GCC_EXEC_PREFIX=", 16) == 0)
@@ -420,6 +420,7 @@ struct toolchain *toolchains_get(struct toolchains *toolchains, const struct pla
 			abort();
 		entry->toolchains = toolchains;
 		entry->id = buf_take(&id);
+		entry->engine = plan->engine;
 		list_init(&entry->waiters);
 		list_init(&entry->hashing_waiter.link);
 		entry->hashing_waiter.fn = home_hashed;

@@ -2,10 +2,10 @@
  *
  * A compiler is never described by hand. A tiny unit is compiled at home under the look-up log; what its processes found (driver, cc1, as, libraries,
  * specs, search directories, …) is its identity, and all look-ups are kept: a request first checks that they still hold, so that an upgrade in place is noticed at once.
- * Where there is a sandbox, it must reproduce the unit's bytes before this compiler is used in it; else it is used in place. When the sandbox could not
+ * An engine must reproduce the unit's bytes before this compiler is used in it; else it is used in place. When the engine could not
  * answer (files of other jobs came and went all the time), the requests that wait run in place and the next one asks again, some times.
  *
- * One observation per compiler, kind of source and search environment (PATH, COMPILER_PATH, GCC_EXEC_PREFIX: gcc takes `as` from there). */
+ * One observation per engine, compiler, kind of source and search environment (PATH, COMPILER_PATH, GCC_EXEC_PREFIX: gcc takes `as` from there). */
 #pragma once
 
 #include "base/list.h"
@@ -19,9 +19,9 @@ struct toolchain {
 	struct reason refused;    /* code ≠ REASON_NONE: not for the engine */
 	struct lookups lookups;   /* sorted, with digests */
 	struct digest identity;
-	bool sandboxed;           /* the sandbox reproduced the unit */
-	bool unsettled;           /* the sandbox couldn't be asked; to be observed again */
-	char unsandboxed_why[256];
+	bool reproduced;          /* the plan's engine made the same bytes of the unit */
+	bool unsettled;           /* the engine couldn't be asked; to be observed again */
+	char unreproduced_why[256];
 	struct arena arena;
 };
 

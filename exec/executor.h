@@ -70,8 +70,8 @@ struct exec_result {
 void exec_result_deinit(struct exec_result *result);
 
 /* Positive outcomes given to the callback. EXEC_MISSING: a blob of the input root was not to be had (it changed at home): bring the snapshot up to date
- * and try again. EXEC_CANCELLED: after exec_cancel. */
-enum exec_outcome { EXEC_MISSING = 1, EXEC_CANCELLED };
+ * and try again. EXEC_CANCELLED: after exec_cancel. EXEC_LEAKED: an output or a message names the worker's own root; nothing was delivered. */
+enum exec_outcome { EXEC_MISSING = 1, EXEC_CANCELLED, EXEC_LEAKED };
 
 /* Runs exactly once, from the loop, never from inside exec_start. `outcome` 0, positive, or -1 with `err`: the executor could not run the job (the
  * command's own failure is outcome 0 with an exit code or a signal). `result` is the callee's to deinit, valid with outcome 0 and EXEC_MISSING, else zeroed. */
