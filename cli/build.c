@@ -32,6 +32,7 @@ struct build {
 	const char *id;	  /* LLAMACC_BUILD_ID */
 	bool unreplaced;  /* there is no masquerade */
 	uint64_t daemon;  /* its process, when the build begins; 0 = none */
+	unsigned width;	  /* commands that keep the engine busy */
 };
 
 /* ---- width ---- */
@@ -47,34 +48,41 @@ static uint64_t available_memory_mb(void)
 	return UINT64_MAX; /* unknown: no bound */
 }
 
-/* A number of the daemon's status, or 0. */
-static uint64_t ask_status(const struct build *build, const char *key)
+/* The daemon's status, or NULL. */
+static json_t *ask_status(const struct build *build)
 {
 	json_t *status;
 	struct error err;
-	if (control_ask_json(&build->control, "status", NULL, &status, &err) != 0)
-		return 0;
-	uint64_t number = control_json_number(status, key);
-	json_decref(status);
-	return number;
+	return control_ask_json(&build->control, "status", NULL, &status, &err) == 0 ? status : NULL;
 }
 
-/* How many commands keep the engine busy. */
-static unsigned engine_width(const struct build *build)
+/* What the daemon says of itself: its process, and how many commands keep the engine busy. */
+static void ask_daemon(struct build *build)
 {
-	unsigned width = build->control.config.jobs;
-	uint64_t jobs = ask_status(build, "jobs");
+	json_t *status = ask_status(build);
+	build->width = build->control.config.jobs;
+	const char *configured = json_string_value(json_object_get(status, "engine"));
+	const char *engine = build->engine ? build->engine : configured ? configured : "";
+	build->daemon = control_json_number(status, "pid");
+	uint64_t jobs = control_json_number(status, "jobs"), fitting = available_memory_mb() / MEMORY_PER_JOB_MB;
 	if (jobs >= 1 && jobs <= UINT_MAX)
-		width = (unsigned)jobs;
-	uint64_t fitting = available_memory_mb() / MEMORY_PER_JOB_MB;
-	if (fitting < width)
-		width = fitting > 0 ? (unsigned)fitting : 1;
-	return width;
+		build->width = (unsigned)jobs;
+	if (fitting < build->width)
+		build->width = fitting > 0 ? (unsigned)fitting : 1;
+	if (strcmp(engine, "lambda") == 0) {
+		jobs = control_json_number(status, "lambda_jobs");
+		const char *why = json_string_value(json_object_get(status, "lambda_why"));
+		if (jobs >= 1 && jobs <= UINT_MAX)
+			build->width = (unsigned)jobs;
+		else if (status)
+			command_warn(build->command, "no engine lambda: %s; compiling on this machine", why ? why : "the daemon is of another version");
+	}
+	json_decref(status);
 }
 
 static void add_jobs(struct build *build)
 {
-	unsigned width = build->jobs ? build->jobs : engine_width(build);
+	unsigned width = build->jobs ? build->jobs : build->width;
 	enum parallel parallel = parallel_add(build->argv, getenv("MAKEFLAGS"), getenv("CMAKE_BUILD_PARALLEL_LEVEL"),
 		width, &build->arena, &build->argv);
 	if (parallel != PARALLEL_UNKNOWN || !build->jobs)
@@ -137,8 +145,8 @@ static int export_environment(struct build *build, struct error *err)
 	setenv("CMAKE_CXX_COMPILER_LAUNCHER", build->llamacc, 0);
 	if (configures_with_cmake(build->argv))
 		name_compilers_for_cmake(build);
-	if (build->engine && strcmp(build->engine, "local") == 0)
-		setenv("LLAMACC_LOCAL", "1", 1);
+	if (build->engine)
+		setenv("LLAMACC_ENGINE", build->engine, 1);
 	return 0;
 }
 
@@ -246,6 +254,7 @@ static void print_summary(struct build *build, int status, int64_t wall_ms)
 	_cleanup_buf_ struct buf text = { 0 };
 	uint64_t hits = control_json_number(stats, "hits.local"), local = control_json_number(stats, "local.total");
 	add_part(&text, control_json_number(stats, "executed.sandbox"), "compiled in the sandbox");
+	add_part(&text, control_json_number(stats, "executed.lambda"), "compiled in Lambda");
 	add_part(&text, control_json_number(stats, "executed.inplace"), "compiled in place");
 	add_part(&text, hits, hits == 1 ? "hit" : "hits");
 	add_part(&text, local, "run locally");
@@ -259,7 +268,10 @@ static void print_summary(struct build *build, int status, int64_t wall_ms)
 	if (text.len == 0)
 		buf_append_str(&text, nothing ? "no compiler was called through llamacc" : "no compilation was finished");
 	fprintf(stderr, "llama: %s, %.1f s\n", buf_str(&text), (double)wall_ms / 1000);
-	if (ask_status(build, "pid") != build->daemon) {
+	json_t *now = ask_status(build);
+	uint64_t daemon = control_json_number(now, "pid");
+	json_decref(now);
+	if (daemon != build->daemon) {
 		fprintf(stderr, "llama: the daemon was started anew meanwhile; what came before is not counted\n");
 		return;
 	}
@@ -290,11 +302,6 @@ static int build_and_report(struct build *build, struct error *err)
 	if (control_init(&build->control, err) < 0 ||
 		control_find_program("llamacc", &build->arena, &build->llamacc, err) < 0)
 		return -1;
-	if (build->engine && strcmp(build->engine, "sandbox") == 0 &&
-		build->control.config.engine == CONFIG_ENGINE_LOCAL)
-		return error_set(err, 0,
-			"the configuration says engine = local; change that (`llama config` says where), then `llama "
-			"daemon --stop`");
 	build->path = getenv("PATH");
 	if (!build->path)
 		build->path = "/usr/local/bin:/usr/bin:/bin";
@@ -302,7 +309,7 @@ static int build_and_report(struct build *build, struct error *err)
 	struct error trouble;
 	if (control_start_daemon(&build->control, &trouble) < 0)
 		command_warn(build->command, "%s; everything is compiled locally", trouble.text);
-	build->daemon = ask_status(build, "pid");
+	ask_daemon(build);
 	add_jobs(build);
 	export_build_id(build);
 	build->unreplaced = export_environment(build, &trouble) < 0;
@@ -320,7 +327,7 @@ enum { OPTION_JOBS, OPTION_ENGINE };
 
 static const struct command_option options[] = {
 	[OPTION_JOBS] = { 'j', "jobs", "N", "give the build tool -jN (without it: as many as the engine takes)" },
-	[OPTION_ENGINE] = { 0, "engine", "sandbox|local", "where compilations run; local only meters them" },
+	[OPTION_ENGINE] = { 0, "engine", "sandbox|lambda|local", "where compilations run; local only meters them" },
 	{ 0 },
 };
 
@@ -334,6 +341,14 @@ static unsigned parse_jobs(const struct command *command, const char *text)
 	return (unsigned)n;
 }
 
+static bool is_engine(const char *word)
+{
+	for (size_t i = 0; config_engine_words[i]; i++)
+		if (strcmp(config_engine_words[i], word) == 0)
+			return true;
+	return false;
+}
+
 static int command_run(struct command_args *args)
 {
 	const struct command *command = args->command;
@@ -344,8 +359,8 @@ static int command_run(struct command_args *args)
 		else
 			build.engine = args->value;
 	}
-	if (build.engine && strcmp(build.engine, "sandbox") != 0 && strcmp(build.engine, "local") != 0)
-		command_misuse(command, "--engine takes sandbox or local, not `%s`.", build.engine);
+	if (build.engine && !is_engine(build.engine))
+		command_misuse(command, "--engine takes sandbox, lambda or local, not `%s`.", build.engine);
 	build.argv = args->argv + args->at;
 	if (!build.argv[0])
 		command_misuse(command, "name the build command, for example `llama build make`.");

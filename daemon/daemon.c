@@ -222,6 +222,7 @@ static int open_engines(struct daemon *daemon, struct error *err)
 	const struct config *config = daemon->config;
 	daemon->sandbox = (struct engine){ .name = "sandbox", .executed = offsetof(struct stats_counters, executed_sandbox), .slots = &daemon->slots };
 	daemon->lambda = (struct engine){ .name = "lambda", .executed = offsetof(struct stats_counters, executed_lambda), .slots = &daemon->remote_slots };
+	snprintf(daemon->lambda.why, sizeof(daemon->lambda.why), "set function and bucket in the configuration");
 	daemon->home = open_lanes(daemon, RUNNER_INPLACE, "inplace", err);
 	if (!daemon->home)
 		return -1;

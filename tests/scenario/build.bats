@@ -72,9 +72,17 @@ build_twice() {
 	make_project project 3
 	run -0 llama build --engine local make -C project
 	assert_output_has "run locally ("
-	assert_output_has "requested"
-	LLAMA_ENGINE=local run -1 llama build --engine sandbox true
-	assert_output_has "engine = local"
+	assert_output_has "engine_off 4"
+	make -C project clean
+	LLAMA_ENGINE=local run -0 llama build --engine sandbox make -C project
+	assert_output_has "4 compiled "
+}
+
+@test "an engine that isn't there leaves the build to this machine, and says why" {
+	make_project project 2
+	run -0 llama build --engine lambda make -C project
+	assert_output_has "no engine lambda: set function and bucket"
+	assert_output_has "3 compiled "
 }
 
 @test "a build that calls its compiler by path is told so" {
