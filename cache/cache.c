@@ -105,21 +105,31 @@ static int pack_part(struct cache *cache, struct slice bytes, struct buf *body, 
 /* An alternative being looked at. */
 struct alternative {
 	struct manifest manifest;
-	struct slice names; /* still packed */
+	struct slice names;
+	struct cache *packed; /* by which the names are packed; NULL: they are not */
 	struct cache_result result;
 };
 
 static int open_alternative(struct cache *cache, const struct index_record *record, struct arena *arena, struct alternative *ret)
 {
 	struct slice head;
+	ret->packed = cache;
 	ret->names = record->body;
 	return index_record_is_whole(record) && unpack_part(cache, &ret->names, arena, &head) == 0 &&
 		manifest_decode(head, arena, &ret->manifest, NULL) == 0 && result_decode(ret->manifest.result, arena, &ret->result, NULL) == 0 ?
 		0 : -1;
 }
 
+static int decode_names(struct alternative *alternative, struct arena *arena)
+{
+	struct slice names = alternative->names, packed = names;
+	if (alternative->packed && unpack_part(alternative->packed, &packed, arena, &names) < 0)
+		return -1;
+	return manifest_decode_names(names, &alternative->manifest, NULL);
+}
+
 /* Whether every look-up is answered now as it was then; else the first that isn't, in `path`. */
-static bool inputs_hold(struct cache *cache, struct view *view, uint64_t since, struct alternative *alternative, struct arena *arena,
+static bool inputs_hold(struct view *view, uint64_t since, struct alternative *alternative, struct arena *arena,
 	const char **path)
 {
 	struct manifest *manifest = &alternative->manifest;
@@ -128,14 +138,15 @@ static bool inputs_hold(struct cache *cache, struct view *view, uint64_t since, 
 		*path = manifest->found.v[at].path;
 		return false;
 	}
-	struct slice names = { NULL, 0 };
+	bool named = false;
 	for (size_t i = 0; i < manifest->n_absences; i++) {
 		const struct manifest_absences *absences = &manifest->absences[i];
 		*path = absences->directory;
 		if (view_lacks(view, since, absences->directory, absences->hashes, absences->n))
 			continue;
-		if (!names.ptr && (unpack_part(cache, &alternative->names, arena, &names) < 0 || manifest_decode_names(names, manifest, NULL) < 0))
+		if (!named && decode_names(alternative, arena) < 0)
 			return false;
+		named = true;
 		struct lookups absent = manifest_absent_lookups(absences, arena);
 		if (view_check(view, since, &absent, &at) != 0) {
 			*path = absent.v[at].path;
@@ -146,7 +157,7 @@ static bool inputs_hold(struct cache *cache, struct view *view, uint64_t since, 
 }
 
 /* Whether the alternative holds now; else `why` not. */
-static bool holds(struct cache *cache, struct view *view, uint64_t since, struct alternative *alternative, const struct digest *messages_kind,
+static bool holds(struct view *view, uint64_t since, struct alternative *alternative, const struct digest *messages_kind,
 	struct arena *arena, struct cache_why *why)
 {
 	const struct cache_result *result = &alternative->result;
@@ -155,7 +166,7 @@ static bool holds(struct cache *cache, struct view *view, uint64_t since, struct
 		return false;
 	}
 	const char *path;
-	if (!inputs_hold(cache, view, since, alternative, arena, &path)) {
+	if (!inputs_hold(view, since, alternative, arena, &path)) {
 		*why = (struct cache_why){ .what = CACHE_WHY_INPUT };
 		snprintf(why->path, sizeof(why->path), "%s", path);
 		return false;
@@ -187,7 +198,7 @@ int cache_get(struct cache *cache, struct view *view, uint64_t since, const stru
 		/* A damaged record is as good as none; the next result under its key will push it out. */
 		if (open_alternative(cache, &records[i], arena, &alternative) < 0)
 			continue;
-		if (holds(cache, view, since, &alternative, messages_kind, arena, &reason)) {
+		if (holds(view, since, &alternative, messages_kind, arena, &reason)) {
 			*ret = alternative.result;
 			index_release(cache->index);
 			return 0;
@@ -215,22 +226,53 @@ static uint64_t identity_of(struct slice questions, struct slice names, const st
 	return number;
 }
 
+int cache_encode(const struct lookups *lookups, const struct cache_result *result, struct buf *head, struct buf *names, struct error *err)
+{
+	_cleanup_buf_ struct buf encoded = { 0 };
+	result_encode(result, &encoded);
+	if (manifest_encode(buf_slice(&encoded), lookups, head, names, err) < 0)
+		return -1;
+	if (head->len > MANIFEST_LIMIT || names->len > MANIFEST_LIMIT)
+		return error_set(err, EFBIG, "a job with %zu look-ups can't be cached", lookups->n);
+	return 0;
+}
+
+int cache_judge(struct slice head, struct slice names, struct view *view, uint64_t since, const struct digest *messages_kind,
+	struct arena *arena, struct cache_result *ret, struct cache_why *why, struct error *err)
+{
+	struct alternative alternative = { .names = names };
+	if (head.len > MANIFEST_LIMIT || names.len > MANIFEST_LIMIT)
+		return error_set(err, EFBIG, "a manifest of %zu bytes", head.len + names.len);
+	if (manifest_decode(head, arena, &alternative.manifest, err) < 0 ||
+		result_decode(alternative.manifest.result, arena, &alternative.result, err) < 0)
+		return -1;
+	if (!holds(view, since, &alternative, messages_kind, arena, why))
+		return CACHE_MISS;
+	*ret = alternative.result;
+	return 0;
+}
+
+int cache_put_encoded(struct cache *cache, const struct digest *key, struct slice head, struct slice names, const struct cache_result *result,
+	struct error *err)
+{
+	_cleanup_buf_ struct buf body = { 0 };
+	if (!is_writable(cache))
+		return 0;
+	uint64_t identity = identity_of(manifest_questions(head), names, result);
+	if (pack_part(cache, head, &body, err) < 0 || pack_part(cache, names, &body, err) < 0)
+		return -1;
+	return index_add(cache->index, key, identity, buf_slice(&body), err);
+}
+
 int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups,
 	const struct cache_result *result, struct error *err)
 {
+	_cleanup_buf_ struct buf head = { 0 }, names = { 0 };
 	if (!is_writable(cache))
 		return 0;
-	_cleanup_buf_ struct buf encoded = { 0 }, head = { 0 }, names = { 0 }, body = { 0 };
-	result_encode(result, &encoded);
-	if (manifest_encode(buf_slice(&encoded), lookups, &head, &names, err) < 0)
+	if (cache_encode(lookups, result, &head, &names, err) < 0)
 		return -1;
-	if (head.len > MANIFEST_LIMIT || names.len > MANIFEST_LIMIT)
-		return error_set(err, EFBIG, "a job with %zu look-ups can't be cached", lookups->n);
-
-	uint64_t identity = identity_of(manifest_questions(buf_slice(&head)), buf_slice(&names), result);
-	if (pack_part(cache, buf_slice(&head), &body, err) < 0 || pack_part(cache, buf_slice(&names), &body, err) < 0)
-		return -1;
-	return index_add(cache->index, key, identity, buf_slice(&body), err);
+	return cache_put_encoded(cache, key, buf_slice(&head), buf_slice(&names), result, err);
 }
 
 int cache_drop(struct cache *cache, const struct digest *key, struct error *err)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "files/lookups.h"
 #include "files/view.h"
@@ -76,6 +77,16 @@ int cache_get(struct cache *cache, struct view *view, uint64_t since, const stru
  * is CACHE_READWRITE, this and the other changes below do nothing. */
 int cache_put(struct cache *cache, const struct digest *key, const struct lookups *lookups,
 	const struct cache_result *result, struct error *err);
+
+/* A result in the form that travels (cache/manifest.h): what cache_put() would keep. -1: it can't be kept. */
+int cache_encode(const struct lookups *lookups, const struct cache_result *result, struct buf *head, struct buf *names, struct error *err);
+/* Whether such a one, which came from elsewhere, holds here and now, as cache_get() would ask: 0 with the result in `arena`, CACHE_MISS with
+ * `why`, or -1: malformed. */
+int cache_judge(struct slice head, struct slice names, struct view *view, uint64_t since, const struct digest *messages_kind,
+	struct arena *arena, struct cache_result *ret, struct cache_why *why, struct error *err);
+/* Keep one that cache_judge() or cache_encode() knows, as cache_put() would. */
+int cache_put_encoded(struct cache *cache, const struct digest *key, struct slice head, struct slice names, const struct cache_result *result,
+	struct error *err);
 
 /* Forget a key (verification found a difference). */
 int cache_drop(struct cache *cache, const struct digest *key, struct error *err);

@@ -262,6 +262,33 @@ static void cache__notes_are_remembered(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void cache__a_result_from_elsewhere_is_judged_and_kept_like_our_own(void **state)
+{
+	struct fixture *f = *state;
+	scratch_write(f->scratch, "inc/a.h", "a");
+	look_up(f, 2, "inc/a.h", "inc/b.h");
+	struct cache_output output = { .label = "0", .digest = digest_of(slice_str("object")) };
+	struct cache_result result = { .outputs = &output, .n_outputs = 1, .messages_kind = f->plain, .depfile_targets = "" }, found;
+	_cleanup_buf_ struct buf head = { 0 }, names = { 0 };
+	struct cache_why why;
+	struct arena *arena = &f->scratch->arena;
+	assert_int_equal(cache_encode(&f->lookups, &result, &head, &names, NULL), 0);
+	struct slice h = buf_slice(&head), n = buf_slice(&names);
+	assert_int_equal(cache_judge(h, n, f->view, view_arrive(f->view), &f->plain, arena, &found, &why, NULL), 0);
+	assert_true(digest_equal(&found.outputs[0].digest, &output.digest));
+	assert_int_equal(cache_put_encoded(f->cache, &f->key, h, n, &found, NULL), 0);
+	assert_int_equal(get(f, &f->plain, NULL), 6);
+	/* As one of our own: it isn't kept twice. */
+	assert_int_equal(cache_put(f->cache, &f->key, &f->lookups, &result, NULL), 0);
+	assert_int_equal(cache_counters(f->cache).entries, 1);
+
+	scratch_write(f->scratch, "inc/b.h", "b");
+	assert_int_equal(cache_judge(h, n, f->view, view_arrive(f->view), &f->plain, arena, &found, &why, NULL), CACHE_MISS);
+	assert_int_equal(why.what, CACHE_WHY_INPUT);
+	h.len--;
+	assert_int_equal(cache_judge(h, n, f->view, view_arrive(f->view), &f->plain, arena, &found, &why, NULL), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +303,7 @@ int main(void)
 		TEST(cache__read_only_answers_and_keeps_nothing),
 		TEST(cache__a_truncated_index_is_begun_anew),
 		TEST(cache__an_unwritable_directory_is_named),
+		TEST(cache__a_result_from_elsewhere_is_judged_and_kept_like_our_own),
 		TEST(cache__notes_are_remembered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
