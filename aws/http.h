@@ -1,7 +1,8 @@
 /* HTTP over libcurl's multi interface on the loop: HTTP/2 where asked for and offered by ALPN (Lambda), a pool of HTTP/1.1 connections else
  * (S3). Knows nothing of AWS. One struct http per loop; the Lambda runtime has a loop of its own.
  *
- * No call blocks: names are resolved by libcurl's threads. Bounded: responses have a limit, connections too. */
+ * No call blocks: names are resolved by libcurl's threads. Bounded: responses have a limit, connections too. Proxies as the environment says
+ * (https_proxy, no_proxy). No redirect is followed. SIGPIPE, where it would end the process, is given a handler that does nothing. */
 #pragma once
 
 #include <stdbool.h>
@@ -19,7 +20,7 @@ struct http_options {
 };
 
 struct http *http_new(uv_loop_t *loop, const struct http_options *options, struct error *err);
-void http_free(struct http *http); /* requests under way are cancelled; NULL is allowed. Its handles close with the loop's next turns */
+void http_free(struct http *http); /* requests under way are cancelled, also from a callback; NULL is allowed. Its handles close with the loop's next turns */
 
 struct http_request {
 	const char *method;
@@ -29,7 +30,7 @@ struct http_request {
 	struct slice body;             /* borrowed until the callback */
 	bool http2;                    /* by ALPN; over plain http it is 1.1 */
 	int64_t connect_ms;            /* limit for connecting; 0 = 10 s */
-	int64_t timeout_ms;            /* for all of it; 0 = none */
+	int64_t timeout_ms;            /* for all of it, waiting for a connection included; 0 = none */
 	int64_t stalled_ms;            /* without a byte either way while a body is on its way; 0 = 30 s */
 	size_t response_limit;         /* bytes of body; 0 = 64 MiB */
 	bool no_proxy;                 /* link-local endpoints */
@@ -45,10 +46,11 @@ struct http_response {
 
 const char *http_header(const struct http_response *response, const char *name); /* NULL: none. Name in lower case */
 
-/* Exactly once, from the loop, never from inside http_start. `response` NULL: no answer came; `err->code` is ETIMEDOUT, ECONNREFUSED, ECONNRESET,
- * EMSGSIZE (over the limit), EHOSTUNREACH (no such name), EPROTO (TLS), EIO. `sent` tells whether any of the request may have reached the server. */
+/* Exactly once, from the loop, never from inside http_start. `response` NULL: no answer came; `err->code` is ETIMEDOUT, ECONNREFUSED or another of connect(2),
+ * ECONNRESET, EMSGSIZE (over the limit), EHOSTUNREACH (no such name), EPROTO (TLS), EINVAL (a header that can't be sent), EIO; its text names the server,
+ * but neither path nor query. `sent` tells whether any of the request may have reached the server. */
 typedef void http_done_fn(void *ctx, struct http_response *response, bool sent, const struct error *err);
 
 struct http_op;
 struct http_op *http_start(struct http *http, const struct http_request *request, http_done_fn *fn, void *ctx);
-void http_cancel(struct http_op *op); /* the callback will not run */
+void http_cancel(struct http_op *op); /* the callback will not run; NULL is allowed */
