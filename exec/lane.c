@@ -2,15 +2,12 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/list.h"
-#include "base/path.h"
 #include "event/work.h"
 #include "store/store_disk.h"
 #include "worker/sync.h"
@@ -139,18 +136,10 @@ static int run_command(struct lane_op *op, struct run_result *ret, struct error 
 	struct lookup_log_filter filter = {
 		.outputs = ours,
 		.private_dir = inplace ? op->lane->directory : "/.llama",
+		.program = job->argv[0],
 	};
-	if (lookup_log_parse(slice_of(ret->trace, ret->trace_bytes), &filter, &result->arena, &result->log, err) < 0)
-		return -1;
-	/* The first look-up of all, by the name the program was started with, was made before any of it could be observed. */
-	struct lookups *lookups = &result->log.lookups;
-	struct lookup *all = arena_array(&result->arena, struct lookup, lookups->n + 1);
-	if (lookups->n > 0)
-		memcpy(all, lookups->v, lookups->n * sizeof(*all));
-	all[lookups->n] = (struct lookup){ path_squeeze(&result->arena, job->argv[0]), LOOKUP_FILE, { { 0 }, 0 } };
-	*lookups = (struct lookups){ all, lookups->n + 1 };
-	lookups_sort(lookups);
-	return 0;
+	return lookup_log_parse(
+		slice_of(ret->trace, ret->trace_bytes), &filter, &result->arena, &result->log, err);
 }
 
 /* Everything that isn't an output of the job, though it still stands after it. */
@@ -217,47 +206,13 @@ static int run_inplace(struct lane_op *op, struct error *err)
 	return 0;
 }
 
-static int open_in_root(int root_fd, const char *path, uint64_t flags)
-{
-	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-}
-
-/* The place of `path`, as the command named it, below the root and without symlinks in its directory ("home/u/x.o"). NULL:
- * its directory is gone, or belongs to the runner. */
-static const char *physical_in_root(struct arena *arena, const struct sync_target *target, const char *path)
-{
-	const char *name = path_basename(path);
-	if (*name == '\0' || strcmp(name, "..") == 0)
-		return NULL;
-	_cleanup_close_ int fd = open_in_root(target->root_fd, path_dirname(arena, path), O_PATH | O_DIRECTORY);
-	if (fd < 0)
-		return NULL;
-	char link[32], directory[PATH_MAX];
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, directory, sizeof(directory) - 1);
-	size_t root_length = strlen(target->root);
-	if (n < 0 || (size_t)n < root_length)
-		return NULL;
-	directory[n] = '\0';
-	const char *below = directory + root_length;
-	while (*below == '/')
-		below++;
-	for (const char *const *p = runner_names; *p; p++) {
-		size_t length = strlen(*p);
-		if (strncmp(below, *p, length) == 0 && (below[length] == '/' || below[length] == '\0'))
-			return NULL;
-	}
-	return arena_printf(arena, "%s%s%s", below, *below ? "/" : "", name);
-}
-
 /* Bring one output home: to its temporary, and into the content store. */
 static int collect_output(struct lane_op *op, size_t i, struct error *err)
 {
 	const struct exec_output *output = &op->job->outputs[i];
 	struct exec_output_result *ret = &op->result.outputs[i];
 	struct sync_target *target = &op->lane->target;
-	const char *place = physical_in_root(&op->result.arena, target, output->path);
+	const char *place = sync_place(target, &op->result.arena, output->path);
 	if (!place)
 		return 0;
 	_cleanup_close_ int fd = openat(target->root_fd, place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -314,7 +269,7 @@ static int run_sandbox(struct lane_op *op, struct error *err)
 	const char **changed = arena_array(&result->arena, const char *, log->n_written + job->n_outputs + 1);
 	size_t n_changed = 0;
 	for (size_t i = 0; i < log->n_written; i++) {
-		const char *place = physical_in_root(&result->arena, target, log->written[i]);
+		const char *place = sync_place(target, &result->arena, log->written[i]);
 		struct stat st;
 		if (!place)
 			continue;
@@ -323,7 +278,7 @@ static int run_sandbox(struct lane_op *op, struct error *err)
 			note_stray(result, job, log->written[i]);
 	}
 	for (size_t i = 0; i < job->n_outputs; i++) {
-		const char *place = physical_in_root(&result->arena, target, job->outputs[i].path);
+		const char *place = sync_place(target, &result->arena, job->outputs[i].path);
 		if (place)
 			changed[n_changed++] = place;
 	}
@@ -471,7 +426,7 @@ struct executor *lanes_new(uv_loop_t *loop, const struct lane_options *options, 
 
 	if (file_make_dirs(options->directory, 0700, err) < 0)
 		return NULL;
-	/* The physical path, because physical_in_root compares such. */
+	/* The physical path, because sync_place() compares such. */
 	char *directory = realpath(options->directory, NULL);
 	if (!directory) {
 		error_set(err, errno, "cannot resolve %s", options->directory);

@@ -6,8 +6,12 @@
  * search) call the next definition. Wrappers are static functions exported by EXPORT(), so that neither libc's prototypes nor its
  * macros for the 64-bit variants get in the way; a `struct stat` is the kernel's on every 64-bit machine.
  *
+ * Under a foreign root (worker/trace.h) home's tree stands below a directory that the processes must not learn of. Every absolute path they name is
+ * looked up below it, and it is taken off again from what the kernel answers with and from what is logged. What gets to the kernel without us (the
+ * loader, exec, libc's own files) goes by symlinks at the real root, which nobody sees who asks through us.
+ *
  * It runs between vfork and exec, in signal handlers and before anybody's constructors: it never allocates, takes no lock, keeps no state but
- * the mapping and the cwd it started in, and changes neither errno nor a result. Redirected paths are the one exception.
+ * the mapping and the cwd it started in, and changes neither errno nor a result. Redirected paths and a foreign root are the exceptions.
  *
  * What libc opens for itself (loader, locale, gconv) passes us by: objects are read from the loader's list, mapped files from /proc/self/maps at exit. */
 #include <alloca.h>
@@ -59,6 +63,8 @@ NEXT_OF(fchmodat);
 NEXT_OF(fdopendir);
 NEXT_OF(fopen);
 NEXT_OF(freopen);
+NEXT_OF(get_current_dir_name);
+NEXT_OF(getcwd);
 NEXT_OF(localtime);
 NEXT_OF(mkdtemp);
 NEXT_OF(mkostemps);
@@ -84,6 +90,9 @@ static size_t start_len;
 static const char
 	*pwd; /* $PWD where it names the same directory by another text; else NULL; only when there are redirects */
 static unsigned long n_loaded; /* objects the loader had mapped when we last looked */
+static char foreign[256];      /* the foreign root */
+static size_t foreign_len;     /* 0: there is none */
+static size_t foreign_dir_len; /* of the directory it is in */
 
 static void set_up(void);
 
@@ -98,6 +107,80 @@ static void spoil(void)
 {
 	__atomic_store_n(&trace->overflow, 1, __ATOMIC_RELAXED);
 }
+
+/* A foreign root. */
+
+static bool is_below(const char *path, const char *dir, size_t len)
+{
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/* How many bytes of an absolute path that the kernel gave are the foreign root's. */
+static size_t foreign_part(const char *path, size_t len)
+{
+	return foreign_len > 0 && len >= foreign_len && memcmp(path, foreign, foreign_len) == 0 &&
+			       (len == foreign_len || path[foreign_len] == '/')
+		       ? foreign_len
+		       : 0;
+}
+
+/* The same path as at home, in place; its new length, without the NUL. */
+static size_t make_nominal(char *path, size_t len)
+{
+	size_t n = foreign_part(path, len);
+	if (n == 0)
+		return len;
+	if (n == len)
+		path[--n] = '/';
+	memmove(path, path + n, len - n);
+	return len - n;
+}
+
+static void make_nominal_string(char *path)
+{
+	path[make_nominal(path, strlen(path))] = '\0';
+}
+
+/* What of `path` goes behind the foreign root, beginning with a slash; NULL: it is looked up as it is. */
+static const char *part_behind_root(const char *path)
+{
+	static const char *const real[] = { "/proc", "/dev", "/sys", TRACE_FOREIGN_OWN };
+	if (!tracing() || foreign_len == 0 || !path || path[0] != '/')
+		return NULL;
+	for (;;) { /* "//", "/./" and "/../" lead nowhere else */
+		const char *name = path + strspn(path, "/");
+		size_t n = strcspn(name, "/");
+		if (n == 0)
+			return "/";
+		if (name[0] != '.' || n > 2 || (n == 2 && name[1] != '.')) {
+			path = name - 1;
+			break;
+		}
+		path = name + n;
+	}
+	for (size_t i = 0; i < sizeof(real) / sizeof(real[0]); i++)
+		if (is_below(path, real[i], strlen(real[i])))
+			return NULL;
+	if (is_below(path, foreign, foreign_len) ||
+		(strncmp(path, foreign, foreign_dir_len) == 0 &&
+			is_below(path + foreign_dir_len, TRACE_FOREIGN_PRIVATE, strlen(TRACE_FOREIGN_PRIVATE))))
+		return NULL;
+	return path;
+}
+
+/* `path` as the kernel is asked for it; on the caller's stack if it is another. */
+#define MAPPED(path)                                                            \
+	({                                                                      \
+		const char *mapped_ = (path), *behind_ = part_behind_root(mapped_); \
+		if (behind_) {                                                  \
+			size_t size_ = strlen(behind_) + 1;                     \
+			char *to_ = alloca(foreign_len + size_);                \
+			memcpy(to_, foreign, foreign_len);                      \
+			memcpy(to_ + foreign_len, behind_, size_);              \
+			mapped_ = to_;                                          \
+		}                                                               \
+		mapped_;                                                        \
+	})
 
 /* The directory that a relative path starts from, in `buffer` or elsewhere; its length, 0 if there is none to be known. */
 static size_t base_of(int dirfd, char buffer[PATH_MAX], const char **ret)
@@ -129,8 +212,17 @@ static void record_bytes(enum trace_op op, int dirfd, const char *path, size_t l
 	bool relative = len == 0 || path[0] != '/';
 	if (relative)
 		base_len = base_of(dirfd, buffer, &base);
+	bool lost = relative && base_len == 0;
+	size_t root = foreign_part(relative ? base : path, relative ? base_len : len);
+	if (relative) {
+		base += root;
+		base_len -= root;
+	} else if (root > 0) {
+		path = root < len ? path + root : "/";
+		len = root < len ? len - root : 1;
+	}
 	size_t total = relative ? base_len + 1 + len : len;
-	if ((relative && base_len == 0) || total > UINT16_MAX) {
+	if (lost || total > UINT16_MAX) {
 		spoil();
 	} else {
 		uint32_t size = trace_record_size((uint32_t)total);
@@ -161,7 +253,8 @@ static void record(enum trace_op op, int dirfd, const char *path)
 
 static int examine(int dirfd, const char *path, struct stat *st, int flags)
 {
-	return (int)syscall(SYS_newfstatat, dirfd, path, st, flags);
+	const char *real = MAPPED(path);
+	return (int)syscall(SYS_newfstatat, dirfd, real, st, flags);
 }
 
 static enum trace_op op_of_mode(mode_t mode)
@@ -287,6 +380,9 @@ static const char *redirect(int dirfd, const char *path)
 	return path;
 }
 
+/* The path for the kernel: both, of which a job has at most one. */
+#define REAL(dirfd, path) MAPPED(redirect((dirfd), (path)))
+
 /* Coming up. */
 
 static int record_object(struct dl_phdr_info *info, size_t size, void *data)
@@ -298,9 +394,8 @@ static int record_object(struct dl_phdr_info *info, size_t size, void *data)
 	return 0;
 }
 
-static struct trace_header *map_trace(void)
+static struct trace_header *map_trace(const char *variable)
 {
-	const char *variable = getenv(TRACE_VARIABLE);
 	if (!variable || variable[0] < '0' || variable[0] > '9')
 		return NULL;
 	int fd = atoi(variable);
@@ -318,13 +413,30 @@ static struct trace_header *map_trace(void)
 	return header;
 }
 
+static void set_up_root(const char *variable)
+{
+	const char *root = variable + strcspn(variable, ":");
+	size_t len = *root ? strlen(++root) : 0;
+	if (len == 0)
+		return;
+	if (root[0] != '/' || len >= sizeof(foreign)) {
+		spoil();
+		return;
+	}
+	memcpy(foreign, root, len);
+	foreign_len = len;
+	foreign_dir_len = (size_t)(strrchr(foreign, '/') - foreign);
+}
+
 /* Runs before the first wrapped call of anybody, in one thread. */
 static void set_up(void)
 {
 	int saved = errno;
 	ready = true;
-	trace = map_trace();
+	const char *variable = getenv(TRACE_VARIABLE);
+	trace = map_trace(variable);
 	if (trace) {
+		set_up_root(variable);
 		long n = syscall(SYS_getcwd, start, sizeof(start));
 		start_len = n > 1 && start[0] == '/' ? (size_t)n - 1 : 0;
 		struct stat there, here;
@@ -435,7 +547,8 @@ static void record_open(int dirfd, const char *path, int flags, int fd)
 
 static int do_open(int dirfd, const char *path, int flags, mode_t mode)
 {
-	int fd = (int)syscall(SYS_openat, dirfd, redirect(dirfd, path), flags, mode);
+	const char *real = REAL(dirfd, path);
+	int fd = (int)syscall(SYS_openat, dirfd, real, flags, mode);
 	record_open(dirfd, path, flags, fd);
 	return fd;
 }
@@ -492,7 +605,8 @@ static void record_fopen(const char *path, const char *mode, FILE *file)
 
 WRAPPER FILE *wrap_fopen(const char *path, const char *mode)
 {
-	FILE *file = NEXT(fopen)(redirect(AT_FDCWD, path), mode);
+	const char *real = REAL(AT_FDCWD, path);
+	FILE *file = NEXT(fopen)(real, mode);
 	record_fopen(path, mode, file);
 	return file;
 }
@@ -501,7 +615,8 @@ EXPORT(fopen64, wrap_fopen);
 
 WRAPPER FILE *wrap_freopen(const char *path, const char *mode, FILE *stream)
 {
-	FILE *file = NEXT(freopen)(redirect(AT_FDCWD, path), mode, stream);
+	const char *real = REAL(AT_FDCWD, path);
+	FILE *file = NEXT(freopen)(real, mode, stream);
 	if (path) /* NULL: another mode for the file that is open */
 		record_fopen(path, mode, file);
 	return file;
@@ -521,9 +636,20 @@ EXPORT(localtime, wrap_localtime);
 
 /* Temporary files: the name is known afterwards. */
 
+/* The letters that libc chose, where it did so in another string than the caller's: of that, the caller's is the end. */
+static void give_name(char *name, const char *real)
+{
+	if (real != name) {
+		size_t len = strlen(name), real_len = strlen(real), n = len < real_len ? len : real_len;
+		memcpy(name + len - n, real + real_len - n, n);
+	}
+}
+
 WRAPPER int wrap_mkostemps(char *name, int suffix, int flags)
 {
-	int fd = NEXT(mkostemps)(name, suffix, flags);
+	char *real = (char *)MAPPED(name);
+	int fd = NEXT(mkostemps)(real, suffix, flags);
+	give_name(name, real);
 	record_effect(AT_FDCWD, name, fd >= 0);
 	return fd;
 }
@@ -553,9 +679,11 @@ EXPORT(mkstemp64, wrap_mkstemp);
 
 WRAPPER char *wrap_mkdtemp(char *name)
 {
-	char *made = NEXT(mkdtemp)(name);
+	char *real = (char *)MAPPED(name);
+	char *made = NEXT(mkdtemp)(real);
+	give_name(name, real);
 	record_effect(AT_FDCWD, name, made != NULL);
-	return made;
+	return made ? name : NULL;
 }
 EXPORT(mkdtemp, wrap_mkdtemp);
 
@@ -576,7 +704,8 @@ static void record_stat(int dirfd, const char *path, bool done, mode_t mode, int
 
 static int do_stat(int dirfd, const char *path, struct stat *st, int flags)
 {
-	int result = examine(dirfd, redirect(dirfd, path), st, flags);
+	const char *real = redirect(dirfd, path);
+	int result = examine(dirfd, real, st, flags);
 	record_stat(dirfd, path, result == 0, result == 0 ? st->st_mode : 0, flags);
 	return result;
 }
@@ -626,7 +755,8 @@ EXPORT(__fxstatat64, wrap_fxstatat);
 
 WRAPPER int wrap_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *st)
 {
-	int result = (int)syscall(SYS_statx, dirfd, redirect(dirfd, path), flags, mask | STATX_TYPE, st);
+	const char *real = REAL(dirfd, path);
+	int result = (int)syscall(SYS_statx, dirfd, real, flags, mask | STATX_TYPE, st);
 	record_stat(dirfd, path, result == 0, result == 0 ? st->stx_mode : 0, flags);
 	return result;
 }
@@ -645,7 +775,7 @@ static void record_access(int dirfd, const char *path, const char *real, bool gr
 
 WRAPPER int wrap_access(const char *path, int mode)
 {
-	const char *real = redirect(AT_FDCWD, path);
+	const char *real = REAL(AT_FDCWD, path);
 	int result = (int)syscall(SYS_faccessat, AT_FDCWD, real, mode);
 	record_access(AT_FDCWD, path, real, result == 0);
 	return result;
@@ -654,7 +784,7 @@ EXPORT(access, wrap_access);
 
 WRAPPER int wrap_faccessat(int dirfd, const char *path, int mode, int flags)
 {
-	const char *real = redirect(dirfd, path);
+	const char *real = REAL(dirfd, path);
 	int result = NEXT(faccessat)(dirfd, real, mode, flags);
 	record_access(dirfd, path, real, result == 0);
 	return result;
@@ -663,7 +793,7 @@ EXPORT(faccessat, wrap_faccessat);
 
 WRAPPER int wrap_euidaccess(const char *path, int mode)
 {
-	const char *real = redirect(AT_FDCWD, path);
+	const char *real = REAL(AT_FDCWD, path);
 	int result = NEXT(euidaccess)(real, mode);
 	record_access(AT_FDCWD, path, real, result == 0);
 	return result;
@@ -683,7 +813,8 @@ static void record_listing(int dirfd, const char *path, bool done)
 
 WRAPPER DIR *wrap_opendir(const char *path)
 {
-	DIR *dir = NEXT(opendir)(path);
+	const char *real = MAPPED(path);
+	DIR *dir = NEXT(opendir)(real);
 	record_listing(AT_FDCWD, path, dir != NULL);
 	return dir;
 }
@@ -703,7 +834,8 @@ typedef int order_fn(const struct dirent **, const struct dirent **);
 
 WRAPPER int wrap_scandir(const char *path, struct dirent ***names, select_fn *select, order_fn *order)
 {
-	int n = NEXT(scandir)(path, names, select, order);
+	const char *real = MAPPED(path);
+	int n = NEXT(scandir)(real, names, select, order);
 	record_listing(AT_FDCWD, path, n >= 0);
 	return n;
 }
@@ -712,7 +844,8 @@ EXPORT(scandir64, wrap_scandir);
 
 WRAPPER int wrap_scandirat(int dirfd, const char *path, struct dirent ***names, select_fn *select, order_fn *order)
 {
-	int n = NEXT(scandirat)(dirfd, path, names, select, order);
+	const char *real = MAPPED(path);
+	int n = NEXT(scandirat)(dirfd, real, names, select, order);
 	record_listing(dirfd, path, n >= 0);
 	return n;
 }
@@ -722,7 +855,8 @@ EXPORT(scandirat64, wrap_scandirat);
 WRAPPER int wrap_chdir(const char *path)
 {
 	moved = true; /* for good: a vfork child that changes its own directory shares this variable */
-	int result = (int)syscall(SYS_chdir, path);
+	const char *real = MAPPED(path);
+	int result = (int)syscall(SYS_chdir, real);
 	if (result == 0)
 		record(TRACE_DIRECTORY, AT_FDCWD, path[0] == '/' ? path : ".");
 	else
@@ -738,12 +872,79 @@ WRAPPER int wrap_fchdir(int fd)
 }
 EXPORT(fchdir, wrap_fchdir);
 
+/* Where a process is, is no look-up. */
+
+WRAPPER char *wrap_getcwd(char *buffer, size_t size)
+{
+	if (!tracing() || foreign_len == 0)
+		return NEXT(getcwd)(buffer, size);
+	if (!buffer) {
+		char *made = NEXT(getcwd)(NULL, size > 0 ? size + foreign_len : 0);
+		if (made)
+			make_nominal_string(made);
+		return made;
+	}
+	/* It may fit although the real one doesn't. */
+	char real[PATH_MAX];
+	if (size == 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (!NEXT(getcwd)(real, sizeof(real)))
+		return NULL;
+	make_nominal_string(real);
+	size_t len = strlen(real);
+	if (len >= size) {
+		errno = ERANGE;
+		return NULL;
+	}
+	return memcpy(buffer, real, len + 1);
+}
+EXPORT(getcwd, wrap_getcwd);
+EXPORT(__getcwd_chk, wrap_getcwd);
+
+WRAPPER char *wrap_getwd(char *buffer)
+{
+	return wrap_getcwd(buffer, PATH_MAX);
+}
+EXPORT(getwd, wrap_getwd);
+EXPORT(__getwd_chk, wrap_getwd);
+
+WRAPPER char *wrap_get_current_dir_name(void)
+{
+	char *name = NEXT(get_current_dir_name)();
+	if (name)
+		make_nominal_string(name);
+	return name;
+}
+EXPORT(get_current_dir_name, wrap_get_current_dir_name);
+
 /* Symlinks. */
+
+/* Absolute answers that are below a foreign root are those of /proc; what the tree's own links say is home's text. */
+static ssize_t read_link(int dirfd, const char *real, char *buffer, size_t size)
+{
+	if (!tracing() || foreign_len == 0)
+		return (ssize_t)syscall(SYS_readlinkat, dirfd, real, buffer, size);
+	char text[PATH_MAX];
+	if (size > INT32_MAX || size == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	ssize_t n = (ssize_t)syscall(SYS_readlinkat, dirfd, real, text, sizeof(text));
+	if (n <= 0)
+		return n;
+	size_t len = make_nominal(text, (size_t)n);
+	if (len > size)
+		len = size;
+	memcpy(buffer, text, len);
+	return (ssize_t)len;
+}
 
 static ssize_t do_readlink(int dirfd, const char *path, char *buffer, size_t size)
 {
-	const char *real = redirect(dirfd, path);
-	ssize_t n = (ssize_t)syscall(SYS_readlinkat, dirfd, real, buffer, size);
+	const char *real = REAL(dirfd, path);
+	ssize_t n = read_link(dirfd, real, buffer, size);
 	if (n >= 0 || errno == EINVAL) { /* EINVAL: it exists and is none */
 		record(TRACE_LINK, dirfd, path);
 		if (n < 0)
@@ -770,7 +971,10 @@ EXPORT(__readlinkat_chk, wrap_readlinkat);
 
 WRAPPER char *wrap_realpath(const char *path, char *resolved)
 {
-	char *result = NEXT(realpath)(path, resolved); /* of outputs too: a temporary's name must not get out */
+	const char *real = MAPPED(path); /* of outputs too: a temporary's name must not get out */
+	char *result = NEXT(realpath)(real, resolved);
+	if (result)
+		make_nominal_string(result);
 	if (result)
 		record(TRACE_LINK, AT_FDCWD, path);
 	record_question(AT_FDCWD, path, path, result != NULL);
@@ -794,7 +998,8 @@ EXPORT(canonicalize_file_name, wrap_canonicalize_file_name);
 
 static int do_unlink(int dirfd, const char *path, int flags)
 {
-	int result = (int)syscall(SYS_unlinkat, dirfd, redirect(dirfd, path), flags);
+	const char *real = REAL(dirfd, path);
+	int result = (int)syscall(SYS_unlinkat, dirfd, real, flags);
 	record_effect(dirfd, path, result == 0);
 	return result;
 }
@@ -831,7 +1036,7 @@ EXPORT(remove, wrap_remove);
 
 static int do_rename(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags)
 {
-	const char *real_from = redirect(from_dirfd, from), *real_to = redirect(to_dirfd, to);
+	const char *real_from = REAL(from_dirfd, from), *real_to = REAL(to_dirfd, to);
 	int result = (int)syscall(SYS_renameat2, from_dirfd, real_from, to_dirfd, real_to, flags);
 	if (result == 0) {
 		record(TRACE_WRITTEN, from_dirfd, from);
@@ -862,8 +1067,8 @@ EXPORT(renameat2, wrap_renameat2);
 
 static int do_link(int from_dirfd, const char *from, int to_dirfd, const char *to, int flags)
 {
-	const char *real = redirect(from_dirfd, from);
-	int result = (int)syscall(SYS_linkat, from_dirfd, real, to_dirfd, redirect(to_dirfd, to), flags);
+	const char *real = REAL(from_dirfd, from), *real_to = REAL(to_dirfd, to);
+	int result = (int)syscall(SYS_linkat, from_dirfd, real, to_dirfd, real_to, flags);
 	record_question(from_dirfd, from, real, result == 0);
 	if (result == 0)
 		record(TRACE_WRITTEN, to_dirfd, to);
@@ -884,7 +1089,8 @@ EXPORT(linkat, wrap_linkat);
 
 WRAPPER int wrap_symlinkat(const char *text, int dirfd, const char *path)
 {
-	int result = (int)syscall(SYS_symlinkat, text, dirfd, redirect(dirfd, path));
+	const char *real = REAL(dirfd, path);
+	int result = (int)syscall(SYS_symlinkat, text, dirfd, real);
 	record_effect(dirfd, path, result == 0);
 	return result;
 }
@@ -898,7 +1104,8 @@ EXPORT(symlink, wrap_symlink);
 
 WRAPPER int wrap_mkdirat(int dirfd, const char *path, mode_t mode)
 {
-	int result = (int)syscall(SYS_mkdirat, dirfd, path, mode);
+	const char *real = MAPPED(path);
+	int result = (int)syscall(SYS_mkdirat, dirfd, real, mode);
 	record_effect(dirfd, path, result == 0);
 	return result;
 }
@@ -912,7 +1119,8 @@ EXPORT(mkdir, wrap_mkdir);
 
 WRAPPER int wrap_mknodat(int dirfd, const char *path, mode_t mode, dev_t device)
 {
-	int result = (int)syscall(SYS_mknodat, dirfd, redirect(dirfd, path), mode, (unsigned)device);
+	const char *real = REAL(dirfd, path);
+	int result = (int)syscall(SYS_mknodat, dirfd, real, mode, (unsigned)device);
 	record_effect(dirfd, path, result == 0);
 	return result;
 }
@@ -932,7 +1140,8 @@ EXPORT(mkfifo, wrap_mkfifo);
 
 WRAPPER int wrap_truncate(const char *path, off_t length)
 {
-	int result = (int)syscall(SYS_truncate, redirect(AT_FDCWD, path), length);
+	const char *real = REAL(AT_FDCWD, path);
+	int result = (int)syscall(SYS_truncate, real, length);
 	record_effect(AT_FDCWD, path, result == 0);
 	return result;
 }
@@ -941,7 +1150,8 @@ EXPORT(truncate64, wrap_truncate);
 
 WRAPPER int wrap_chmod(const char *path, mode_t mode)
 {
-	int result = (int)syscall(SYS_fchmodat, AT_FDCWD, redirect(AT_FDCWD, path), mode);
+	const char *real = REAL(AT_FDCWD, path);
+	int result = (int)syscall(SYS_fchmodat, AT_FDCWD, real, mode);
 	record_effect(AT_FDCWD, path, result == 0);
 	return result;
 }
@@ -949,7 +1159,8 @@ EXPORT(chmod, wrap_chmod);
 
 WRAPPER int wrap_fchmodat(int dirfd, const char *path, mode_t mode, int flags)
 {
-	int result = NEXT(fchmodat)(dirfd, redirect(dirfd, path), mode, flags);
+	const char *real = REAL(dirfd, path);
+	int result = NEXT(fchmodat)(dirfd, real, mode, flags);
 	record_effect(dirfd, path, result == 0);
 	return result;
 }
@@ -957,7 +1168,8 @@ EXPORT(fchmodat, wrap_fchmodat);
 
 WRAPPER int wrap_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags)
 {
-	int result = (int)syscall(SYS_fchownat, dirfd, redirect(dirfd, path), uid, gid, flags);
+	const char *real = REAL(dirfd, path);
+	int result = (int)syscall(SYS_fchownat, dirfd, real, uid, gid, flags);
 	if (path && path[0] != '\0')
 		record_effect(dirfd, path, result == 0);
 	return result;
@@ -978,7 +1190,8 @@ EXPORT(lchown, wrap_lchown);
 
 WRAPPER int wrap_utimensat(int dirfd, const char *path, const struct timespec times[2], int flags)
 {
-	int result = (int)syscall(SYS_utimensat, dirfd, redirect(dirfd, path), times, flags);
+	const char *real = REAL(dirfd, path);
+	int result = (int)syscall(SYS_utimensat, dirfd, real, times, flags);
 	record_effect(dirfd, path, result == 0);
 	return result;
 }
@@ -986,7 +1199,8 @@ EXPORT(utimensat, wrap_utimensat);
 
 WRAPPER int wrap_utimes(const char *path, const struct timeval times[2])
 {
-	int result = NEXT(utimes)(redirect(AT_FDCWD, path), times);
+	const char *real = REAL(AT_FDCWD, path);
+	int result = NEXT(utimes)(real, times);
 	record_effect(AT_FDCWD, path, result == 0);
 	return result;
 }
@@ -994,7 +1208,8 @@ EXPORT(utimes, wrap_utimes);
 
 WRAPPER int wrap_utime(const char *path, const struct utimbuf *times)
 {
-	int result = NEXT(utime)(redirect(AT_FDCWD, path), times);
+	const char *real = REAL(AT_FDCWD, path);
+	int result = NEXT(utime)(real, times);
 	record_effect(AT_FDCWD, path, result == 0);
 	return result;
 }
@@ -1190,7 +1405,7 @@ EXPORT(posix_spawnp, wrap_posix_spawnp);
 /* Opened in the child by libc itself. */
 WRAPPER int wrap_addopen(file_actions *actions, int fd, const char *path, int flags, mode_t mode)
 {
-	const char *real = redirect(AT_FDCWD, path);
+	const char *real = REAL(AT_FDCWD, path);
 	struct stat st;
 	int saved = errno;
 	if (writes(flags))

@@ -126,8 +126,9 @@ static void take_record(struct reading *reading, enum trace_op op, const char *p
 {
 	squeeze(reading, path, len);
 	const char *squeezed = buf_str(&reading->path);
-	const char *private_dir = reading->filter->private_dir;
-	if ((private_dir && path_is_below(squeezed, private_dir)) || is_ambient(squeezed))
+	const char *private_dir = reading->filter->private_dir, *interposer = reading->filter->interposer;
+	if ((private_dir && path_is_below(squeezed, private_dir)) || is_ambient(squeezed) ||
+		(interposer && strcmp(squeezed, interposer) == 0))
 		return;
 	bool output = map_get(&reading->outputs, buf_slice(&reading->path)) != NULL;
 	if (op == TRACE_WRITTEN) {
@@ -215,6 +216,8 @@ int lookup_log_parse(struct slice mapping, const struct lookup_log_filter *filte
 		const char *path = path_squeeze(arena, *p);
 		map_put(&reading.outputs, slice_str(path), (void *)path);
 	}
+	if (filter->program)
+		take_record(&reading, TRACE_FOUND, filter->program, strlen(filter->program));
 	bool whole;
 	if (take_records(&reading, mapping, header.records, end, &whole, err) < 0)
 		return -1;

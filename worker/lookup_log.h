@@ -23,6 +23,10 @@ struct lookup_log_filter {
 	const char *const *outputs;
 	/* "/.llama" or the job's TMPDIR: everything below is ours; NULL allowed. */
 	const char *private_dir;
+	/* The path that the command was started by: the first look-up of all, made before any of it could be observed. NULL allowed. */
+	const char *program;
+	/* The interposer, where commands see it outside of `private_dir`; NULL allowed. */
+	const char *interposer;
 };
 
 /* Decode the log. What the job itself had written before it looked is no input. What compilers ask of themselves and of the machine

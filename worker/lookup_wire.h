@@ -10,5 +10,5 @@
 enum { LOOKUP_WIRE_LIMIT = 1 << 20 }; /* look-ups in one list */
 
 void lookup_wire_encode(const struct lookups *lookups, struct buf *ret);
-/* Paths and list in `arena`; digests zero. -1: malformed, not sorted, a path that is not absolute or not squeezed. */
+/* Paths and list in `arena`; digests zero. -1: malformed, not sorted, doubles, a path that is not absolute or not squeezed. */
 int lookup_wire_decode(struct slice bytes, struct arena *arena, struct lookups *ret, struct error *err);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -31,6 +32,7 @@ struct runner {
 	int pidfd;
 	int socket;
 	char *preload, *tmpdir; /* as the commands see them */
+	char *root;		/* rooted; else NULL */
 	uint32_t trace_fd;
 	pthread_mutex_t lock; /* of `running` and of what is written to the socket */
 	bool running;
@@ -102,7 +104,7 @@ static void end_process(struct runner *runner)
 {
 	struct pollfd end = { .fd = runner->pidfd, .events = POLLIN };
 	int64_t deadline_ms = clock_monotonic_ms() + END_TIMEOUT_MS;
-	for (int64_t left; (left = deadline_ms - clock_monotonic_ms()) > 0;)
+	for (int64_t left; runner->pidfd >= 0 && (left = deadline_ms - clock_monotonic_ms()) > 0;)
 		if (poll(&end, 1, (int)left) > 0)
 			break;
 	kill(runner->pid, SIGKILL); /* a zombie, if all went well */
@@ -121,6 +123,7 @@ void runner_free(struct runner *runner)
 	pthread_mutex_destroy(&runner->lock);
 	free(runner->preload);
 	free(runner->tmpdir);
+	free(runner->root);
 	free(runner);
 }
 
@@ -134,8 +137,11 @@ static int spawn(struct runner *runner, const struct runner_options *options, in
 	char version[16], nofile[16];
 	snprintf(version, sizeof(version), "%d", RUNNER_PROTOCOL);
 	snprintf(nofile, sizeof(nofile), "%u", options->nofile);
+	static const char *const modes[] = {
+		[RUNNER_INPLACE] = "inplace", [RUNNER_NAMESPACES] = "namespaces", [RUNNER_ROOTED] = "rooted"
+	};
 	bool namespaces = options->mode == RUNNER_NAMESPACES;
-	const char *argv[] = { options->program, version, namespaces ? "namespaces" : "inplace", options->interposer,
+	const char *argv[] = { options->program, version, modes[options->mode], options->interposer,
 		namespaces ? options->root : options->tmpdir, nofile, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
@@ -147,7 +153,7 @@ static int spawn(struct runner *runner, const struct runner_options *options, in
 		return error_set(err, code, "cannot start %s", options->program);
 	}
 	runner->pidfd = (int)syscall(SYS_pidfd_open, runner->pid, 0);
-	if (runner->pidfd < 0)
+	if (runner->pidfd < 0 && options->mode != RUNNER_ROOTED)
 		return error_set(err, errno, "cannot watch llama-runner");
 	return 0;
 }
@@ -162,6 +168,7 @@ struct runner *runner_new(const struct runner_options *options, struct error *er
 	runner->pidfd = runner->socket = -1;
 	runner->preload = strdup(namespaces ? RUNNER_INTERPOSER : options->interposer);
 	runner->tmpdir = strdup(namespaces ? RUNNER_TMPDIR : options->tmpdir);
+	runner->root = options->mode == RUNNER_ROOTED ? strdup(options->root) : NULL;
 	runner->trace_fd = options->nofile > 0 && options->nofile <= TRACE_FD ? options->nofile - 1 : TRACE_FD;
 	/* LD_PRELOAD takes spaces and colons for separators, the loader expands dollars: there is no quoting. */
 	if (strpbrk(runner->preload, " :$"))
@@ -216,14 +223,40 @@ void run_result_deinit(struct run_result *result)
 	result->trace = NULL;
 }
 
-/* A fresh log with the redirect table; its descriptor, mapped in `ret`. */
-static int make_trace(const struct run_command *command, struct run_result *ret, struct error *err)
+/* Memory for the log: a descriptor, or -1. Sealed: a command that cut it off would kill us with SIGBUS when we read it. */
+static int make_memory(const struct runner *runner, struct error *err)
 {
 	_cleanup_close_ int fd = memfd_create("llama-trace", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	/* Sealed: a command that cut it off would kill us with SIGBUS when we read it. */
-	if (fd < 0 || ftruncate(fd, TRACE_BYTES) < 0 ||
-		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (fd >= 0 && ftruncate(fd, TRACE_BYTES) == 0 &&
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return take_fd(fd);
+	if (!runner->root)
 		return error_set(err, errno, "cannot make a look-up log");
+	/* A file without a name; check_memory() takes the seal's place. */
+	_cleanup_buf_ struct buf path = { 0 };
+	buf_printf(&path, "%s/trace-XXXXXX", runner->tmpdir);
+	_cleanup_close_ int file = mkostemp(path.ptr, O_CLOEXEC);
+	if (file < 0 || unlink(path.ptr) < 0 || ftruncate(file, TRACE_BYTES) < 0)
+		return error_set(err, errno, "cannot make a look-up log in %s", runner->tmpdir);
+	return take_fd(file);
+}
+
+/* After the command, of which nobody is left. */
+static int check_memory(int fd, struct error *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "cannot examine a look-up log");
+	return st.st_size == TRACE_BYTES ? 0 : error_set(err, 0, "the command has cut off its look-up log");
+}
+
+/* A fresh log with the redirect table; its descriptor, mapped in `ret`. */
+static int make_trace(
+	const struct runner *runner, const struct run_command *command, struct run_result *ret, struct error *err)
+{
+	_cleanup_close_ int fd = make_memory(runner, err);
+	if (fd < 0)
+		return -1;
 	void *mapping = mmap(NULL, TRACE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (mapping == MAP_FAILED)
 		return error_set(err, errno, "cannot map a look-up log");
@@ -275,7 +308,7 @@ static bool is_ours(const char *variable)
 static int write_strings(struct runner *runner, const struct run_command *command, struct runner_request *request,
 	struct buf *ret, struct error *err)
 {
-	buf_append(ret, command->cwd, strlen(command->cwd) + 1);
+	buf_printf(ret, "%s%s%c", runner->root ? runner->root : "", command->cwd, 0);
 	for (const char *const *p = command->argv; *p; p++, request->n_argv++)
 		buf_append(ret, *p, strlen(*p) + 1);
 	for (const char *const *p = command->env; *p; p++) {
@@ -284,8 +317,8 @@ static int write_strings(struct runner *runner, const struct run_command *comman
 		buf_append(ret, *p, strlen(*p) + 1);
 		request->n_env++;
 	}
-	buf_printf(ret, "LD_PRELOAD=%s%cTMPDIR=%s%c" TRACE_VARIABLE "=%u%c", runner->preload, 0, runner->tmpdir, 0,
-		runner->trace_fd, 0);
+	buf_printf(ret, "LD_PRELOAD=%s%cTMPDIR=%s%c" TRACE_VARIABLE "=%u%s%s%c", runner->preload, 0, runner->tmpdir, 0,
+		runner->trace_fd, runner->root ? ":" : "", runner->root ? runner->root : "", 0);
 	request->n_env += 3;
 	/* The kernel takes 6 MiB at the very most (three quarters of the stack's limit, at most 8 MiB). */
 	if (ret->len > 32 << 20)
@@ -393,7 +426,7 @@ int runner_run(struct runner *runner, const struct run_command *command, struct 
 {
 	*ret = (struct run_result){ 0 };
 	int out[2], errors[2] = { -1, -1 };
-	_cleanup_close_ int trace = make_trace(command, ret, err);
+	_cleanup_close_ int trace = make_trace(runner, command, ret, err);
 	if (trace < 0)
 		return -1;
 	if (pipe2(out, O_CLOEXEC) < 0)
@@ -417,7 +450,7 @@ int runner_run(struct runner *runner, const struct run_command *command, struct 
 	pthread_mutex_lock(&runner->lock);
 	runner->running = false;
 	pthread_mutex_unlock(&runner->lock);
-	if (result < 0)
+	if (result < 0 || check_memory(trace, err) < 0)
 		return -1;
 	if (answer.code != 0)
 		return error_set(err, answer.code, "%s", answer.step);

@@ -5,6 +5,8 @@
  * a few device nodes and a tmpfs /.llama, gives up all capabilities for good (bounding set emptied, no_new_privs) and proves that
  * it got there. It is the init of its PID namespace: after each command it kills whatever else is left in it. In place: the
  * command runs at home in a session of its own; the runner is a subreaper and kills what is left before it answers.
+ * Rooted: as in place, where nothing of all this is allowed (a cloud function): home's tree stands below `root`, the machine's root has
+ * symlinks into it, and the interposer hides that (worker/trace.h). Where there is no subreaper either, whatever came up after the runner is killed.
  *
  * The runner dies with its socket: when the daemon goes, so do its jobs. */
 #pragma once
@@ -19,7 +21,7 @@
 
 struct runner;
 
-enum runner_mode { RUNNER_INPLACE, RUNNER_NAMESPACES };
+enum runner_mode { RUNNER_INPLACE, RUNNER_NAMESPACES, RUNNER_ROOTED };
 
 struct runner_options {
 	enum runner_mode mode;
@@ -27,10 +29,12 @@ struct runner_options {
 	const char *program;
 	/* Path of llama-interpose.so; in namespaces the runner copies it to /.llama/interpose.so. */
 	const char *interposer;
-	/* Namespaces: the slot's root directory, which exists and is not replaced while the runner lives; else NULL. The runner makes
-	 * the empty directories proc, dev and .llama in it and mounts over them, which only itself and its commands see. */
+	/* Namespaces: the slot's root directory, which exists and is not replaced while the runner lives; the runner makes
+	 * the empty directories proc, dev and .llama in it and mounts over them, which only itself and its commands see. Rooted: absolute, squeezed,
+	 * without symlinks. Else NULL. */
 	const char *root;
-	/* In place: a private directory for the command's temporaries, emptied after each; ignored in namespaces (/.llama/tmp). */
+	/* A private directory for the command's temporaries, emptied after each; ignored in namespaces (/.llama/tmp). Rooted: below
+	 * TRACE_FOREIGN_PRIVATE beside the root. */
 	const char *tmpdir;
 	/* Soft limit of open files for the commands; 0 = the daemon's own. */
 	unsigned nofile;
@@ -47,7 +51,7 @@ struct run_redirect {
 struct run_command {
 	const char *const *argv; /* argv[0] is the absolute path that is executed */
 	const char *const *env;	 /* complete; LD_PRELOAD, LLAMA_TRACE and TMPDIR are set by the runner */
-	const char *cwd;	 /* absolute, as the command shall see it */
+	const char *cwd;	 /* absolute, as the command shall see it (rooted: not where it stands) */
 	mode_t umask;
 	bool tty; /* stderr is a pseudo-terminal without output processing, of this size */
 	unsigned columns, rows;

@@ -23,6 +23,8 @@
 
 struct state {
 	bool namespaces;
+	bool rooted;
+	long long orphans_since; /* rooted, without being a subreaper: our own start, in the kernel's ticks; else -1 */
 	const char *interposer;
 	const char *place; /* root of the sandbox, or directory for temporaries */
 	int null_fd;
@@ -218,32 +220,45 @@ static int drop_capabilities(struct error *err)
 
 /* --- Commands ----------------------------------------------------------------------------------------------------- */
 
-/* Kill all that the command left or still is, except for its zombies. */
-static void kill_descendants(const struct state *state)
+/* What /proc says of a process that lives. */
+static bool read_process(const char *name, int *parent, long long *started)
+{
+	char path[280], text[1024];
+	snprintf(path, sizeof(path), "/proc/%s/stat", name);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	const char *rest = strrchr(text, ')'); /* a name may hold anything */
+	char status;
+	return rest &&
+	       sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %lld", &status,
+		       parent, started) == 3 &&
+	       status != 'Z';
+}
+
+/* Kill all that the command left or still is, except for its zombies. How many were found; in namespaces 0. */
+static int kill_descendants(const struct state *state)
 {
 	if (state->namespaces) {
 		kill(-1, SIGKILL); /* everybody in the PID namespace but us, its init */
-		return;
+		return 0;
 	}
-	/* Children only: theirs become ours when they die, since we are a subreaper. */
+	/* Children only: theirs become ours when they die, since we are a subreaper. If we are none, all that came after us: in a function there is
+	 * nobody but us and our parent. */
+	int found = 0;
 	_cleanup_closedir_ DIR *dir = opendir("/proc");
 	struct dirent *entry;
 	while (dir && (entry = readdir(dir))) {
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+		int pid = atoi(entry->d_name), parent;
+		long long started;
+		if (pid <= 0 || pid == getpid() || pid == getppid() || !read_process(entry->d_name, &parent, &started))
 			continue;
-		char path[280], text[512];
-		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-		_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-		if (n <= 0)
-			continue;
-		text[n] = '\0';
-		const char *rest = strrchr(text, ')'); /* a name may hold anything */
-		char status;
-		int parent;
-		if (rest && sscanf(rest + 1, " %c %d", &status, &parent) == 2 && parent == getpid() && status != 'Z')
-			kill((pid_t)atoi(entry->d_name), SIGKILL);
+		if (parent == getpid() || (state->orphans_since >= 0 && started >= state->orphans_since))
+			found += kill(pid, SIGKILL) == 0;
 	}
+	return found;
 }
 
 /* Wait until no descendant is left. */
@@ -251,8 +266,13 @@ static void reap_descendants(const struct state *state)
 {
 	for (;;) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG | __WALL);
-		if (pid < 0 && errno == ECHILD)
-			return;
+		if (pid < 0 && errno == ECHILD) {
+			/* Orphans are not ours to wait for. */
+			if (state->orphans_since < 0 || kill_descendants(state) == 0)
+				return;
+			poll(NULL, 0, 1);
+			continue;
+		}
 		if (pid != 0)
 			continue;
 		kill_descendants(state);
@@ -476,12 +496,25 @@ static int set_inherited(const char *nofile, struct error *err)
 	return 0;
 }
 
+/* Functions have no subreapers. Root would kill other people's processes: it never gets here but by mistake. */
+static int prepare_orphans(struct state *state, struct error *err)
+{
+	int code = errno, parent;
+	if (!state->rooted || geteuid() == 0)
+		return error_set(err, code, "cannot become a subreaper");
+	return read_process("self", &parent, &state->orphans_since) ? 0
+								   : error_set(err, 0, "cannot read /proc/self/stat");
+}
+
 static int prepare(struct state *state, struct error *err)
 {
 	if (state->namespaces && (enter_root(state, err) < 0 || drop_capabilities(err) < 0))
 		return -1;
-	if (!state->namespaces && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-		return error_set(err, errno, "cannot become a subreaper");
+	if (!state->namespaces && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 && prepare_orphans(state, err) < 0)
+		return -1;
+	/* Jobs have our uid. Where that is forbidden: we know nothing that they don't. */
+	if (state->rooted)
+		(void)prctl(PR_SET_DUMPABLE, 0);
 	const char *tmp = state->namespaces ? RUNNER_TMPDIR : state->place;
 	state->tmp_fd = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (state->tmp_fd < 0)
@@ -510,7 +543,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	struct state state = {
-		.namespaces = strcmp(argv[2], "namespaces") == 0, .interposer = argv[3], .place = argv[4]
+		.namespaces = strcmp(argv[2], "namespaces") == 0,
+		.rooted = strcmp(argv[2], "rooted") == 0,
+		.orphans_since = -1,
+		.interposer = argv[3],
+		.place = argv[4],
 	};
 	struct error err;
 	if (fcntl(RUNNER_SOCKET, F_SETFD, FD_CLOEXEC) < 0) {

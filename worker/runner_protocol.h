@@ -1,7 +1,7 @@
 /* What daemon and llama-runner say to each other over a stream socket. Both come from one build; a runner of another build refuses by its
  * version argument.
  *
- *	llama-runner VERSION namespaces|inplace INTERPOSER ROOT|TMPDIR NOFILE      (the socket is descriptor 3)
+ *	llama-runner VERSION namespaces|inplace|rooted INTERPOSER ROOT|TMPDIR NOFILE      (the socket is descriptor 3)
  *
  * The runner first sends a struct runner_answer: code 0, or the step that failed. Then it takes requests: RUN, with three descriptors
  * (stdout, stderr, look-up log) attached to the request's first byte and followed by its strings, is answered when the command is over and nothing of

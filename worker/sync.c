@@ -3,13 +3,17 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "store/tree.h"
 
 enum {
@@ -541,11 +545,20 @@ static int open_root(struct sync_target *target, bool *fresh, struct error *err)
 
 int sync_target_open(struct sync_target *target, const char *slot, const char *const *protected, struct error *err)
 {
-	_cleanup_buf_ struct buf state = { 0 }, root = { 0 };
+	_cleanup_buf_ struct buf root = { 0 };
+	buf_printf(&root, "%s/root", slot);
+	return sync_target_open_at(target, slot, buf_str(&root), protected, err);
+}
+
+int sync_target_open_at(struct sync_target *target, const char *slot, const char *root, const char *const *protected,
+	struct error *err)
+{
+	_cleanup_buf_ struct buf state = { 0 };
 	*target = (struct sync_target){ .root_fd = -1, .state_fd = -1, .protected = protected };
 	buf_printf(&state, "%s/state", slot);
-	buf_printf(&root, "%s/root", slot);
-	target->root = buf_take(&root);
+	target->root = strdup(root);
+	if (!target->root)
+		abort();
 	if (mkdir(slot, 0700) < 0 && errno != EEXIST)
 		return error_set(err, errno, "cannot make directory %s", slot);
 	target->state_fd = open(state.ptr, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -569,6 +582,36 @@ void sync_target_close(struct sync_target *target)
 	free_holes(target->holes, target->n_holes);
 	free(target->root);
 	*target = (struct sync_target){ .root_fd = -1, .state_fd = -1 };
+}
+
+/* Paths */
+
+const char *sync_place(const struct sync_target *target, struct arena *arena, const char *path)
+{
+	const char *name = path_basename(path);
+	if (*name == '\0' || strcmp(name, "..") == 0)
+		return NULL;
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	_cleanup_close_ int fd =
+		(int)syscall(SYS_openat2, target->root_fd, path_dirname(arena, path), &how, sizeof(how));
+	if (fd < 0)
+		return NULL;
+	char link[32], directory[PATH_MAX];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, directory, sizeof(directory) - 1);
+	size_t root_length = strlen(target->root);
+	if (n < 0 || (size_t)n < root_length)
+		return NULL;
+	directory[n] = '\0';
+	const char *below = directory + root_length;
+	while (*below == '/')
+		below++;
+	for (const char *const *p = target->protected; p && *p; p++) {
+		size_t length = strlen(*p);
+		if (strncmp(below, *p, length) == 0 && (below[length] == '/' || below[length] == '\0'))
+			return NULL;
+	}
+	return arena_printf(arena, "%s%s%s", below, *below ? "/" : "", name);
 }
 
 /* What a pass came to: failed, complete, or with holes. */

@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "store/digest.h"
 #include "store/store.h"
@@ -60,12 +61,19 @@ enum sync_outcome { SYNC_MISSING = 1, SYNC_DIFFERS };
  * empties the root. Fails with EBUSY when another process uses the slot. `protected` may be NULL and must outlive the
  * target. */
 int sync_target_open(struct sync_target *target, const char *slot, const char *const *protected, struct error *err);
+/* The same with a root that isn't `<slot>/root`; its parent must exist as well. */
+int sync_target_open_at(struct sync_target *target, const char *slot, const char *root, const char *const *protected,
+	struct error *err);
 void sync_target_close(struct sync_target *target); /* a target whose opening failed is allowed */
 
 /* Around a job, which changes the tree: dirty before it starts; clean when what it changed has been restored. A target
  * is only marked clean that was clean before. */
 int sync_mark_dirty(struct sync_target *target, struct error *err);
 int sync_mark_clean(struct sync_target *target, struct error *err);
+
+/* The place of `path`, absolute as a command in the root named it, below the root and without symlinks in its directory ("home/u/x.o"); in
+ * `arena`. The target's own path must be without symlinks. NULL: the directory is gone, or below a protected name. */
+const char *sync_place(const struct sync_target *target, struct arena *arena, const char *path);
 
 /* Make the root equal to the tree `want`; Directory messages come from `directories`, file contents from `blobs`. A
  * dirty target is emptied first. SYNC_MISSING: `report` names blobs that the stores don't have (all that were found, up

@@ -195,9 +195,80 @@ static void outputs(const char *where)
 	CHECK(fd >= 0 && write(fd, "final", 5) == 5 && close(fd) == 0);
 }
 
+static void lead_to(const char *link, const char *text)
+{
+	char buffer[PATH_MAX];
+	ssize_t n = readlink(link, buffer, sizeof(buffer));
+	CHECK(n == (ssize_t)strlen(text) && memcmp(buffer, text, (size_t)n) == 0);
+}
+
+/* Under a foreign root, in `home`, which only a symlink in the real root leads to; `top` is beside that link. Nobody can tell. */
+static void hidden_root(const char *home, const char *top)
+{
+	char text[PATH_MAX], name[PATH_MAX];
+	struct stat st, same;
+	size_t len = strlen(home);
+	CHECK(getcwd(text, sizeof(text)) && strcmp(text, home) == 0);
+	CHECK(getcwd(text, len + 1) && strcmp(text, home) == 0);
+	CHECK((errno = 0, !getcwd(text, len)) && errno == ERANGE);
+	char *heap = getcwd(NULL, 0);
+	CHECK(heap && strcmp(heap, home) == 0);
+	free(heap);
+	heap = get_current_dir_name();
+	CHECK(heap && strcmp(heap, home) == 0);
+	free(heap);
+	heap = realpath("link", NULL);
+	CHECK(heap && strncmp(heap, home, len) == 0 && strcmp(heap + len, "/found/tgt") == 0);
+	free(heap);
+	heap = canonicalize_file_name(home);
+	CHECK(heap && strcmp(heap, home) == 0);
+	free(heap);
+	CHECK(realpath("/", text) && strcmp(text, "/") == 0);
+	CHECK(realpath("/dev/null", text) && strcmp(text, "/dev/null") == 0);
+
+	/* /proc's links, cut where the buffer is. */
+	lead_to("/proc/self/cwd", home);
+	CHECK(readlink("/proc/self/cwd", text, 3) == 3 && memcmp(text, home, 3) == 0);
+	int fd = open("found/open", O_RDONLY);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	snprintf(text, sizeof(text), "%s/found/open", home);
+	lead_to(name, text);
+	CHECK(close(fd) == 0);
+
+	/* The symlink into the foreign root is the directory itself; links of home's are links. */
+	CHECK(lstat(home, &st) == 0 && S_ISDIR(st.st_mode) && stat(".", &same) == 0 && st.st_ino == same.st_ino);
+	snprintf(name, sizeof(name), "//.//..%s", home);
+	CHECK(fstatat(AT_FDCWD, name, &same, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == same.st_ino);
+	FAILS(readlink(home, text, sizeof(text)), EINVAL);
+	snprintf(name, sizeof(name), "%s/link", home);
+	CHECK(lstat(name, &st) == 0 && S_ISLNK(st.st_mode));
+	lead_to(name, "found/tgt");
+	lead_to("absolute", "/absolute/text");
+
+	/* What the real root has beside the link is not there; what is made there is made in the foreign one. */
+	FAILS(access(top, F_OK), ENOENT);
+	CHECK((fd = open(top, O_WRONLY | O_CREAT | O_EXCL, 0666)) >= 0 && close(fd) == 0);
+	CHECK(stat(top, &st) == 0 && st.st_size == 0 && unlink(top) == 0);
+	snprintf(name, sizeof(name), "%s-XXXXXX.s", top);
+	CHECK((fd = mkstemps(name, 2)) >= 0 && close(fd) == 0);
+	CHECK(strncmp(name, top, strlen(top)) == 0 && !strstr(name, "XXXXXX") && strcmp(strrchr(name, '.'), ".s") == 0);
+	CHECK(stat(name, &st) == 0 && unlink(name) == 0);
+	DIR *dir = opendir("/");
+	CHECK(dir);
+	for (struct dirent *entry; (entry = readdir(dir));)
+		CHECK(strcmp(entry->d_name, "proc") != 0);
+	CHECK(closedir(dir) == 0 && stat("/proc/self", &st) == 0);
+	CHECK(chdir("/") == 0 && getcwd(text, sizeof(text)) && strcmp(text, "/") == 0);
+	CHECK(chdir(home) == 0 && getcwd(text, sizeof(text)) && strcmp(text, home) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	setlocale(LC_ALL, "");
+	if (argc > 2) {
+		hidden_root(argv[1], argv[2]);
+		return 0;
+	}
 	opens();
 	questions();
 	changes();

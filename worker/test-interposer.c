@@ -32,7 +32,8 @@ static const char *const written[] = { "new-creat", "new-open", "new-fopen", "ma
 #define EACH(i, array) (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
 struct place {
-	char dir[64], home[80], linked[80], tmp[80], temporary[80], committed[80];
+	char dir[64], home[80], linked[80], tmp[96], temporary[80], committed[80];
+	const char *root; /* NULL: none */
 };
 
 static void shell(const char *format, ...)
@@ -47,7 +48,7 @@ static void shell(const char *format, ...)
 
 static void make_place(struct place *place)
 {
-	strcpy(place->dir, "/tmp/llama-test-XXXXXX");
+	*place = (struct place){ .dir = "/tmp/llama-test-XXXXXX" };
 	assert_non_null(mkdtemp(place->dir));
 	snprintf(place->home, sizeof(place->home), "%s/home", place->dir);
 	snprintf(place->linked, sizeof(place->linked), "%s/linked", place->dir);
@@ -67,13 +68,27 @@ static void make_place(struct place *place)
 		place->home, executed[i]);
 }
 
+/* Move home below a foreign root, where symlinks of the real one lead. */
+static void make_rooted(struct place *place, struct arena *arena)
+{
+	snprintf(place->tmp, sizeof(place->tmp), "%s/.llama/tmp", place->dir);
+	place->root = arena_printf(arena, "%s/r", place->dir);
+	shell("mkdir -p %s %s%s && mv %s %s%s && ln -s %s%s %s && ln -s /absolute/text %s/absolute && echo >%s/top", place->tmp,
+		place->root, place->dir, place->home, place->root, place->dir, place->root, place->home, place->home,
+		place->home, place->dir);
+	for (const char *const *p = (const char *const[]){ "bin", "usr", "lib", "lib64", "etc", NULL }; *p; p++)
+		shell("ln -s /%s %s/%s", *p, place->root, *p);
+}
+
 /* Run it in `cwd`; $PWD says `pwd`; `out` is redirected when it is `target`. */
 static void run_calls(const struct place *place, const char *cwd, const char *pwd, const char *target,
-	struct arena *arena, struct lookup_log *ret)
+	const char *rooted_top, struct arena *arena, struct lookup_log *ret)
 {
-	struct runner_options options = {
-		.mode = RUNNER_INPLACE, .program = TEST_RUNNER, .interposer = TEST_INTERPOSER, .tmpdir = place->tmp
-	};
+	struct runner_options options = { .mode = place->root ? RUNNER_ROOTED : RUNNER_INPLACE,
+		.program = TEST_RUNNER,
+		.interposer = TEST_INTERPOSER,
+		.root = place->root,
+		.tmpdir = place->tmp };
 	struct error err;
 	struct runner *runner = runner_new(&options, &err);
 	if (!runner)
@@ -81,7 +96,8 @@ static void run_calls(const struct place *place, const char *cwd, const char *pw
 	const char *env[] = { arena_printf(arena, "PATH=%s/absent-bin:%s/bin:/usr/bin:/bin", place->home, place->home),
 		arena_printf(arena, "PWD=%s", pwd), NULL };
 	struct run_redirect redirect = { target, place->temporary };
-	struct run_command command = { .argv = (const char *const[]){ TEST_CALLS, target ? pwd : NULL, NULL },
+	struct run_command command = {
+		.argv = (const char *const[]){ TEST_CALLS, target || rooted_top ? pwd : NULL, rooted_top, NULL },
 		.env = env,
 		.cwd = cwd,
 		.umask = 0,
@@ -92,7 +108,9 @@ static void run_calls(const struct place *place, const char *cwd, const char *pw
 		fail_msg("%s", err.text);
 	if (result.exit_code != 0)
 		fail_msg("exit %d, signal %d: %s", result.exit_code, result.signal, buf_str(&result.err));
-	struct lookup_log_filter filter = { .private_dir = place->tmp };
+	struct lookup_log_filter filter = {
+		.private_dir = place->tmp, .program = TEST_CALLS, .interposer = TEST_INTERPOSER
+	};
 	if (lookup_log_parse(slice_of(result.trace, result.trace_bytes), &filter, arena, ret, &err) < 0)
 		fail_msg("%s", err.text);
 	run_result_deinit(&result);
@@ -102,14 +120,19 @@ static void run_calls(const struct place *place, const char *cwd, const char *pw
 	runner_free(runner);
 }
 
-static bool has(const struct lookup_log *log, enum lookup_kind kind, const struct place *place, const char *name)
+static bool has_path(const struct lookup_log *log, enum lookup_kind kind, const char *path)
 {
-	char path[PATH_MAX];
-	snprintf(path, sizeof(path), "%s/%s", place->home, name);
 	for (size_t i = 0; i < log->lookups.n; i++)
 		if (log->lookups.v[i].kind == kind && strcmp(log->lookups.v[i].path, path) == 0)
 			return true;
 	return false;
+}
+
+static bool has(const struct lookup_log *log, enum lookup_kind kind, const struct place *place, const char *name)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/%s", place->home, name);
+	return has_path(log, kind, path);
 }
 
 static void expect(const struct lookup_log *log, enum lookup_kind kind, const struct place *place,
@@ -131,14 +154,16 @@ static void expect_written(const struct lookup_log *log, const struct place *pla
 	fail_msg("%s is not in the log as written", name);
 }
 
-static void interposer__every_call_behaves_and_is_logged(void **state)
+static void expect_calls(bool rooted)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct place place;
 	struct lookup_log log;
 	struct error err;
 	make_place(&place);
-	run_calls(&place, place.home, place.home, NULL, &arena, &log);
+	if (rooted)
+		make_rooted(&place, &arena);
+	run_calls(&place, place.home, place.home, NULL, NULL, &arena, &log);
 	assert_true(log.complete);
 	assert_true(log.clock);
 	for
@@ -166,6 +191,35 @@ static void interposer__every_call_behaves_and_is_logged(void **state)
 	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
 }
 
+static void interposer__every_call_behaves_and_is_logged(void **state)
+{
+	expect_calls(false);
+}
+
+static void interposer__under_a_foreign_root_calls_behave_and_are_logged_as_at_home(void **state)
+{
+	expect_calls(true);
+}
+
+static void interposer__a_foreign_root_is_hidden(void **state)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct place place;
+	struct lookup_log log;
+	struct error err;
+	make_place(&place);
+	make_rooted(&place, &arena);
+	const char *top = arena_printf(&arena, "%s/top", place.dir);
+	run_calls(&place, place.home, place.home, NULL, top, &arena, &log);
+	assert_true(log.complete);
+	assert_true(has_path(&log, LOOKUP_ABSENT, top));
+	for (size_t i = 0; i < log.lookups.n; i++)
+		if (strncmp(log.lookups.v[i].path, place.root, strlen(place.root)) == 0)
+			fail_msg("%s is in the log", log.lookups.v[i].path);
+	assert_int_equal(access(top, F_OK), 0);
+	assert_int_equal(file_remove_tree(AT_FDCWD, place.dir, &err), 0);
+}
+
 static void expect_redirected(const char *cwd_is, const char *pwd_is, const char *target_in)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -176,7 +230,7 @@ static void expect_redirected(const char *cwd_is, const char *pwd_is, const char
 	const char *in_dir = arena_printf(&arena, "%s/", place.dir);
 	const char *target = arena_printf(&arena, "%s%s/out", in_dir, target_in);
 	run_calls(&place, arena_printf(&arena, "%s%s", in_dir, cwd_is), arena_printf(&arena, "%s%s", in_dir, pwd_is),
-		target, &arena, &log);
+		target, NULL, &arena, &log);
 	_cleanup_buf_ struct buf text = { 0 };
 	assert_int_equal(access(target, F_OK), -1);
 	assert_int_equal(file_read(place.committed, 100, &text, &err), 0);
@@ -349,6 +403,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(interposer__every_call_behaves_and_is_logged),
+		cmocka_unit_test(interposer__under_a_foreign_root_calls_behave_and_are_logged_as_at_home),
+		cmocka_unit_test(interposer__a_foreign_root_is_hidden),
 		cmocka_unit_test(interposer__outputs_are_redirected),
 		cmocka_unit_test(interposer__outputs_are_redirected_where_the_cwd_is_reached_by_a_symlink),
 		cmocka_unit_test(interposer__compilers_write_to_the_temporaries),

@@ -5,6 +5,10 @@
  * trace_header; then come the NUL-terminated strings of the redirect table; then records. A process claims room with an atomic add
  * on `used`; a record that doesn't fit sets `overflow` and is lost: the log is then incomplete and the job is not trusted.
  *
+ * LLAMA_TRACE is "FD", or "FD:ROOT" where the tree of home stands below the directory ROOT (absolute, squeezed) and only symlinks lead there from the
+ * real root. Processes then see, and the log has, home's own paths. Beside ROOT stands the directory TRACE_FOREIGN_PRIVATE, which is looked up as it is,
+ * like TRACE_FOREIGN_OWN, /proc, /dev and /sys.
+ *
  * A record is one word, then the path: absolute (the interposer puts its cwd, or the directory's path for openat, before a
  * relative one), not squeezed, no NUL. Records start at multiples of 4. The word is stored last; a record that is claimed but
  * still zero belongs to a process that was killed. */
@@ -13,6 +17,9 @@
 #include <stdint.h>
 
 #define TRACE_VARIABLE "LLAMA_TRACE"
+
+#define TRACE_FOREIGN_OWN     "/llama"  /* the worker's programs and libraries */
+#define TRACE_FOREIGN_PRIVATE "/.llama" /* in ROOT's directory: state, and the job's temporaries */
 
 enum {
 	TRACE_MAGIC = 0x6c747264, /* another for each layout: a daemon may meet the interposer of another version */
