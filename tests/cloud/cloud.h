@@ -1,0 +1,84 @@
+/* The test cloud: an S3 and a Lambda on loopback, strict where AWS is, with faults to order. This is what its parts share. */
+#pragma once
+
+#include <pthread.h>
+
+#include "tests/cloud/faults.h"
+#include "tests/cloud/server.h"
+#include "tests/cloud/sigv4.h"
+
+/* Numbers that can be given as a flag (--rtt-ms=25) and changed at run time (POST /_cloud/settings {"rtt-ms": 25}): name, default, help. */
+#define CLOUD_SETTINGS(X)                                                                                                        \
+	X(RTT_MS, "rtt-ms", 0, "round trip to the cloud")                                                                        \
+	X(UPLINK_KBIT_S, "uplink-kbit-s", 0, "what all requests together may send; 0 = no limit")                               \
+	X(DOWNLINK_KBIT_S, "downlink-kbit-s", 0, "what all answers together may send; 0 = no limit")                            \
+	X(GOAWAY_REQUESTS, "goaway-requests", 10000, "requests on an HTTP/2 connection before its GOAWAY; 0 = never (of new connections)") \
+	X(IDLE_MS, "idle-ms", 60000, "silence after which a connection is closed (start only)")                                  \
+	X(CLOCK_OFFSET_S, "clock-offset-s", 0, "what the cloud's clock is ahead of this machine's")                              \
+	X(SEED, "seed", 0, "of the faults; 0 = a new one, printed (start only)")
+
+#define CLOUD_SETTING_ENUM(id, name, value, help) SETTING_##id,
+enum cloud_setting { CLOUD_SETTINGS(CLOUD_SETTING_ENUM) CLOUD_N_SETTINGS };
+
+struct cloud_setting_info {
+	const char *name;
+	int64_t value; /* default */
+	const char *help;
+};
+extern const struct cloud_setting_info cloud_settings[CLOUD_N_SETTINGS];
+
+/* The account everything belongs to. */
+#define CLOUD_ACCOUNT "000000000000"
+
+struct s3;
+struct counters;
+struct link;
+
+struct cloud {
+	const char *state_dir; /* absolute; ours alone */
+	const char *region;
+	_Atomic int64_t settings[CLOUD_N_SETTINGS];
+	const struct sigv4_keys *keys;
+	struct faults *faults;
+	struct counters *counters;
+	struct link *link;
+	struct s3 *s3;
+};
+
+/* Makes `state_dir`, which must be absent or empty, and everything in it. `settings`: CLOUD_N_SETTINGS values. The strings are borrowed. */
+struct cloud *cloud_new(const char *state_dir, const char *region, const int64_t *settings, struct error *err);
+void cloud_free(struct cloud *cloud);
+
+static inline int64_t cloud_setting(struct cloud *cloud, enum cloud_setting setting)
+{
+	return cloud->settings[setting];
+}
+
+int64_t cloud_now_s(struct cloud *cloud); /* by the cloud's clock */
+
+/* How often what was asked for, and how many bytes each way: {"s3": {"GetObject": {"requests": 1, "errors": 0, "bytes_in": 0, "bytes_out": 9}}}. */
+struct json_t *counters_json(struct cloud *cloud);
+
+/* The front's handlers: AWS's services (whatever port), and the control endpoints below /_cloud/ (the plain port, which has the services too). */
+void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response);
+void cloud_handle_plain(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response);
+
+/* A service is found by the name in the signature's scope; a line in cloud.c's table. */
+struct cloud_service {
+	const char *name; /* "s3", "lambda" */
+	/* What a request asks for, in the words of the service's API ("GetObject", "Invoke"): counters and faults go by it. A constant; NULL: nothing
+	 * that the service knows. */
+	const char *(*operation)(const struct cloud_request *request);
+	cloud_handler *handle;
+};
+
+/* Turn `response` into an error in the way of the request's service: S3's XML, or JSON with x-amzn-ErrorType. What stood in it is gone. */
+void cloud_error(struct cloud_request *request, struct cloud_response *response, int status, const char *code, const char *message_format, ...)
+		__attribute__((format(printf, 5, 6)));
+
+/* A JSON body, with its Content-Type. Takes the reference. */
+struct json_t;
+void cloud_json(struct cloud_response *response, int status, struct json_t *value);
+
+/* A new id such as requests have, in the arena: 32 hex digits and dashes. */
+const char *cloud_new_id(struct arena *arena);
