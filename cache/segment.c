@@ -140,7 +140,7 @@ struct segment_entry segment_at(struct slice segment, size_t i)
 	return entry;
 }
 
-static int check(struct slice segment, struct error *err)
+int segment_check(struct slice segment, struct error *err)
 {
 	if (segment.len < HEADER_BYTES || !slice_has_prefix(segment, magic))
 		return error_set(err, EBADMSG, "no segment");
@@ -165,7 +165,7 @@ int segment_unpack(struct slice object, struct buf *ret, struct error *err)
 	size_t before = ret->len;
 	if (decompress_append(object, SEGMENT_BYTES_LIMIT, ret, err) < 0)
 		return -1;
-	if (check(slice_of(ret->ptr + before, ret->len - before), err) == 0)
+	if (segment_check(slice_of(ret->ptr + before, ret->len - before), err) == 0)
 		return 0;
 	ret->len = before;
 	return -1;

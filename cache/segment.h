@@ -34,6 +34,9 @@ void segment_writer_end(struct segment_writer *writer, struct buf *ret);
 /* Decompress an object and check its structure: entries in order, within bounds. What an entry's head says is checked when it is used. -1: malformed. */
 int segment_unpack(struct slice object, struct buf *ret, struct error *err);
 
+/* The same check of what was kept since. */
+int segment_check(struct slice segment, struct error *err);
+
 /* A reader of what segment_unpack() gave; borrowed. */
 size_t segment_count(struct slice segment);
 struct segment_entry segment_at(struct slice segment, size_t i);
