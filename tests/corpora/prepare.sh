@@ -51,6 +51,8 @@ prepare_llvm() {
 	# All but the one for which a part of clang would have to be built.
 	ninja -C "$build" -t targets all | sed -n -E 's/^([^/].*\.(inc|h|def|gen)): .*/\1/p' | grep -v NodeIntrospection |
 		xargs ninja -C "$build" -j "$jobs"
+	# What LLVM itself takes where it can't run the program that generates this one, most of LLVM linked together.
+	cp "$source/clang/lib/Tooling/EmptyNodeIntrospection.inc.in" "$build/tools/clang/include/clang/Tooling/NodeIntrospection.inc"
 }
 
 prepare_linux() {
