@@ -9,8 +9,9 @@
 
 struct credentials;
 
-/* `config`, `http` borrowed. */
+/* `config`, `http` borrowed. The files are read again for each fetch: whoever mends a profile, or logs in, need not start us anew. */
 struct credentials *credentials_new(uv_loop_t *loop, struct http *http, const struct aws_config *config);
+/* Not from inside a waiter's callback. Waiters are forgotten; the handles of a fetch close with the loop's next turns. NULL is allowed. */
 void credentials_free(struct credentials *credentials);
 
 struct credentials_waiter {
@@ -19,9 +20,13 @@ struct credentials_waiter {
 	void (*fn)(struct credentials_waiter *waiter, const struct aws_keys *keys, const struct error *err);
 };
 
-/* Keys that are good for ten more minutes: at once (returned), or NULL and `waiter->fn` later. Whoever has to wait shares one fetch. A background fetch begins
- * fifteen minutes before they expire. */
+/* Keys that are good for ten more minutes: at once (returned, valid as those of the callback), or NULL and `waiter->fn` later. Whoever has to wait shares one
+ * fetch. A background fetch begins fifteen minutes before they expire. Keys of a short life count by it: a quarter and half of it are left then. Where no new keys are
+ * to be had the old ones are given until they expire. */
 const struct aws_keys *credentials_get(struct credentials *credentials, struct credentials_waiter *waiter);
 void credentials_leave(struct credentials *credentials, struct credentials_waiter *waiter);
-/* A server said that these are expired: the next get fetches anew. */
+/* A server said that these are expired: the next get fetches anew. Nothing happens for ten seconds after a fetch: what comes then was signed before it. */
 void credentials_drop(struct credentials *credentials);
+
+/* The time by which keys expire, milliseconds since 1970: by default the machine's clock; or one that is corrected by what servers say, or a test's. */
+void credentials_set_clock(struct credentials *credentials, int64_t (*now_ms)(void *ctx), void *ctx);

@@ -1,0 +1,31 @@
+/* What those who hand out keys answer: credential processes, containers, instances, SSO, STS. Bytes in, keys out; no I/O. An error never holds any of
+ * the bytes, but for what the answer itself says went wrong. */
+#pragma once
+
+#include "aws/sign.h"
+#include "base/arena.h"
+#include "base/error.h"
+
+enum credential_shape {
+	CREDENTIAL_OF_PROCESS,  /* JSON of credential_process, version 1 */
+	CREDENTIAL_OF_METADATA, /* JSON of container endpoints and of the instance metadata service */
+	CREDENTIAL_OF_SSO,      /* JSON of GetRoleCredentials */
+	CREDENTIAL_OF_STS,      /* XML of AssumeRole and AssumeRoleWithWebIdentity */
+};
+
+/* In `arena`; `source` is left NULL. What comes back can stand in a header. */
+int credential_answer_keys(
+	enum credential_shape shape, struct slice body, struct arena *arena, struct aws_keys *ret, struct error *err);
+
+/* A file of ~/.aws/sso/cache. In `arena`. */
+int credential_answer_sso_token(
+	struct slice body, struct arena *arena, const char **ret_token, int64_t *ret_expires_ms, struct error *err);
+
+/* What an error answer says, XML or JSON: "AccessDenied", and the first line of its text, fit to print. "" where it says nothing. In `arena`. */
+void credential_answer_error(struct slice body, struct arena *arena, const char **ret_code, const char **ret_message);
+
+/* "2026-11-23T18:30:06Z", with a fraction or not, "UTC" or an offset for the Z: milliseconds since 1970, or -1. */
+int64_t credential_time_ms(const char *text);
+
+/* Whether `keys` are there and can stand in a header: visible ASCII. */
+bool credential_keys_fit(const struct aws_keys *keys);
