@@ -12,13 +12,15 @@
 #include "base/map.h"
 #include "tests/cloud/control.h"
 #include "tests/cloud/link.h"
+#include "tests/cloud/s3.h"
+#include "tests/cloud/xml.h"
 
 #define SETTING_INFO(id, name, value, help) { name, value, help },
 const struct cloud_setting_info cloud_settings[CLOUD_N_SETTINGS] = { CLOUD_SETTINGS(SETTING_INFO) };
 
 /* A line each. */
 static const struct cloud_service services[] = {
-	{ NULL, NULL, NULL },
+	{ "s3", s3_operation, s3_handle },
 };
 
 /* What anybody who talks to this cloud uses: a permanent key, a temporary one with its token, and one that has expired. Nobody else's secrets. */
@@ -76,6 +78,11 @@ struct cloud *cloud_new(const char *state_dir, const char *region, const int64_t
 	if (!cloud->counters)
 		abort();
 	pthread_mutex_init(&cloud->counters->lock, NULL);
+	cloud->s3 = s3_new(cloud, err);
+	if (!cloud->s3) {
+		cloud_free(cloud);
+		return NULL;
+	}
 	return cloud;
 }
 
@@ -83,6 +90,7 @@ void cloud_free(struct cloud *cloud)
 {
 	if (!cloud)
 		return;
+	s3_free(cloud->s3);
 	free(cloud->counters);
 	link_free(cloud->link);
 	faults_free(cloud->faults);
@@ -100,19 +108,6 @@ const char *cloud_new_id(struct arena *arena)
 	if (RAND_bytes((unsigned char *)r, sizeof r) != 1)
 		abort();
 	return arena_printf(arena, "%08x-%04x-%04x-%04x-%04x%08x", r[0], r[1] >> 16, r[1] & 0xffff, r[2] >> 16, r[2] & 0xffff, r[3]);
-}
-
-static void append_xml(struct buf *to, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '&': buf_append_str(to, "&amp;"); break;
-		case '<': buf_append_str(to, "&lt;"); break;
-		case '>': buf_append_str(to, "&gt;"); break;
-		case '"': buf_append_str(to, "&quot;"); break;
-		default: buf_append_char(to, *text);
-		}
-	}
 }
 
 void cloud_json(struct cloud_response *response, int status, json_t *value)
@@ -143,9 +138,9 @@ void cloud_error(struct cloud_request *request, struct cloud_response *response,
 	if (!request->service || strcmp(request->service, "s3") == 0) {
 		cloud_add_header(response, "Content-Type", "application/xml");
 		buf_printf(&response->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>", code);
-		append_xml(&response->body, buf_str(&message));
+		xml_append(&response->body, buf_str(&message));
 		buf_append_str(&response->body, "</Message><Resource>");
-		append_xml(&response->body, request->path);
+		xml_append(&response->body, request->path);
 		buf_printf(&response->body, "</Resource><RequestId>%s</RequestId></Error>", id);
 	} else {
 		cloud_add_header(response, "x-amzn-ErrorType", code);
@@ -155,17 +150,17 @@ void cloud_error(struct cloud_request *request, struct cloud_response *response,
 	}
 }
 
-static void count(struct cloud *cloud, const struct cloud_request *request, const char *operation, const struct cloud_response *response)
+static void count(struct cloud *cloud, const char *service, const char *operation, const struct cloud_request *request,
+		const struct cloud_response *response)
 {
 	struct counters *counters = cloud->counters;
 	pthread_mutex_lock(&counters->lock);
 	struct counter *c = counters->all;
-	/* Constants of the table and the services, so pointers would do, were it not for linkers. */
-	while (c < counters->all + counters->n && (strcmp(c->operation, operation) != 0 || strcmp(c->service, request->service) != 0))
+	while (c < counters->all + counters->n && (strcmp(c->operation, operation) != 0 || strcmp(c->service, service) != 0))
 		c++;
 	if (c == counters->all + counters->n && counters->n < sizeof counters->all / sizeof counters->all[0]) {
 		counters->n++;
-		*c = (struct counter){ request->service, operation };
+		*c = (struct counter){ service, operation };
 	}
 	if (c < counters->all + counters->n) {
 		c->requests++;
@@ -209,7 +204,8 @@ static bool strike(const struct call *call, enum fault_kind kind, const char **v
 static void fail(const struct call *call, int status)
 {
 	bool s3 = strcmp(call->request->service, "s3") == 0;
-	const char *code = status == 502 ? (s3 ? "BadGateway" : "EC2ThrottledException")
+	const char *code = status == 409 ? "ConditionalRequestConflict"
+			   : status == 502 ? (s3 ? "BadGateway" : "EC2ThrottledException")
 			   : status == 503 || status == 504 ? "ServiceUnavailable"
 			   : s3 ? "InternalError" : "ServiceException";
 	cloud_error(call->request, call->response, status, code, "This fault was ordered.");
@@ -268,7 +264,7 @@ static void fault_after(const struct call *call)
 static const struct cloud_service *find_service(const char *name)
 {
 	for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
-		if (name && services[i].name && strcmp(services[i].name, name) == 0)
+		if (name && strcmp(services[i].name, name) == 0)
 			return &services[i];
 	return NULL;
 }
@@ -310,7 +306,6 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 			cloud_error(request, response, refusal.status, refusal.code, "%s", refusal.message);
 		return;
 	}
-	request->service = service->name;
 	const char *operation = service->operation(request);
 	struct call call = { cloud, request, response, operation ? operation : "Unknown" };
 	handle_signed(&call, service);
@@ -318,7 +313,7 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 		const char *id = cloud_new_id(request->arena);
 		cloud_add_header(response, strcmp(service->name, "s3") == 0 ? "x-amz-request-id" : "x-amzn-RequestId", id);
 	}
-	count(cloud, request, call.operation, response);
+	count(cloud, service->name, call.operation, request, response);
 	link_carry_down(cloud, 100 + response->body.len);
 }
 

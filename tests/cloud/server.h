@@ -48,6 +48,9 @@ const char *cloud_header(const struct cloud_request *request, const char *name);
 const char *cloud_query(const struct cloud_request *request, const char *name); /* NULL: not there; "" without value */
 void cloud_add_header(struct cloud_response *response, const char *name, const char *value); /* both must live as long as the request's arena */
 
+/* Split and decode `target` into path and query; the front has done it. -1: malformed. */
+int server_parse_target(struct cloud_request *request, struct error *err);
+
 /* Fills `response`, which comes as { .status = 200, .content_length = -1, .cut_after = -1 }. May block as long as it likes. All signals are blocked in its
  * thread, and SIGPIPE is ignored in the process: what starts a program sets both right there. */
 typedef void cloud_handler(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response);

@@ -22,8 +22,6 @@ void server_handle(struct server *server, struct cloud_request *request, struct 
 /* A detached thread with a small stack and all signals blocked. */
 int server_thread(void *(*fn)(void *), void *ctx, struct error *err);
 
-/* Split and decode `target` into path and query. -1: malformed. */
-int server_parse_target(struct cloud_request *request, struct error *err);
 const char *server_date(struct server *server, struct arena *arena); /* the Date header's value */
 int64_t server_goaway_requests(struct server *server);
 const char *server_reason(int status);

@@ -394,7 +394,7 @@ static bool open_chunks(struct cloud_request *request, const struct claim *claim
 	}
 	char *body = arena_alloc(request->arena, chunked.n_bytes + 1);
 	request->body = slice_of(body, chunked.n_bytes);
-	for (size_t i = 0; i < chunked.n; i++) {
+	for (size_t i = 0; i < chunked.n && chunked.chunks[i].bytes.len > 0; i++) {
 		memcpy(body, chunked.chunks[i].bytes.ptr, chunked.chunks[i].bytes.len);
 		body += chunked.chunks[i].bytes.len;
 	}
