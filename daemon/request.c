@@ -77,7 +77,7 @@ struct request {
 	unsigned n_missing;         /* how often a mirrored file had vanished before it was copied */
 	int64_t run_started_ns;     /* CLOCK_REALTIME */
 	struct inputs_moment run_start; /* in place: for inputs_digest() */
-	uint64_t ended;             /* view_arrive() when the job had run */
+	uint64_t judged_since;      /* view_arrive() of the questions whether home would have told the job the same */
 
 	struct answer answer;
 	struct exec_output_result *checked; /* what a second compilation is held against */
@@ -117,6 +117,8 @@ static void slot_granted(struct slot_waiter *waiter)
 {
 	struct request *request = container_of(waiter, struct request, slot_waiter);
 	request->has_slot = true;
+	/* It may have waited for long: its job is to have the files of now. */
+	request->plan.since = view_arrive(request->daemon->view);
 	request->with_slot(request);
 }
 
@@ -132,8 +134,10 @@ static void take_slot(struct request *request, struct slots *slots, enum state w
 	request->slots = slots;
 	request->with_slot = with_slot;
 	slot_waiter_init(&request->slot_waiter, slot_granted);
-	if (slots_take(slots, &request->slot_waiter))
-		slot_granted(&request->slot_waiter);
+	if (slots_take(slots, &request->slot_waiter)) {
+		request->has_slot = true;
+		with_slot(request);
+	}
 }
 
 /* New names beside the outputs. */
@@ -550,12 +554,12 @@ static void try_again(struct request *request)
 }
 
 /* The snapshot has been mended by what the job told. A prediction that falls short twice is left to the compiler's -M. */
-static void repeat(struct request *request, uint64_t since, const struct inputs_missed *missed)
+static void repeat(struct request *request, const struct inputs_missed *missed)
 {
 	struct daemon *daemon = request->daemon;
 	bool predicted = !request->scanned && request->plan.command.scan_argv;
 	plan_remove_temporaries(&request->plan);
-	request->plan.since = since;
+	request->plan.since = view_arrive(daemon->view);
 	if (missed->n > 0)
 		count(request, scan_miss, 1);
 	if (predicted && missed->n > 0)
@@ -567,18 +571,18 @@ static void repeat(struct request *request, uint64_t since, const struct inputs_
 }
 
 /* Whether what the sandbox told the job is what home would have told it. False: the request is on another way. */
-static bool is_verified(struct request *request, uint64_t since)
+static bool is_verified(struct request *request)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct lookup_log *log = &request->result.log;
 	struct error err = { 0 };
 	struct inputs_missed missed;
 	int outcome = inputs_verify(
-		request->daemon, since, request->toolchain, &request->inputs, log, &arena, &missed, &err);
+		request->daemon, request->judged_since, request->toolchain, &request->inputs, log, &arena, &missed, &err);
 	if (outcome != 0)
 		journal_note(request->daemon->log, "verify", err.text);
 	if (outcome == INPUTS_REPEAT && request->n_repeats < REPEATS_LIMIT) {
-		repeat(request, since, &missed);
+		repeat(request, &missed);
 		return false;
 	}
 	if (outcome == 0 && used_pch(request)) {
@@ -590,8 +594,9 @@ static bool is_verified(struct request *request, uint64_t since)
 	return outcome == 0;
 }
 
-static void succeeded(struct request *request, uint64_t since)
+static void succeeded(struct request *request)
 {
+	uint64_t since = request->judged_since;
 	struct daemon *daemon = request->daemon;
 	const struct exec_result *result = &request->result;
 	if (request->engine) {
@@ -621,7 +626,7 @@ static void succeeded(struct request *request, uint64_t since)
 static void judge(struct request *request)
 {
 	const struct exec_result *result = &request->result;
-	if (request->engine && !is_verified(request, request->ended))
+	if (request->engine && !is_verified(request))
 		return;
 	if (request->engine && result->log.clock) {
 		/* The texts didn't say so (CAT(__TI, ME__)), and the time zone's file isn't there. */
@@ -635,7 +640,7 @@ static void judge(struct request *request)
 	} else if (result->n_strays > 0 && request->engine) {
 		go_local(request, REASON_UNFORESEEN_OUTPUT, NULL);
 	} else {
-		succeeded(request, request->ended);
+		succeeded(request);
 	}
 }
 
@@ -672,10 +677,11 @@ static void job_done(void *ctx, int outcome, struct exec_result *result, const s
 		go_local(request, REASON_UNOBSERVED, NULL);
 		return;
 	}
-	request->ended = view_arrive(daemon->view);
-	/* What a job in the sandbox was told had been hashed before. */
+	/* A job on an engine was told what home held when it was started, and most of that was asked then. One in place has asked home
+	 * itself, until now. */
+	request->judged_since = request->engine ? request->plan.since : view_arrive(daemon->view);
 	if (!request->engine) {
-		hashing_begin_with(daemon->hashing, request->ended, &result->log.lookups);
+		hashing_begin_with(daemon->hashing, request->judged_since, &result->log.lookups);
 		if (wait_for_files(request, judge))
 			return;
 	}
