@@ -50,6 +50,11 @@ static struct slice next_word(struct scanner *s)
 static size_t unquote(struct slice word, char *to)
 {
 	size_t n = 0, i = 0;
+	if (!memchr(word.ptr, '\\', word.len) && !memchr(word.ptr, '$', word.len)) {
+		if (to)
+			memcpy(to, word.ptr, word.len);
+		return word.len;
+	}
 	while (i < word.len) {
 		size_t backslashes = 0;
 		while (i + backslashes < word.len && word.ptr[i + backslashes] == '\\')
@@ -228,20 +233,22 @@ int depfile_retarget(struct slice stored, const char *const *old_targets, size_t
 		return DEPFILE_UNSURE;
 
 	/* Which compiler wrote it shows in the text: its style reproduces every byte. When both do (no line is broken), they must also agree on the
-	 * new text. */
-	bool any = false;
-	for (enum style style = STYLE_GCC; style <= STYLE_CLANG; style++) {
+	 * new text, which for the same targets is the old one. */
+	bool any = false, same_targets = old_targets == new_targets && n_old == n_new;
+	for (enum style style = STYLE_GCC; style <= STYLE_CLANG && !(any && same_targets); style++) {
 		_cleanup_buf_ struct buf again = { 0 };
 		render(style, old_targets, n_old, words, n, rest, &again);
 		if (!slice_equal(buf_slice(&again), stored))
 			continue;
-		_cleanup_buf_ struct buf fresh = { 0 };
-		render(style, new_targets, n_new, words, n, rest, &fresh);
-		if (any && !slice_equal(buf_slice(&fresh), buf_slice(&found)))
+		if (!same_targets) {
+			buf_reset(&again);
+			render(style, new_targets, n_new, words, n, rest, &again);
+		}
+		if (any && !slice_equal(buf_slice(&again), buf_slice(&found)))
 			return DEPFILE_UNSURE;
 		any = true;
 		buf_reset(&found);
-		buf_append_slice(&found, buf_slice(&fresh));
+		buf_append_slice(&found, buf_slice(&again));
 	}
 	if (!any)
 		return DEPFILE_UNSURE;
