@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+#include "base/map.h"
 #include "cache/index.h"
-#include "cache/key.h"
 #include "cache/manifest.h"
 #include "cache/result.h"
 
@@ -212,18 +212,12 @@ int cache_get(struct cache *cache, struct view *view, uint64_t since, const stru
 	return CACHE_MISS;
 }
 
-/* What makes two alternatives the same: everything but the result itself. */
+/* What makes two alternatives the same: everything but the result itself. Should two have it by chance, the later pushes out the earlier. */
 static uint64_t identity_of(struct slice questions, struct slice names, const struct cache_result *result)
 {
-	struct key *key = key_new("alternative 2");
-	key_add_digest(key, "messages", &result->messages_kind);
-	key_add_digest(key, "aliases", &result->alias_signature);
-	key_add_bytes(key, "questions", questions);
-	key_add_bytes(key, "names", names);
-	struct digest identity = key_end(key);
-	uint64_t number;
-	memcpy(&number, identity.hash, sizeof(number));
-	return number;
+	uint64_t parts[] = { map_hash(digest_slice(&result->messages_kind)), map_hash(digest_slice(&result->alias_signature)),
+		map_hash(questions), map_hash(names) };
+	return map_hash(slice_of(parts, sizeof(parts)));
 }
 
 int cache_encode(const struct lookups *lookups, const struct cache_result *result, struct buf *head, struct buf *names, struct error *err)
