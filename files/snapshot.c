@@ -35,6 +35,7 @@ struct snapshot {
 	struct tree *tree;
 	struct map inodes; /* dev, ino → struct inode */
 	struct map ways; /* path → struct way, so that a request's many paths in one directory walk there once */
+	struct buf done; /* of add(): memory kept */
 };
 
 struct snapshot *snapshot_new(struct view *view, struct store *home)
@@ -68,6 +69,7 @@ void snapshot_free(struct snapshot *snapshot)
 	for (const struct map_entry *e; (e = map_next(&snapshot->inodes, &at));)
 		free(e->value);
 	map_deinit(&snapshot->inodes);
+	buf_deinit(&snapshot->done);
 	tree_free(snapshot->tree);
 	free(snapshot);
 }
@@ -275,8 +277,8 @@ static int walk_known_way(struct snapshot *snapshot, uint64_t since, struct buf 
 
 static int add(struct snapshot *snapshot, uint64_t since, const char *path, enum claim claim, struct error *err)
 {
-	_cleanup_buf_ struct buf done = { 0 };
-	int r = walk_known_way(snapshot, since, &done, path, claim, err);
+	buf_reset(&snapshot->done);
+	int r = walk_known_way(snapshot, since, &snapshot->done, path, claim, err);
 	return r >= WALK_ABSENT ? 0 : r;
 }
 
