@@ -38,10 +38,11 @@ static struct slice next_word(struct scanner *s)
 	skip_blanks(s);
 	const char *start = s->at;
 	size_t backslashes = 0;
-	for (; s->at < s->end && *s->at != '\n' && *s->at != '\r' && !continuation(s->at, s->end); s->at++) {
-		if ((*s->at == ' ' || *s->at == '\t') && backslashes % 2 == 0)
+	for (; s->at < s->end; s->at++) {
+		char c = *s->at;
+		if (c == '\n' || c == '\r' || (c == '\\' && continuation(s->at, s->end)) || ((c == ' ' || c == '\t') && backslashes % 2 == 0))
 			break;
-		backslashes = *s->at == '\\' ? backslashes + 1 : 0;
+		backslashes = c == '\\' ? backslashes + 1 : 0;
 	}
 	return slice_of(start, (size_t)(s->at - start));
 }
