@@ -302,7 +302,7 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct to
 	keep_bounds(daemon);
 	if (inputs_add_toolchain(daemon, plan->since, toolchain, err) < 0)
 		return -1;
-	const char *const *locale = locale_files(plan->engine_env, arena);
+	const char *const *locale = locale_files(daemon->view, plan->since, plan->engine_env, arena);
 	if (!locale)
 		return local(reason, REASON_ENVIRONMENT, "LANG");
 	int outcome = 0;

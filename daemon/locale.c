@@ -2,9 +2,6 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
-
-#include "base/cleanup.h"
 
 enum { PATHS_LIMIT = 512, ARCHIVE_LIMIT_BYTES = 64 << 20 };
 
@@ -12,6 +9,8 @@ struct paths {
 	const char **v;
 	size_t n;
 	bool overflow; /* there are more */
+	struct view *view;
+	uint64_t since;
 	struct arena *arena;
 };
 
@@ -29,24 +28,28 @@ static void add(struct paths *paths, const char *path)
 /* Every regular file of `directory` whose name begins with one of `prefixes` (NULL: every file), one level down too when there are none. */
 static void add_files(struct paths *paths, const char *directory, const char *const *prefixes, int depth)
 {
-	_cleanup_closedir_ DIR *dir = opendir(directory);
-	if (!dir)
+	struct view_name *names;
+	size_t n;
+	int outcome = view_names(paths->view, paths->since, directory, paths->arena, &names, &n, NULL);
+	if (outcome == VIEW_TOO_MANY_NAMES)
+		paths->overflow = true;
+	if (outcome != 0)
 		return;
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (entry->d_name[0] == '.')
-			continue;
-		const char *path = arena_printf(paths->arena, "%s/%s", directory, entry->d_name);
-		struct stat st;
-		if (stat(path, &st) < 0)
-			continue;
-		if (S_ISDIR(st.st_mode) && depth > 0 && !prefixes)
-			add_files(paths, path, NULL, depth - 1);
-		if (!S_ISREG(st.st_mode))
+	for (size_t i = 0; i < n; i++) {
+		const char *name = names[i].name;
+		if (name[0] == '.')
 			continue;
 		bool wanted = !prefixes;
 		for (const char *const *p = prefixes; p && *p && !wanted; p++)
-			wanted = strncmp(entry->d_name, *p, strlen(*p)) == 0;
-		if (wanted)
+			wanted = strncmp(name, *p, strlen(*p)) == 0;
+		if (!wanted)
+			continue;
+		const char *path = arena_printf(paths->arena, "%s/%s", directory, name);
+		enum view_name_type type = names[i].type;
+		enum view_kind kind = type == VIEW_NAME_FILE ? VIEW_FILE : view_stat(paths->view, paths->since, path, true).kind;
+		if (kind == VIEW_DIRECTORY && depth > 0 && !prefixes)
+			add_files(paths, path, NULL, depth - 1);
+		if (kind == VIEW_FILE)
 			add(paths, path);
 	}
 }
@@ -69,9 +72,9 @@ static void add_catalogues(struct paths *paths, const char *language)
 	}
 }
 
-const char *const *locale_files(const char *const *env, struct arena *arena)
+const char *const *locale_files(struct view *view, uint64_t since, const char *const *env, struct arena *arena)
 {
-	struct paths paths = { .v = arena_array(arena, const char *, PATHS_LIMIT + 1), .arena = arena };
+	struct paths paths = { .v = arena_array(arena, const char *, PATHS_LIMIT + 1), .view = view, .since = since, .arena = arena };
 	bool locales = false, archive = false;
 	for (size_t i = 0; env[i]; i++) {
 		const char *value = strchr(env[i], '=');
@@ -93,12 +96,11 @@ const char *const *locale_files(const char *const *env, struct arena *arena)
 		add_files(&paths, "/usr/lib/locale/C.utf8", NULL, 1);
 	if (archive) {
 		const char *path = "/usr/lib/locale/locale-archive";
-		struct stat st;
-		if (stat(path, &st) == 0) {
-			if (st.st_size > ARCHIVE_LIMIT_BYTES)
-				return NULL;
+		struct view_info info = view_stat(view, since, path, true);
+		if (info.kind == VIEW_FILE && info.identity.size > ARCHIVE_LIMIT_BYTES)
+			return NULL;
+		if (info.kind == VIEW_FILE)
 			add(&paths, path);
-		}
 		add_files(&paths, "/usr/lib/locale", NULL, 2);
 	}
 	return paths.overflow ? NULL : paths.v;

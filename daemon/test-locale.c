@@ -12,16 +12,24 @@
 #include "daemon/locale.h"
 
 static struct arena arena = ARENA_INIT;
+static struct view *view;
+
+static int set_up(void **state)
+{
+	view = view_new();
+	return 0;
+}
 
 static int tear_down(void **state)
 {
+	view_free(view);
 	arena_deinit(&arena);
 	return 0;
 }
 
 static const char *const *files(const char *a, const char *b)
 {
-	return locale_files((const char *const[]){ a, b, NULL }, &arena);
+	return locale_files(view, view_arrive(view), (const char *const[]){ a, b, NULL }, &arena);
 }
 
 static size_t count(const char *const *paths)
@@ -90,11 +98,11 @@ static void locale__a_name_with_slashes_leads_nowhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(locale__the_plain_one_reads_nothing, tear_down),
-		cmocka_unit_test_teardown(locale__every_path_is_there_and_only_once, tear_down),
-		cmocka_unit_test_teardown(locale__utf8_reads_its_directory, tear_down),
-		cmocka_unit_test_teardown(locale__a_language_reads_its_catalogues, tear_down),
-		cmocka_unit_test_teardown(locale__a_name_with_slashes_leads_nowhere, tear_down),
+		cmocka_unit_test_setup_teardown(locale__the_plain_one_reads_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(locale__every_path_is_there_and_only_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(locale__utf8_reads_its_directory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(locale__a_language_reads_its_catalogues, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(locale__a_name_with_slashes_leads_nowhere, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
