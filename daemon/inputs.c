@@ -34,12 +34,15 @@ static int entered(int outcome, struct reason *reason)
 	return outcome;
 }
 
-int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct error *err)
+int inputs_add_toolchain(struct daemon *daemon, uint64_t since, struct toolchain *toolchain, struct error *err)
 {
+	const struct tree *tree = snapshot_tree(daemon->snapshot);
 	/* Read by the loader before any of our code runs. Programs find their libraries without it, in the default directories; with it
 	 * they find them as at home. It is no part of the identity: every installed library changes it. */
 	if (snapshot_add_toolchain(daemon->snapshot, since, "/etc/ld.so.cache", err) < 0)
 		return -1;
+	if (toolchain->entered == tree_losses(tree) + 1)
+		return 0;
 	for (size_t i = 0; i < toolchain->lookups.n; i++) {
 		const struct lookup *lookup = &toolchain->lookups.v[i];
 		int outcome = lookup->kind == LOOKUP_LISTING ?
@@ -50,6 +53,7 @@ int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct too
 		if (outcome < 0)
 			return error_wrap(err, "cannot mirror %s", lookup->path);
 	}
+	toolchain->entered = tree_losses(tree) + 1;
 	return 0;
 }
 
@@ -207,11 +211,9 @@ static void keep_bounds(struct daemon *daemon)
 		store_memory_clear(daemon->directories);
 		tree_uncommit(snapshot_tree(daemon->snapshot));
 	}
-	/* Generations begin anew with the tree, so nobody may be holding one. */
-	if (tree_size_bytes(snapshot_tree(daemon->snapshot)) > TREE_LIMIT_BYTES && daemon->n_rooted == 0) {
-		snapshot_free(daemon->snapshot);
-		daemon->snapshot = snapshot_new(daemon->view, daemon->files);
-	}
+	/* Of a job that runs could not be told any more what it saw. */
+	if (tree_size_bytes(snapshot_tree(daemon->snapshot)) > TREE_LIMIT_BYTES && daemon->n_rooted == 0)
+		snapshot_clear(daemon->snapshot);
 }
 
 /* Of what may be read, what can't be mirrored stays away: if it is read after all, the look-up log says so. */
@@ -295,7 +297,7 @@ static int drop_vanished(struct daemon *daemon, uint64_t since, struct error *er
 	return 0;
 }
 
-int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct search_entry *search,
+int inputs_enter(struct daemon *daemon, const struct plan *plan, struct toolchain *toolchain, const struct search_entry *search,
 	const struct lookup_log *scan, struct arena *arena, struct inputs *ret, struct reason *reason, struct error *err)
 {
 	*ret = (struct inputs){ 0 };

@@ -9,8 +9,9 @@
 
 struct daemon;
 
-/* Everything that a toolchain was seen to look up enters the snapshot, and what libc reads inside itself (loader cache, locales). 0 or -1. */
-int inputs_add_toolchain(struct daemon *daemon, uint64_t since, const struct toolchain *toolchain, struct error *err);
+/* Everything that a toolchain was seen to look up, and the loader's cache, are in the snapshot. Its look-ups hold, as a request that has it found
+ * out. 0 or -1. */
+int inputs_add_toolchain(struct daemon *daemon, uint64_t since, struct toolchain *toolchain, struct error *err);
 
 /* While files come and go, a job may find the tree out of date (EXEC_MISSING) several times in a row; snapshot_refresh() mends it. */
 enum { INPUTS_MISSING_LIMIT = 5 };
@@ -28,7 +29,7 @@ struct inputs {
  * texts lead to; and give the root, beside it the source if the engine takes overlays. The last is told by the closure of its source under `search`, or by the look-ups of the compiler's own -M, `scan`;
  * with neither the source is taken for assembler. INPUTS_LOCAL with `reason`. INPUTS_SCAN: the texts may use a precompiled header or the
  * clock, depending on what only the preprocessor knows. */
-int inputs_enter(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct search_entry *search,
+int inputs_enter(struct daemon *daemon, const struct plan *plan, struct toolchain *toolchain, const struct search_entry *search,
 	const struct lookup_log *scan, struct arena *arena, struct inputs *ret, struct reason *reason, struct error *err);
 
 /* Whether this is a precompiled header by its name. */

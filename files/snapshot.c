@@ -60,15 +60,21 @@ static void forget_ways(struct snapshot *snapshot)
 	map_deinit(&snapshot->ways);
 }
 
-void snapshot_free(struct snapshot *snapshot)
+void snapshot_clear(struct snapshot *snapshot)
 {
-	if (!snapshot)
-		return;
 	forget_ways(snapshot);
 	size_t at = 0;
 	for (const struct map_entry *e; (e = map_next(&snapshot->inodes, &at));)
 		free(e->value);
 	map_deinit(&snapshot->inodes);
+	tree_clear(snapshot->tree);
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	snapshot_clear(snapshot);
 	buf_deinit(&snapshot->done);
 	tree_free(snapshot->tree);
 	free(snapshot);

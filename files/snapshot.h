@@ -60,5 +60,8 @@ void snapshot_forget(struct snapshot *snapshot, const char *path);
  * leaves, if it can't be mirrored any more). */
 int snapshot_refresh(struct snapshot *snapshot, uint64_t since, struct error *err);
 
+/* Begin anew, with an empty tree. */
+void snapshot_clear(struct snapshot *snapshot);
+
 /* The tree, to commit and look into. */
 struct tree *snapshot_tree(struct snapshot *snapshot);

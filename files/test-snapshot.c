@@ -178,6 +178,19 @@ static void snapshot__a_listed_directory_has_exactly_its_names(void **state)
 		snapshot_add_listing(f->snapshot, view_arrive(f->view), scratch_path(f->scratch, "none"), NULL), 0);
 }
 
+static void snapshot__begun_anew_has_nothing(void **state)
+{
+	struct fixture *f = *state;
+	scratch_write(f->scratch, "a", "content");
+	assert_int_equal(add(f, "a"), 0);
+	snapshot_clear(f->snapshot);
+	assert_null(entry(f, "a"));
+	link(scratch_path(f->scratch, "a"), scratch_path(f->scratch, "b"));
+	assert_int_equal(add(f, "b"), 0);
+	assert_int_equal(entry(f, "b")->kind, TREE_FILE);
+	assert_int_equal(add(f, "a"), SNAPSHOT_HARD_LINKED);
+}
+
 static void snapshot__refreshing_finds_every_change(void **state)
 {
 	struct fixture *f = *state;
@@ -442,6 +455,7 @@ int main(void)
 		TEST(snapshot__one_inode_under_two_paths_is_refused),
 		TEST(snapshot__toolchains_may_share_inodes),
 		TEST(snapshot__a_listed_directory_has_exactly_its_names),
+		TEST(snapshot__begun_anew_has_nothing),
 		TEST(snapshot__refreshing_finds_every_change),
 		TEST(snapshot__an_answer_that_has_changed_since_is_said_so),
 		TEST(snapshot__a_source_stands_apart_and_answers_as_if_it_were_in_the_tree),

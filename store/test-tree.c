@@ -254,6 +254,37 @@ static int parse(const char *bytes, size_t size)
 
 #define PARSE(literal) parse(literal, sizeof(literal) - 1)
 
+static void tree__counts_what_left_it_or_became_another_thing(void **state)
+{
+	struct fixture *f = *state;
+	struct digest other = digest_of(slice_str("other"));
+	tree_set_file(f->tree, "a/b", &f->abc, false, 1);
+	tree_set_file(f->tree, "a/c", &f->abc, false, 1);
+	tree_set_symlink(f->tree, "l", "a");
+	tree_set_directory(f->tree, "d");
+	/* The same once more, and new names. */
+	tree_set_file(f->tree, "a/b", &f->abc, false, 1);
+	tree_set_symlink(f->tree, "l", "a");
+	tree_set_directory(f->tree, "a");
+	tree_remove(f->tree, "nothing");
+	assert_int_equal(tree_losses(f->tree), 0);
+
+	tree_set_file(f->tree, "a/b", &other, false, 1);
+	assert_int_equal(tree_losses(f->tree), 1);
+	tree_set_file(f->tree, "a/b", &other, false, 2);
+	assert_int_equal(tree_losses(f->tree), 2);
+	tree_set_symlink(f->tree, "l", "d");
+	assert_int_equal(tree_losses(f->tree), 3);
+	tree_remove(f->tree, "a/c");
+	assert_int_equal(tree_losses(f->tree), 4);
+	tree_set_directory(f->tree, "a/b");
+	assert_int_equal(tree_losses(f->tree), 5);
+	tree_clear(f->tree);
+	assert_true(tree_losses(f->tree) > 5);
+	assert_tree(f, "");
+	assert_int_equal(tree_size_bytes(f->tree), 0);
+}
+
 static void tree__unsafe_messages_are_refused(void **state)
 {
 	(void)state;
@@ -322,6 +353,7 @@ int main(void)
 		TEST(tree__lookup_finds_what_was_set),
 		TEST(tree__commit_writes_only_what_changed),
 		TEST(tree__the_order_of_changes_leaves_no_trace),
+		TEST(tree__counts_what_left_it_or_became_another_thing),
 		TEST(tree__unsafe_messages_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

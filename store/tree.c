@@ -25,7 +25,7 @@ struct tree {
 	struct node *root;
 	struct map nodes; /* path → struct node, without the root */
 	int64_t size_bytes;
-	uint64_t generation;
+	uint64_t generation, losses;
 };
 
 static struct slice node_path(const struct node *node)
@@ -110,6 +110,7 @@ static void remove_node(struct tree *tree, struct node *node)
 	memmove(directory->children + at, directory->children + at + 1,
 		(--directory->n_children - at) * sizeof(*directory->children));
 	directory->entry.renamed = ++tree->generation;
+	tree->losses++;
 	mark_dirty(directory);
 }
 
@@ -149,6 +150,7 @@ static struct node *make_node(struct tree *tree, struct slice path, enum tree_ki
 
 bool tree_set_file(struct tree *tree, const char *path, const struct digest *digest, bool executable, int64_t mtime_ns)
 {
+	uint64_t before = tree->generation;
 	struct node *node = make_node(tree, slice_str(path), TREE_FILE);
 	struct tree_entry *entry = &node->entry;
 	if (digest_equal(&entry->digest, digest) && entry->executable == executable && entry->mtime_ns == mtime_ns)
@@ -157,6 +159,7 @@ bool tree_set_file(struct tree *tree, const char *path, const struct digest *dig
 	entry->digest = *digest;
 	entry->executable = executable;
 	entry->mtime_ns = mtime_ns;
+	tree->losses += tree->generation == before; /* it is no new node */
 	entry->changed = ++tree->generation;
 	mark_dirty(node->parent);
 	return true;
@@ -164,11 +167,13 @@ bool tree_set_file(struct tree *tree, const char *path, const struct digest *dig
 
 void tree_set_symlink(struct tree *tree, const char *path, const char *target)
 {
+	uint64_t before = tree->generation;
 	struct node *node = make_node(tree, slice_str(path), TREE_SYMLINK);
 	if (node->entry.target && strcmp(node->entry.target, target) == 0)
 		return;
 	free((char *)node->entry.target);
 	node->entry.target = strdup(target);
+	tree->losses += tree->generation == before;
 	node->entry.changed = ++tree->generation;
 	mark_dirty(node->parent);
 }
@@ -183,6 +188,12 @@ void tree_remove(struct tree *tree, const char *path)
 	struct node *node = find_node(tree, slice_str(path));
 	if (node && node != tree->root)
 		remove_node(tree, node);
+}
+
+void tree_clear(struct tree *tree)
+{
+	while (tree->root->n_children > 0)
+		remove_node(tree, tree->root->children[tree->root->n_children - 1]);
 }
 
 const struct tree_entry *tree_lookup(const struct tree *tree, const char *path)
@@ -209,6 +220,11 @@ void tree_walk(
 uint64_t tree_generation(const struct tree *tree)
 {
 	return tree->generation;
+}
+
+uint64_t tree_losses(const struct tree *tree)
+{
+	return tree->losses;
 }
 
 void tree_list(const struct tree *tree, const char *path, void (*fn)(void *ctx, const struct tree_entry *entry), void *ctx)

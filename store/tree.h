@@ -37,12 +37,16 @@ bool tree_set_file(struct tree *tree, const char *path, const struct digest *dig
 void tree_set_symlink(struct tree *tree, const char *path, const char *target);
 void tree_set_directory(struct tree *tree, const char *path); /* keeps the children of a directory that exists */
 void tree_remove(struct tree *tree, const char *path);        /* absent is no error */
+void tree_clear(struct tree *tree);			      /* everything */
 
 /* What stands at `path` (no symlink is followed), or NULL; valid until the next change. digest of directories is not filled. */
 const struct tree_entry *tree_lookup(const struct tree *tree, const char *path);
 
 /* Counts every change. An entry whose `changed` is not above a generation was the same then. */
 uint64_t tree_generation(const struct tree *tree);
+
+/* Counts what left the tree or became another thing. While it stays the same, all that was ever set is as it was set last. */
+uint64_t tree_losses(const struct tree *tree);
 
 /* The entries of the directory `path` ("" for the root), sorted by name; nothing when there is none. */
 void tree_list(const struct tree *tree, const char *path, void (*fn)(void *ctx, const struct tree_entry *entry), void *ctx);
