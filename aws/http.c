@@ -77,6 +77,7 @@ struct http_socket {
 	uv_poll_t poll;
 	struct http *http;
 	curl_socket_t fd;
+	int events; /* watched for */
 };
 
 static void drain(struct http *http);
@@ -87,12 +88,14 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	struct http *http = sock->http;
 	int running, action = 0;
 	if (status < 0)
-		action = CURL_CSELECT_ERR;
+		events = UV_READABLE | UV_WRITABLE; /* by reading libcurl finds out what it was, and repeats what it may */
 	if (events & UV_READABLE)
 		action |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
 		action |= CURL_CSELECT_OUT;
 	curl_multi_socket_action(http->multi, sock->fd, action, &running);
+	if (status < 0 && !uv_is_closing((uv_handle_t *)poll)) /* it lives until the loop's next turn */
+		uv_poll_start(poll, sock->events, on_ready);   /* the error had stopped it */
 	drain(http);
 }
 
@@ -130,8 +133,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void 
 		sock->poll.data = sock;
 		curl_multi_assign(http->multi, fd, sock);
 	}
-	int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-	return uv_poll_start(&sock->poll, events, on_ready) < 0 ? -1 : 0;
+	sock->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+	return uv_poll_start(&sock->poll, sock->events, on_ready) < 0 ? -1 : 0;
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -591,7 +594,6 @@ static CURLcode set_up(struct http_op *op, const struct http_request *request)
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, op);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_BUFFERSIZE, 64L << 10);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms ? request->connect_ms : DEFAULT_CONNECT_MS));
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_HTTP_VERSION, (long)(request->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
@@ -612,6 +614,7 @@ static CURLcode set_up(struct http_op *op, const struct http_request *request)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
 	}
 #undef SET
+	(void)curl_easy_setopt(op->easy, CURLOPT_BUFFERSIZE, 64L << 10); /* refused by a used handle that has its buffer still */
 	return code;
 }
 

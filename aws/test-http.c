@@ -40,6 +40,8 @@ static void on_done(void *ctx, struct http_response *response, bool sent, const 
 	if (err) {
 		assert_null(response);
 		out->code = err->code;
+		if (getenv("SHOW"))
+			fprintf(stderr, "%d %s\n", err->code, err->text);
 		snprintf(out->text, sizeof out->text, "%s", err->text);
 		return;
 	}
@@ -496,120 +498,181 @@ static void http__sigpipe_ends_nobody_and_is_not_inherited(void **state)
 	end();
 }
 
-/* HTTP/2 over TLS, by nghttpd, where it is installed. */
+/* HTTP/2 over TLS, by nghttpx before our server, where it is installed. */
 
 static char directory[] = "/tmp/llama-test-http-XXXXXX";
-static pid_t nghttpd;
+static char certificate[64], front[64];
+static pid_t nghttpx;
 
-static bool start_nghttpd(const char *concurrent, char *ret, size_t n)
+static void stop_front(void)
 {
-	char key[64], certificate[64], command[512], port[8];
-	if (access("/usr/sbin/nghttpd", X_OK) != 0 || !mkdtemp(directory))
-		return false;
-	snprintf(key, sizeof key, "%s/key", directory);
-	snprintf(certificate, sizeof certificate, "%s/certificate", directory);
-	snprintf(command, sizeof command,
-		"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost "
-		"-addext subjectAltName=IP:127.0.0.1 -days 2 -keyout %s -out %s 2>/dev/null && head -c 3000000 /dev/zero > %s/large && echo small > %s/small",
-		key, certificate, directory, directory);
-	assert_int_equal(system(command), 0);
-	char deaf[64]; /* a port that is free now */
-	close(deaf_socket(deaf, sizeof deaf));
-	snprintf(port, sizeof port, "%.5s", strrchr(deaf, ':') + 1);
-	port[strcspn(port, "/")] = '\0';
-	snprintf(ret, n, "https://127.0.0.1:%s", port);
-	nghttpd = fork();
-	if (nghttpd == 0) {
-		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		dup2(null, 1);
-		dup2(null, 2);
-		execl("/usr/sbin/nghttpd", "nghttpd", "-d", directory, "-m", concurrent, "--echo-upload", "-n1", port, key, certificate, NULL);
-		_exit(127);
-	}
-	return true;
-}
-
-static void stop_nghttpd(void)
-{
-	kill(nghttpd, SIGTERM);
-	waitpid(nghttpd, NULL, 0);
+	kill(nghttpx, SIGKILL);
+	waitpid(nghttpx, NULL, 0);
 	char command[128];
 	snprintf(command, sizeof command, "rm -rf %s", directory);
 	assert_int_equal(system(command), 0);
 	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
 }
 
+/* The front, and a client that takes it for what it says it is, or not. */
+static bool begin_h2(server_fn *fn, const char *streams, const char *requests, bool trusted)
+{
+	char key[64], command[512], listen_at[64], backend[64];
+	if (access("/usr/sbin/nghttpx", X_OK) != 0 || !mkdtemp(directory))
+		return false;
+	snprintf(key, sizeof key, "%s/key", directory);
+	snprintf(certificate, sizeof certificate, "%s/certificate", directory);
+	snprintf(command, sizeof command,
+		"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost "
+		"-addext subjectAltName=IP:127.0.0.1 -days 2 -keyout %s -out %s 2>/dev/null", key, certificate);
+	assert_int_equal(system(command), 0);
+	struct error err;
+	uv_loop_init(&loop);
+	http = http_new(&loop, &(struct http_options){ .ca_bundle = trusted ? certificate : NULL }, &err);
+	assert_non_null(http);
+	server = server_start(fn, NULL);
+	char deaf[64]; /* a port that is free now */
+	close(deaf_socket(deaf, sizeof deaf));
+	int port = atoi(strrchr(deaf, ':') + 1);
+	snprintf(front, sizeof front, "https://127.0.0.1:%d", port);
+	snprintf(listen_at, sizeof listen_at, "-f127.0.0.1,%d", port);
+	snprintf(backend, sizeof backend, "-b127.0.0.1,%s", strrchr(server_url(server), ':') + 1);
+	nghttpx = fork();
+	if (nghttpx == 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(null, 1);
+		dup2(null, 2);
+		execl("/usr/sbin/nghttpx", "nghttpx", "--conf=/dev/null", "--single-process", "--no-ocsp", listen_at, backend, "-c", streams, "--frontend-max-requests",
+			requests, key, certificate, NULL);
+		_exit(127);
+	}
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port) };
+	for (;;) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int refused = connect(fd, (struct sockaddr *)&address, sizeof address);
+		close(fd);
+		if (!refused)
+			return true;
+		assert_int_equal(waitpid(nghttpx, NULL, WNOHANG), 0);
+		sched_yield();
+	}
+}
+
+static struct http_op *h2(const char *method, struct slice body, struct outcome *out)
+{
+	return start(&(struct http_request){ .method = method, .url = front, .http2 = true, .body = body }, out);
+}
+
+enum { N_H2 = 300 };
+static struct outcome h2_out[N_H2];
+
 static void http__h2_carries_many_requests_at_once(void **state)
 {
-	enum { N = 300 };
-	static struct outcome out[N];
-	char base[64], small[96], large[96], certificate[64];
-	if (!start_nghttpd("20", base, sizeof base)) {
+	plan("X-Test: yes\r\n", "small");
+	if (!begin_h2(play, "20", "100000", true)) {
 		skip();
 		return;
 	}
-	snprintf(small, sizeof small, "%s/small", base);
-	snprintf(large, sizeof large, "%s/large", base);
-	snprintf(certificate, sizeof certificate, "%s/certificate", directory);
-	struct error err;
-	uv_loop_init(&loop);
-	http = http_new(&loop, &(struct http_options){ .ca_bundle = certificate }, &err);
-	assert_non_null(http);
-	do {
-		start(&(struct http_request){ .method = "GET", .url = small, .http2 = true }, &out[0]);
-		run_until(&out[0]);
-	} while (out[0].code == ECONNREFUSED); /* it is starting */
-	assert_int_equal(out[0].status, 200);
-	assert_string_equal(out[0].body, "small\n");
-	for (int i = 0; i < N; i++)
-		start(&(struct http_request){ .method = "GET", .url = i % 50 ? small : large, .http2 = true }, &out[i]);
-	for (int i = 0; i < N; i++) {
-		run_until(&out[i]);
-		assert_int_equal(out[i].status, 200);
-		assert_int_equal(out[i].body_len, i % 50 ? 6 : 3000000);
+	for (int i = 0; i < N_H2; i++)
+		h2("GET", (struct slice){ 0 }, &h2_out[i]);
+	for (int i = 0; i < N_H2; i++) {
+		run_until(&h2_out[i]);
+		assert_int_equal(h2_out[i].status, 200);
+		assert_string_equal(h2_out[i].body, "small");
+		assert_string_equal(h2_out[i].header, "yes");
 	}
+	assert_int_equal(server_requests(server), N_H2);
+	end();
+	stop_front();
+}
+
+static void http__h2_carries_large_bodies_both_ways(void **state)
+{
 	size_t n = 1000000;
 	char *body = calloc(1, n);
-	for (int i = 0; i < 30; i++)
-		start(&(struct http_request){ .method = "POST", .url = small, .http2 = true, .body = slice_of(body, n) }, &out[i]);
-	for (int i = 0; i < 30; i++) {
-		run_until(&out[i]);
-		assert_int_equal(out[i].status, 200);
-		assert_int_equal(out[i].body_len, n);
+	plan("", "");
+	memset(buf_reserve(&next.body, n), 'x', n);
+	next.body.len = n;
+	if (!begin_h2(play, "20", "100000", true)) {
+		free(body);
+		skip();
+		return;
 	}
+	for (int i = 0; i < 50; i++)
+		h2("POST", slice_of(body, i % 2 ? n : 30), &h2_out[i]);
+	for (int i = 0; i < 50; i++) {
+		run_until(&h2_out[i]);
+		assert_int_equal(h2_out[i].status, 200);
+		assert_int_equal(h2_out[i].body_len, n);
+	}
+	assert_int_equal(server_requests(server), 50);
+	end();
+	stop_front();
 	free(body);
-	/* Cut off in the middle: every one is told, once. */
-	for (int i = 0; i < N; i++)
-		start(&(struct http_request){ .method = "GET", .url = large, .http2 = true }, &out[i]);
-	run_until(&out[0]);
-	kill(nghttpd, SIGKILL);
-	for (int i = 0; i < N; i++) {
-		run_until(&out[i]);
-		assert_int_equal(out[i].calls, 1);
-		assert_true(out[i].answered || out[i].code == ECONNRESET || out[i].code == ECONNREFUSED || out[i].code == EPROTO);
+}
+
+static void http__h2_goes_on_after_goaway(void **state)
+{
+	plan("", "small");
+	if (!begin_h2(play, "20", "10", true)) {
+		skip();
+		return;
+	}
+	for (int i = 0; i < N_H2; i++)
+		h2("POST", slice_str("body"), &h2_out[i]);
+	for (int i = 0; i < N_H2; i++) {
+		run_until(&h2_out[i]);
+		assert_int_equal(h2_out[i].calls, 1);
+		assert_true(h2_out[i].status == 200 || h2_out[i].code == ECONNRESET);
+	}
+	for (int i = 0; i < 30; i++) {
+		h2("POST", slice_str("body"), &h2_out[0]);
+		run_until(&h2_out[0]);
+		assert_int_equal(h2_out[0].status, 200);
 	}
 	end();
-	stop_nghttpd();
+	stop_front();
+}
+
+static void http__h2_cut_off_tells_everybody(void **state)
+{
+	plan("", "small");
+	next.hold_after = 0;
+	if (!begin_h2(play, "20", "100000", true)) {
+		skip();
+		return;
+	}
+	for (int i = 0; i < N_H2; i++)
+		h2("POST", slice_str("body"), &h2_out[i]);
+	while (server_requests(server) < 60)
+		uv_run(&loop, UV_RUN_ONCE);
+	http_cancel(h2("POST", slice_str("body"), &h2_out[0]));
+	kill(nghttpx, SIGKILL);
+	for (int i = 1; i < N_H2; i++) {
+		run_until(&h2_out[i]);
+		assert_int_equal(h2_out[i].calls, 1);
+		assert_true(h2_out[i].code == ECONNRESET || h2_out[i].code == ECONNREFUSED || h2_out[i].code == EPROTO);
+	}
+	http_cancel(NULL);
+	end();
+	stop_front();
 }
 
 static void http__an_unknown_authority_is_refused(void **state)
 {
 	struct outcome out;
-	char base[64];
-	if (!start_nghttpd("20", base, sizeof base)) {
+	plan("", "small");
+	if (!begin_h2(play, "20", "10", false)) {
 		skip();
 		return;
 	}
-	begin(NULL, 0);
-	do {
-		start(&(struct http_request){ .method = "GET", .url = base, .http2 = true }, &out);
-		run_until(&out);
-	} while (out.code == ECONNREFUSED);
+	h2("GET", (struct slice){ 0 }, &out);
+	run_until(&out);
 	assert_int_equal(out.code, EPROTO);
 	assert_false(out.sent);
 	end();
-	stop_nghttpd();
+	stop_front();
 }
 
 int main(void)
@@ -634,6 +697,9 @@ int main(void)
 		cmocka_unit_test(http__freed_with_requests_under_way),
 		cmocka_unit_test(http__sigpipe_ends_nobody_and_is_not_inherited),
 		cmocka_unit_test(http__h2_carries_many_requests_at_once),
+		cmocka_unit_test(http__h2_carries_large_bodies_both_ways),
+		cmocka_unit_test(http__h2_goes_on_after_goaway),
+		cmocka_unit_test(http__h2_cut_off_tells_everybody),
 		cmocka_unit_test(http__an_unknown_authority_is_refused),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
