@@ -15,6 +15,12 @@
 	X(GOAWAY_REQUESTS, "goaway-requests", 10000, "requests on an HTTP/2 connection before its GOAWAY; 0 = never (of new connections)") \
 	X(IDLE_MS, "idle-ms", 60000, "silence after which a connection is closed (start only)")                                  \
 	X(CLOCK_OFFSET_S, "clock-offset-s", 0, "what the cloud's clock is ahead of this machine's")                              \
+	X(CONCURRENCY, "concurrency", 1000, "invocations at a time, of all functions; ten times that many a second")              \
+	X(BURST, "burst", 1000, "new environments of a function in ten seconds")                                                 \
+	X(ENVIRONMENT_IDLE_MS, "environment-idle-ms", 300000, "idleness after which an environment ends")                        \
+	X(COLD_START_MS, "cold-start-ms", 0, "before the runtime of a new environment begins, beyond what it takes")             \
+	X(INIT_TIMEOUT_MS, "init-timeout-ms", 10000, "a new runtime's time to ask for work")                                     \
+	X(UPDATE_MS, "update-ms", 200, "that a function's creation or update takes at least")                                    \
 	X(SEED, "seed", 0, "of the faults; 0 = a new one, printed (start only)")
 
 #define CLOUD_SETTING_ENUM(id, name, value, help) SETTING_##id,
@@ -31,6 +37,7 @@ extern const struct cloud_setting_info cloud_settings[CLOUD_N_SETTINGS];
 #define CLOUD_ACCOUNT "000000000000"
 
 struct s3;
+struct lambda;
 struct counters;
 struct link;
 
@@ -43,6 +50,7 @@ struct cloud {
 	struct counters *counters;
 	struct link *link;
 	struct s3 *s3;
+	struct lambda *lambda;
 };
 
 /* Makes `state_dir`, which must be absent or empty, and everything in it. `settings`: CLOUD_N_SETTINGS values. The strings are borrowed. */

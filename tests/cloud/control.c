@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "tests/cloud/cloud.h"
+#include "tests/cloud/lambda.h"
 
 static void refuse(struct cloud_response *response, int status, const char *message)
 {
@@ -90,6 +91,8 @@ static const struct {
 	cloud_handler *handle;
 } controls[] = {
 	{ "GET", "/_cloud/counters", get_counters },
+	{ "GET", "/_cloud/environments", lambda_get_environments },
+	{ "POST", "/_cloud/environments", lambda_post_environments },
 	{ "GET", "/_cloud/faults", get_faults },
 	{ "POST", "/_cloud/faults", post_faults },
 	{ "DELETE", "/_cloud/faults", delete_faults },

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "tests/cloud/cloud.h"
+#include "tests/cloud/lambda.h"
 #include "tests/cloud/link.h"
 #include "tests/cloud/tls.h"
 
@@ -136,6 +137,7 @@ static int serve(struct cloud *cloud, const struct options *options, const char 
 	int signal;
 	if (r == 0)
 		sigwait(ends, &signal);
+	lambda_stop(cloud->lambda);
 	server_close(plain);
 	server_close(secure);
 	return r;
