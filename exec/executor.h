@@ -42,6 +42,7 @@ struct exec_job {
 	const struct exec_output *outputs;
 	size_t n_outputs;
 	bool keep_outputs;       /* put the outputs, stdout and stderr into the content store as well */
+	bool share;              /* an engine far away may put them into the bucket, as one pack, for other machines: exec_result.shared */
 	int64_t timeout_ms;      /* 0 = none */
 };
 
@@ -63,6 +64,7 @@ struct exec_result {
 	size_t n_strays;
 	struct lookup_log log;
 	struct digest missing;  /* with EXEC_MISSING */
+	struct digest shared;   /* the pack in the bucket that has all outputs and messages; size 0: none */
 	int64_t user_us, system_us, wall_us, max_rss_kb;
 	int64_t synced_bytes;
 };

@@ -405,6 +405,8 @@ static void fetched(void *ctx, int outcome, struct buf *body, const struct error
 	struct job *job = ctx;
 	struct error absent;
 	job->get = NULL;
+	if (outcome == 0 && body->len == 0)
+		outcome = S3_ABSENT; /* nothing is stored as nothing */
 	if (outcome == S3_ABSENT) {
 		error_set(&absent, ENOENT, "an output is not where the function said it was");
 		err = &absent;
@@ -414,7 +416,7 @@ static void fetched(void *ctx, int outcome, struct buf *body, const struct error
 		try_again(job, err);
 		return;
 	}
-	job->answer.contents[job->fetching++].stored = *body;
+	*(job->result.shared.size_bytes ? &job->answer.shared : &job->answer.contents[job->fetching++].stored) = *body;
 	*body = (struct buf){ 0 };
 	fetch_next(job);
 }
@@ -424,13 +426,16 @@ static void fetch_next(struct job *job)
 	struct lambda_answer *answer = &job->answer;
 	while (job->fetching < answer->n_contents && !answer->contents[job->fetching].apart)
 		job->fetching++;
-	if (job->fetching == answer->n_contents) {
+	if (job->fetching == answer->n_contents || answer->shared.len > 0) {
 		job->state = JOB_DELIVERING;
 		work_start(job->lambda->loop, run_delivery, delivered, job);
 		return;
 	}
 	char key[128];
-	pack_key_alone(&answer->contents[job->fetching].digest, key);
+	if (job->result.shared.size_bytes)
+		pack_key(job->result.shared.hash, key);
+	else
+		pack_key_alone(&answer->contents[job->fetching].digest, key);
 	job->state = JOB_FETCHING;
 	job->get = s3_get(&job->lambda->options.bucket, key, 0, 0, fetched, job);
 }

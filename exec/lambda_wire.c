@@ -1,6 +1,5 @@
 #include "exec/lambda_wire.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -138,6 +137,7 @@ int lambda_wire_job(const struct lambda_parcel *parcel, struct store *files, str
 	to.root = put_digest(&job->root, &arena);
 	to.bucket = &bucket;
 	to.timeout_ms = parcel->timeout_ms;
+	to.keep = job->share;
 	put_packs(parcel, &arena, &to);
 
 	struct buf *bytes = arena_array(&arena, struct buf, job->n_overlays + 1);
@@ -259,6 +259,17 @@ static void take_usage(const Job__Usage *from, struct lambda_answer *ret, struct
 	ret->s3_bytes_out = (uint64_t)at_least_0(from->s3_bytes_out);
 }
 
+static int take_shared(const Job__Pack *from, const struct exec_job *job, struct exec_result *result, struct error *err)
+{
+	if (!from)
+		return 0;
+	if (!job->share || from->hash.len != DIGEST_HASH_BYTES || from->size_bytes <= 0 || from->size_bytes > LAMBDA_CONTENT_LIMIT)
+		return dishonest(err, "has a pack that nobody asked for");
+	memcpy(result->shared.hash, from->hash.data, DIGEST_HASH_BYTES);
+	result->shared.size_bytes = from->size_bytes;
+	return 0;
+}
+
 static int take_done(const Job__Result *from, const struct exec_job *job, struct lambda_answer *ret, struct exec_result *result, struct error *err)
 {
 	if (!from->result || from->result->exit_code < 0 || from->result->exit_code > 255 || from->signal < 0 || from->signal > 127)
@@ -266,7 +277,7 @@ static int take_done(const Job__Result *from, const struct exec_job *job, struct
 	result->exit_code = from->result->exit_code;
 	result->signal = from->signal;
 	result->timed_out = from->timed_out;
-	if (take_outputs(from->result, job, ret, err) < 0)
+	if (take_outputs(from->result, job, ret, err) < 0 || take_shared(from->kept, job, result, err) < 0)
 		return -1;
 	result->strays = arena_array(&result->arena, const char *, from->n_strays + 1);
 	for (size_t i = 0; i < from->n_strays; i++) {
@@ -328,8 +339,6 @@ int lambda_wire_answer(struct slice json, const uint8_t id[static LAMBDA_ID_BYTE
 		return error_set(err, EPROTO, "the function speaks version %u of the protocol, %d is spoken here", from->version, JOB_VERSION);
 	if (from->id.len != LAMBDA_ID_BYTES || memcmp(from->id.data, id, LAMBDA_ID_BYTES) != 0)
 		return dishonest(err, "is to another job");
-	if (from->kept)
-		return dishonest(err, "has a pack that nobody asked for");
 	result->outputs = arena_array(&result->arena, struct exec_output_result, job->n_outputs + 1);
 	take_usage(from->usage, ret, result);
 	ret->error = printable(from->error, &ret->arena);
@@ -354,22 +363,39 @@ void lambda_answer_deinit(struct lambda_answer *answer)
 {
 	for (size_t i = 0; i < answer->n_contents; i++)
 		buf_deinit(&answer->contents[i].stored);
+	buf_deinit(&answer->shared);
 	arena_deinit(&answer->arena);
 	*answer = (struct lambda_answer){ 0 };
 }
 
 /* --- Delivery -------------------------------------------------------------------------------------------------- */
 
-int lambda_wire_content(struct lambda_content *content, struct buf *ret, struct error *err)
+/* The fault is the bucket's, whatever the reader says. */
+static int damaged(struct error *err)
 {
-	assert(content->apart);
-	if (pack_alone_read(&content->digest, buf_slice(&content->stored), ret, err) < 0) {
-		error_wrap(err, "an output in the bucket");
-		if (err)
-			err->code = EBADMSG;
-		return -1;
+	error_wrap(err, "an output in the bucket");
+	if (err)
+		err->code = EBADMSG;
+	return -1;
+}
+
+/* What came apart, verified. */
+static int read_apart(const struct lambda_answer *answer, const struct lambda_content *content, struct buf *ret, struct error *err)
+{
+	if (answer->shared.len == 0)
+		return pack_alone_read(&content->digest, buf_slice(&content->stored), ret, err) < 0 ? damaged(err) : 0;
+	_cleanup_free_ struct pack_entry *entries = NULL;
+	size_t n;
+	if (pack_index_parse(buf_slice(&answer->shared), answer->shared.len, &entries, &n, err) < 0)
+		return damaged(err);
+	for (size_t i = 0; i < n; i++) {
+		if (!digest_equal(&entries[i].digest, &content->digest))
+			continue;
+		struct slice stored = slice_of(answer->shared.ptr + entries[i].offset, entries[i].stored);
+		return pack_blob(&entries[i], stored, ret, err) < 0 ? damaged(err) : 0;
 	}
-	return 0;
+	error_set(err, 0, "its pack doesn't have it");
+	return damaged(err);
 }
 
 static int deliver_output(const struct exec_output *output, struct slice bytes, const struct lambda_content *from, mode_t mask, struct error *err)
@@ -390,7 +416,7 @@ int lambda_wire_deliver(struct lambda_answer *answer, const struct exec_job *job
 		_cleanup_buf_ struct buf fetched = { 0 };
 		if (!from->present)
 			continue;
-		if (from->apart && lambda_wire_content(from, &fetched, err) < 0)
+		if (from->apart && read_apart(answer, from, &fetched, err) < 0)
 			return -1;
 		buf_deinit(&from->stored);
 		struct slice bytes = from->apart ? buf_slice(&fetched) : from->bytes;

@@ -31,8 +31,8 @@ struct lambda_content {
 	bool present, executable;
 	struct digest digest;
 	struct slice bytes;  /* in the answer's arena; verified */
-	bool apart;          /* not with the answer but alone in the bucket: `stored` is filled by who fetches it */
-	struct buf stored;
+	bool apart;          /* not with the answer but in the bucket: in the shared pack if there is one, else alone */
+	struct buf stored;   /* alone: filled by who fetches it */
 };
 
 enum lambda_answer_kind { LAMBDA_ANSWER_DONE, LAMBDA_ANSWER_MISSING, LAMBDA_ANSWER_FAILED, LAMBDA_ANSWER_LEAKED };
@@ -45,6 +45,7 @@ struct lambda_answer {
 	size_t n_missing;
 	struct lambda_content *contents; /* the job's outputs, then stdout, then stderr */
 	size_t n_contents;
+	struct buf shared;              /* the shared pack, if anything apart is in it: filled by who fetches it */
 	bool cold;
 	int64_t overhead_us;
 	uint64_t s3_gets, s3_puts, s3_bytes_in, s3_bytes_out;
@@ -55,9 +56,6 @@ struct lambda_answer {
 int lambda_wire_answer(struct slice json, const uint8_t id[static LAMBDA_ID_BYTES], const struct exec_job *job, struct lambda_answer *ret,
 	struct exec_result *result, struct error *err);
 void lambda_answer_deinit(struct lambda_answer *answer);
-
-/* What came apart, verified. -1: it is not what was promised. */
-int lambda_wire_content(struct lambda_content *content, struct buf *ret, struct error *err);
 
 /* Bring a DONE answer's contents to where the job wants them: temporaries, messages, and, where outputs are to be kept, `content` (NULL: nowhere).
  * -1: EBADMSG is the fault of what came apart, all else is this machine's. */

@@ -88,9 +88,8 @@ static void keep(struct packing *packing)
 	packing->is_kept = file_replace(path.ptr, buf_slice(&packing->body), 0600, &packing->keep_err) == 0;
 }
 
-void packing_run(void *ctx)
+void packing_run(struct packing *packing)
 {
-	struct packing *packing = ctx;
 	packing->outcome = make(packing);
 	if (packing->outcome == 0 && !packing->alone && packing->body.len > 0 && packing->body.len < PACKING_SMALL_BYTES)
 		keep(packing);

@@ -33,6 +33,5 @@ struct packing {
 	struct error keep_err;       /* why not, if it is small */
 };
 
-/* For work_start. */
-void packing_run(void *packing);
+void packing_run(struct packing *packing);
 void packing_deinit(struct packing *packing);

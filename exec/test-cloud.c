@@ -321,7 +321,7 @@ static bool read_blob(struct worker *worker, const struct digest *digest, struct
 	return false;
 }
 
-static bool sync(struct worker *worker, const struct digest *root)
+static bool fetch_all(struct worker *worker, const struct digest *root)
 {
 	_cleanup_buf_ struct buf message = { 0 };
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -333,7 +333,7 @@ static bool sync(struct worker *worker, const struct digest *root)
 	assert(outcome == 0);
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_buf_ struct buf content = { 0 };
-		if (entries[i].kind == TREE_DIRECTORY && !sync(worker, &entries[i].digest))
+		if (entries[i].kind == TREE_DIRECTORY && !fetch_all(worker, &entries[i].digest))
 			return false;
 		if (entries[i].kind == TREE_FILE && !read_blob(worker, &entries[i].digest, &content))
 			return false;
@@ -421,7 +421,7 @@ void cloud_work(struct cloud *cloud, struct slice payload, struct cloud_reply *r
 	usage.wall_us = 5000;
 	usage.overhead_us = 2000;
 	usage.cold = cloud->invocations == 1;
-	if (!sync(&worker, &root) || !take_overlays(&worker)) {
+	if (!fetch_all(&worker, &root) || !take_overlays(&worker)) {
 		missing = to_digest(&worker.missing, &worker.arena);
 		result.outcome = JOB__RESULT__OUTCOME__MISSING;
 		result.missing = &missing;

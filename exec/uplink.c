@@ -704,6 +704,12 @@ static void packed(void *ctx)
 	tell(uplink);
 }
 
+static void pack(void *ctx)
+{
+	struct object *object = ctx;
+	packing_run(&object->packing);
+}
+
 static void begin(struct object *object)
 {
 	struct uplink *uplink = object->uplink;
@@ -725,7 +731,7 @@ static void begin(struct object *object)
 	object->state = OBJECT_PACKING;
 	under_way_begin(object);
 	uplink->n_threads++;
-	work_start(uplink->loop, packing_run, packed, object);
+	work_start(uplink->loop, pack, packed, object);
 }
 
 /* Begin what may begin: a pack that isn't full waits while another such is under way. */
