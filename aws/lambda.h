@@ -9,7 +9,7 @@ enum lambda_outcome {
 	LAMBDA_THROTTLED,   /* 429: flow control; `retry_after_ms`, `reason` */
 	LAMBDA_TRANSIENT,   /* 5xx, a cut connection, a function that is being updated: again, later */
 	LAMBDA_CRASHED,     /* the function ended (out of memory, killed): 200 with X-Amz-Function-Error; `reason` its errorType */
-	LAMBDA_TIMED_OUT,   /* Sandbox.Timeedout: the function's own limit */
+	LAMBDA_TIMED_OUT,   /* the function's own limit */
 	LAMBDA_TOO_LARGE,   /* 413, or a response over the limit */
 	LAMBDA_DENIED,      /* 401, 403: credentials or permission; never retried */
 	LAMBDA_BROKEN,      /* 404, 400, configuration: retrying is useless; `err` says what to do */
@@ -30,3 +30,9 @@ typedef void lambda_done_fn(void *ctx, const struct lambda_result *result, const
 struct lambda_op;
 struct lambda_op *lambda_invoke(struct aws *aws, const char *function, struct slice payload, bool log_tail, int64_t timeout_ms, lambda_done_fn *fn, void *ctx);
 void lambda_cancel(struct lambda_op *op); /* the callback will not run */
+
+/* For tests and fuzzing. What an answer of Invoke means, `reason` is Lambda's word for it. */
+enum lambda_outcome lambda_judge(int status, const char *code, const char *function_error, struct slice payload, struct arena *arena,
+	const char **reason);
+/* Fill the figures from a log's tail, as plain text. */
+void lambda_read_report(struct slice log, struct lambda_result *ret);
