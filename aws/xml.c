@@ -35,7 +35,7 @@ static void begin_element(void *ctx, const XML_Char *name, const XML_Char **attr
 	}
 	if (r->path.len)
 		buf_append_char(&r->path, '/');
-	buf_append_str(&r->path, colon ? colon + 1 : name);
+	buf_append_str(&r->path, colon && colon[1] ? colon + 1 : name);
 	buf_reset(&r->text);
 	r->leaf = true;
 }
