@@ -48,9 +48,9 @@ static bool is_true(const char *value)
 
 struct reading {
 	struct aws_config *config;
-	const char *file;         /* "config" or "credentials" */
-	const char *header;       /* the section the next line refers to is made once: */
-	const char *section;      /* "profile dev"; NULL: of no use to us */
+	const char *file;    /* "config" or "credentials" */
+	const char *header;  /* the section the next line refers to is made once: */
+	const char *section; /* "profile dev"; NULL: of no use to us */
 };
 
 /* [default], [profile x], [sso-session "x y"], [services x] of the config file; plain [x] of the credentials file. */
@@ -66,7 +66,8 @@ static const char *name_section(const struct reading *r, const char *header)
 	struct error not_ours;
 	if (shell_split(header, arena, &words, &n, &not_ours) < 0 || n != 2)
 		return NULL;
-	if (strcmp(words[0], "profile") != 0 && strcmp(words[0], "sso-session") != 0 && strcmp(words[0], "services") != 0)
+	if (strcmp(words[0], "profile") != 0 && strcmp(words[0], "sso-session") != 0 &&
+		strcmp(words[0], "services") != 0)
 		return NULL;
 	return arena_printf(arena, "%s %s", words[0], words[1]);
 }
@@ -148,7 +149,8 @@ bool aws_config_has_section(const struct aws_config *config, const char *section
 /* --- loading ------------------------------------------------------------------------------------------------------ */
 
 /* The first of: what was asked for, two variables, a setting. "" is nothing. */
-static const char *choose(const struct aws_config *config, const char *asked, const char *variable, const char *another, const char *setting)
+static const char *choose(const struct aws_config *config, const char *asked, const char *variable, const char *another,
+	const char *setting)
 {
 	const char *value = asked && asked[0] ? asked : aws_config_variable(config, variable);
 	if (!value && another)
@@ -167,7 +169,8 @@ static bool is_region(const char *name)
 	return strlen(name) < 64;
 }
 
-int aws_config_load(const char *profile, const char *region, char *const *environment, struct aws_config *ret, struct error *err)
+int aws_config_load(
+	const char *profile, const char *region, char *const *environment, struct aws_config *ret, struct error *err)
 {
 	*ret = (struct aws_config){ .environment = environment, .arena = ARENA_INIT };
 	const char *named = choose(ret, profile, "AWS_PROFILE", "AWS_DEFAULT_PROFILE", NULL);
@@ -219,7 +222,8 @@ static const struct partition *find_partition(const char *region)
 
 static const char *custom_endpoint(const struct aws_config *config, const char *service)
 {
-	if (is_true(choose(config, NULL, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", NULL, "ignore_configured_endpoint_urls")))
+	if (is_true(choose(
+		    config, NULL, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", NULL, "ignore_configured_endpoint_urls")))
 		return NULL;
 	const struct service *special = find_service(service);
 	const char *id = special && special->id ? special->id : service;
@@ -263,8 +267,9 @@ const char *aws_config_endpoint(const struct aws_config *config, const char *ser
 	}
 	const struct partition *partition = find_partition(config->region);
 	if (strcmp(service, "iam") == 0)
-		return config->fips && strcmp(partition->iam, "iam.amazonaws.com") == 0 ? "https://iam-fips.amazonaws.com" :
-											  arena_printf(arena, "https://%s", partition->iam);
+		return config->fips && strcmp(partition->iam, "iam.amazonaws.com") == 0
+			       ? "https://iam-fips.amazonaws.com"
+			       : arena_printf(arena, "https://%s", partition->iam);
 	if (!config->region)
 		return strcmp(service, "sts") == 0 ? "https://sts.amazonaws.com" : NULL;
 	const struct service *special = find_service(service);

@@ -31,8 +31,8 @@ static bool is_visible(const char *s)
 bool credential_keys_fit(const struct aws_keys *keys)
 {
 	return keys->access_key && keys->access_key[0] && is_visible(keys->access_key) && keys->secret_key &&
-		keys->secret_key[0] && is_visible(keys->secret_key) &&
-		(!keys->session_token || is_visible(keys->session_token));
+	       keys->secret_key[0] && is_visible(keys->secret_key) &&
+	       (!keys->session_token || is_visible(keys->session_token));
 }
 
 /* Two digits, or more, at *at; -1: others. */
@@ -77,10 +77,11 @@ int64_t credential_time_ms(const char *text)
 	const char *at = text;
 	struct tm t = { 0 };
 	int year, month;
-	if ((year = digits(&at, 4)) < 0 || !skip(&at, '-') || (month = digits(&at, 2)) < 1 || month > 12 || !skip(&at, '-') ||
-		(t.tm_mday = digits(&at, 2)) < 1 || t.tm_mday > 31 || !(skip(&at, 'T') || skip(&at, ' ')) ||
-		(t.tm_hour = digits(&at, 2)) < 0 || t.tm_hour > 23 || !skip(&at, ':') || (t.tm_min = digits(&at, 2)) < 0 ||
-		t.tm_min > 59 || !skip(&at, ':') || (t.tm_sec = digits(&at, 2)) < 0 || t.tm_sec > 60)
+	if ((year = digits(&at, 4)) < 0 || !skip(&at, '-') || (month = digits(&at, 2)) < 1 || month > 12 ||
+		!skip(&at, '-') || (t.tm_mday = digits(&at, 2)) < 1 || t.tm_mday > 31 ||
+		!(skip(&at, 'T') || skip(&at, ' ')) || (t.tm_hour = digits(&at, 2)) < 0 || t.tm_hour > 23 ||
+		!skip(&at, ':') || (t.tm_min = digits(&at, 2)) < 0 || t.tm_min > 59 || !skip(&at, ':') ||
+		(t.tm_sec = digits(&at, 2)) < 0 || t.tm_sec > 60)
 		return -1;
 	if (skip(&at, '.'))
 		while (*at >= '0' && *at <= '9')

@@ -7,10 +7,10 @@
 #include "base/error.h"
 
 enum credential_shape {
-	CREDENTIAL_OF_PROCESS,  /* JSON of credential_process, version 1 */
+	CREDENTIAL_OF_PROCESS,	/* JSON of credential_process, version 1 */
 	CREDENTIAL_OF_METADATA, /* JSON of container endpoints and of the instance metadata service */
-	CREDENTIAL_OF_SSO,      /* JSON of GetRoleCredentials */
-	CREDENTIAL_OF_STS,      /* XML of AssumeRole and AssumeRoleWithWebIdentity */
+	CREDENTIAL_OF_SSO,	/* JSON of GetRoleCredentials */
+	CREDENTIAL_OF_STS,	/* XML of AssumeRole and AssumeRoleWithWebIdentity */
 };
 
 /* In `arena`; `source` is left NULL. What comes back can stand in a header. */

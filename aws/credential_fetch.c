@@ -38,7 +38,7 @@ struct credential_fetch {
 	struct http_op *op;
 	struct process *process;
 	unsigned attempt;
-	int64_t skew_ms; /* the server's clock is ahead by that; 0: about the same */
+	int64_t skew_ms;			    /* the server's clock is ahead by that; 0: about the same */
 	const char *instance_token, *instance_role; /* NULL: to be asked for */
 };
 
@@ -76,7 +76,8 @@ static void fail(struct credential_fetch *f, struct error *err)
 {
 	const struct credential_source *source = current(f);
 	if (source->tried)
-		error_wrap(err, "no AWS credentials (`aws configure` or `aws configure sso` sets up a profile): %s, %s", source->tried, source->name);
+		error_wrap(err, "no AWS credentials (`aws configure` or `aws configure sso` sets up a profile): %s, %s",
+			source->tried, source->name);
 	else
 		error_wrap(err, "no AWS credentials from %s", source->name);
 	finish(f, NULL, err);
@@ -108,8 +109,8 @@ static void got_keys(struct credential_fetch *f, struct aws_keys keys)
 
 /* --- requests ----------------------------------------------------------------------------------------------------- */
 
-static void ask(struct credential_fetch *f, const char *method, const char *url, const struct aws_pair *headers, size_t n,
-	const char *body, int64_t limit_ms, bool no_proxy)
+static void ask(struct credential_fetch *f, const char *method, const char *url, const struct aws_pair *headers,
+	size_t n, const char *body, int64_t limit_ms, bool no_proxy)
 {
 	const struct http_request request = { .method = method,
 		.url = url,
@@ -168,7 +169,8 @@ static void ask_sts(struct credential_fetch *f, const char *action, const char *
 	const char *text = arena_strdup(&f->arena, body.ptr);
 	static const struct aws_pair form = { "Content-Type", "application/x-www-form-urlencoded; charset=utf-8" };
 	if (web_token) { /* which is all that it is signed by */
-		ask(f, "POST", arena_printf(&f->arena, "%s%s", url, path[0] ? "" : "/"), &form, 1, text, STS_LIMIT_MS, false);
+		ask(f, "POST", arena_printf(&f->arena, "%s%s", url, path[0] ? "" : "/"), &form, 1, text, STS_LIMIT_MS,
+			false);
 		return;
 	}
 	const struct sign_request request = { .service = "sts",
@@ -183,8 +185,8 @@ static void ask_sts(struct credential_fetch *f, const char *action, const char *
 	struct signed_request made;
 	sign(&request, &f->keys, &f->arena, &made);
 	size_t before_path = strlen(url) - strlen(path);
-	ask(f, "POST", arena_printf(&f->arena, "%.*s%s", (int)before_path, url, made.target), made.headers, made.n_headers, text,
-		STS_LIMIT_MS, false);
+	ask(f, "POST", arena_printf(&f->arena, "%.*s%s", (int)before_path, url, made.target), made.headers,
+		made.n_headers, text, STS_LIMIT_MS, false);
 }
 
 /* The file's text without the blanks around it. */
@@ -277,13 +279,14 @@ static void run_instance(struct credential_fetch *f)
 	const char *base = current(f)->url;
 	if (!f->instance_token) {
 		const struct aws_pair lifetime = { "x-aws-ec2-metadata-token-ttl-seconds", "21600" };
-		ask(f, "PUT", arena_printf(&f->arena, "%s/latest/api/token", base), &lifetime, 1, NULL, INSTANCE_LIMIT_MS, true);
+		ask(f, "PUT", arena_printf(&f->arena, "%s/latest/api/token", base), &lifetime, 1, NULL,
+			INSTANCE_LIMIT_MS, true);
 		return;
 	}
 	const struct aws_pair token = { "x-aws-ec2-metadata-token", f->instance_token };
 	const char *role = f->instance_role ? f->instance_role : "";
-	ask(f, "GET", arena_printf(&f->arena, "%s/latest/meta-data/iam/security-credentials/%s", base, role), &token, 1, NULL,
-		INSTANCE_LIMIT_MS, true);
+	ask(f, "GET", arena_printf(&f->arena, "%s/latest/meta-data/iam/security-credentials/%s", base, role), &token, 1,
+		NULL, INSTANCE_LIMIT_MS, true);
 }
 
 /* --- credential_process ------------------------------------------------------------------------------------------- */
@@ -301,7 +304,8 @@ static void process_ended(void *ctx, const struct process_result *result, const 
 	} else if (result->exit_status) {
 		/* Keys go to standard output; what a helper says on the other is for people. */
 		size_t n = 0;
-		while (n < result->err.len && n < 200 && (unsigned char)result->err.ptr[n] >= ' ' && result->err.ptr[n] != '\x7f')
+		while (n < result->err.len && n < 200 && (unsigned char)result->err.ptr[n] >= ' ' &&
+			result->err.ptr[n] != '\x7f')
 			n++;
 		error_set(&err, 0, "it exited with %d: %.*s", result->exit_status, (int)n, n ? result->err.ptr : "");
 	} else if (credential_answer_keys(CREDENTIAL_OF_PROCESS, result->out, &f->arena, &keys, &err) == 0) {
@@ -315,7 +319,8 @@ static void process_ended(void *ctx, const struct process_result *result, const 
 static void run_process(struct credential_fetch *f)
 {
 	struct error err;
-	f->process = process_start(f->loop, current(f)->command, f->config.environment, PROCESS_LIMIT_MS, FILE_LIMIT, process_ended, f, &err);
+	f->process = process_start(f->loop, current(f)->command, f->config.environment, PROCESS_LIMIT_MS, FILE_LIMIT,
+		process_ended, f, &err);
 	if (!f->process)
 		fail(f, &err);
 }
@@ -393,7 +398,8 @@ static void answered_instance(struct credential_fetch *f, const struct http_resp
 			return;
 		}
 		f->instance_role = text;
-	} else if (credential_answer_keys(CREDENTIAL_OF_METADATA, buf_slice(&response->body), &f->arena, &keys, &err) == 0) {
+	} else if (credential_answer_keys(CREDENTIAL_OF_METADATA, buf_slice(&response->body), &f->arena, &keys, &err) ==
+		   0) {
 		got_keys(f, keys);
 		return;
 	} else {
@@ -412,9 +418,9 @@ static void answered_well(struct credential_fetch *f, const struct http_response
 		answered_instance(f, response);
 		return;
 	}
-	enum credential_shape shape = kind == CREDENTIAL_SSO ? CREDENTIAL_OF_SSO :
-		kind == CREDENTIAL_CONTAINER		     ? CREDENTIAL_OF_METADATA :
-							       CREDENTIAL_OF_STS;
+	enum credential_shape shape = kind == CREDENTIAL_SSO	     ? CREDENTIAL_OF_SSO
+				      : kind == CREDENTIAL_CONTAINER ? CREDENTIAL_OF_METADATA
+								     : CREDENTIAL_OF_STS;
 	if (credential_answer_keys(shape, buf_slice(&response->body), &f->arena, &keys, &err) == 0)
 		got_keys(f, keys);
 	else
@@ -423,8 +429,8 @@ static void answered_well(struct credential_fetch *f, const struct http_response
 
 static bool is_transient(int status, const char *code)
 {
-	static const char *const codes[] = { "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded",
-		"IDPCommunicationError" };
+	static const char *const codes[] = { "Throttling", "ThrottlingException", "TooManyRequestsException",
+		"RequestLimitExceeded", "IDPCommunicationError" };
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (strcmp(code, codes[i]) == 0)
 			return true;
@@ -439,11 +445,13 @@ static void answered_badly(struct credential_fetch *f, const struct http_respons
 	credential_answer_error(buf_slice(&response->body), &f->arena, &code, &message);
 	if (is_transient(response->status, code) && try_again(f))
 		return;
-	error_set(&err, 0, "HTTP %d%s%s%s%s", response->status, code[0] ? " " : "", code, message[0] ? ": " : "", message);
+	error_set(&err, 0, "HTTP %d%s%s%s%s", response->status, code[0] ? " " : "", code, message[0] ? ": " : "",
+		message);
 	if (source->kind == CREDENTIAL_SSO && response->status == 401)
 		advise_login(source, &err);
 	else if (source->kind == CREDENTIAL_ROLE)
-		error_wrap(&err, "STS refuses (so it will `aws sts get-caller-identity --profile %s`)", source->profile);
+		error_wrap(
+			&err, "STS refuses (so it will `aws sts get-caller-identity --profile %s`)", source->profile);
 	else if (source->kind == CREDENTIAL_WEB_IDENTITY)
 		error_wrap(&err, "STS refuses (is this issuer in the role's trust policy?)");
 	else if (source->kind == CREDENTIAL_INSTANCE && response->status == 404)
@@ -467,7 +475,8 @@ static void answered(void *ctx, struct http_response *response, bool sent, const
 		return;
 	}
 	/* A wrong clock is mended once: the next request has the server's time. */
-	bool signed_wrongly = learn_skew(f, response) && response->status / 100 == 4 && current(f)->kind == CREDENTIAL_ROLE;
+	bool signed_wrongly = learn_skew(f, response) && response->status / 100 == 4 &&
+			      current(f)->kind == CREDENTIAL_ROLE;
 	if (signed_wrongly && f->attempt < ATTEMPTS)
 		run(f);
 	else if (response->status == 200)
@@ -484,7 +493,8 @@ static void begin(uv_timer_t *timer)
 	struct error err;
 	const struct credential_source *last;
 	const struct aws_config *model = f->model;
-	if (aws_config_load(model->profile_named ? model->profile : NULL, model->region, model->environment, &f->config, &err) < 0 ||
+	if (aws_config_load(model->profile_named ? model->profile : NULL, model->region, model->environment, &f->config,
+		    &err) < 0 ||
 		credential_plan(&f->config, &f->arena, &last, &err) < 0) {
 		finish(f, NULL, &err);
 		return;
@@ -505,7 +515,8 @@ struct credential_fetch *credential_fetch_start(uv_loop_t *loop, struct http *ht
 	if (!f)
 		abort();
 	*f = (struct credential_fetch){
-		.loop = loop, .http = http, .model = config, .clock = clock, .fn = fn, .ctx = ctx, .arena = ARENA_INIT };
+		.loop = loop, .http = http, .model = config, .clock = clock, .fn = fn, .ctx = ctx, .arena = ARENA_INIT
+	};
 	uv_timer_init(loop, &f->timer);
 	f->timer.data = f;
 	uv_timer_start(&f->timer, begin, 0, 0);

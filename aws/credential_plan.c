@@ -59,8 +59,8 @@ static int static_keys(struct planning *p, const char *profile, const char *name
 static int from_environment(struct planning *p, const struct credential_source **ret)
 {
 	return static_keys(p, NULL, "the environment", aws_config_variable(p->config, "AWS_ACCESS_KEY_ID"),
-		aws_config_variable(p->config, "AWS_SECRET_ACCESS_KEY"), aws_config_variable(p->config, "AWS_SESSION_TOKEN"),
-		ret);
+		aws_config_variable(p->config, "AWS_SECRET_ACCESS_KEY"),
+		aws_config_variable(p->config, "AWS_SESSION_TOKEN"), ret);
 }
 
 typedef const char *config_get_fn(const struct aws_config *config, const char *section, const char *name);
@@ -75,8 +75,8 @@ static int from_file(struct planning *p, config_get_fn *get, const char *file, c
 		keys[i] = get(p->config, section, names[i]);
 		keys[i] = keys[i] && keys[i][0] ? keys[i] : NULL;
 	}
-	return static_keys(p, profile, arena_printf(p->arena, "profile %s in %s", profile, file), keys[0], keys[1], keys[2],
-		ret);
+	return static_keys(
+		p, profile, arena_printf(p->arena, "profile %s in %s", profile, file), keys[0], keys[1], keys[2], ret);
 }
 
 static int from_credentials_file(struct planning *p, const char *profile, const struct credential_source **ret)
@@ -105,10 +105,11 @@ static int from_web_identity(
 		return NOTHING;
 	if (!values[1])
 		return error_set(p->err, 0,
-			"a web identity token is configured (%s), but not the role it is for: set AWS_ROLE_ARN, or role_arn in profile %s",
+			"a web identity token is configured (%s), but not the role it is for: set AWS_ROLE_ARN, or "
+			"role_arn in profile %s",
 			values[0], profile);
-	struct credential_source *source =
-		new_source(p, CREDENTIAL_WEB_IDENTITY, profile, arena_printf(p->arena, "web identity as %s", values[1]));
+	struct credential_source *source = new_source(
+		p, CREDENTIAL_WEB_IDENTITY, profile, arena_printf(p->arena, "web identity as %s", values[1]));
 	source->token_file = values[0];
 	source->role_arn = values[1];
 	source->session_name = values[2];
@@ -139,16 +140,20 @@ static int from_sso(struct planning *p, const char *profile, const struct creden
 	if (session) {
 		section = arena_printf(p->arena, "sso-session %s", session);
 		if (!aws_config_has_section(p->config, section))
-			return error_set(p->err, 0, "profile %s names sso_session %s, but %s has no [sso-session %s]", profile, session,
-				p->config->config_file, session);
+			return error_set(p->err, 0, "profile %s names sso_session %s, but %s has no [sso-session %s]",
+				profile, session, p->config->config_file, session);
 	}
 	const char *region = section ? aws_config_get(p->config, section, "sso_region") : NULL;
 	const char *start = section ? aws_config_get(p->config, section, "sso_start_url") : NULL;
 	region = region ? region : setting(p, profile, "sso_region");
 	start = start ? start : setting(p, profile, "sso_start_url");
 	if (!account || !role || !region || !start)
-		return error_set(p->err, 0, "profile %s is to use SSO, but %s is missing: `aws configure sso` writes all of it", profile,
-			!account ? "sso_account_id" : !role ? "sso_role_name" : !region ? "sso_region" : "sso_start_url");
+		return error_set(p->err, 0,
+			"profile %s is to use SSO, but %s is missing: `aws configure sso` writes all of it", profile,
+			!account  ? "sso_account_id"
+			: !role	  ? "sso_role_name"
+			: !region ? "sso_region"
+				  : "sso_start_url");
 	struct credential_source *source = new_source(
 		p, CREDENTIAL_SSO, profile, arena_printf(p->arena, "SSO role %s (profile %s)", role, profile));
 	source->sso_region = region;
@@ -180,7 +185,8 @@ static int refuse_login(struct planning *p, const char *profile, const struct cr
 	if (!setting(p, profile, "login_session"))
 		return NOTHING;
 	return error_set(p->err, 0,
-		"profile %s uses `aws login`, which is beyond us: make another profile with credential_process = aws configure "
+		"profile %s uses `aws login`, which is beyond us: make another profile with credential_process = aws "
+		"configure "
 		"export-credentials --profile %s, and name that one",
 		profile, profile);
 }
@@ -203,10 +209,11 @@ static bool is_host_of_containers(const char *url)
 			host[n - 1] = '\0';
 			inet_pton(AF_INET6, "fd00:ec2::23", &pod);
 			good = inet_pton(AF_INET6, host + 1, &v6) == 1 &&
-				(IN6_IS_ADDR_LOOPBACK(&v6) || IN6_ARE_ADDR_EQUAL(&v6, &pod));
+			       (IN6_IS_ADDR_LOOPBACK(&v6) || IN6_ARE_ADDR_EQUAL(&v6, &pod));
 		} else if (inet_pton(AF_INET, host, &v4) == 1) {
 			in_addr_t address = ntohl(v4.s_addr);
-			good = address >> 24 == 127 || address == 0xa9feaa02 || address == 0xa9feaa17; /* 169.254.170.2, .23 */
+			good = address >> 24 == 127 || address == 0xa9feaa02 ||
+			       address == 0xa9feaa17; /* 169.254.170.2, .23 */
 		} else {
 			good = strcmp(host, "localhost") == 0;
 		}
@@ -227,7 +234,8 @@ static int from_container(struct planning *p, const struct credential_source **r
 	const char *url = relative ? arena_printf(p->arena, "http://169.254.170.2%s", relative) : full;
 	if (!is_host_of_containers(url))
 		return error_set(p->err, 0,
-			"AWS_CONTAINER_CREDENTIALS_%s_URI is not https, and its host is neither loopback nor one of AWS's own for containers",
+			"AWS_CONTAINER_CREDENTIALS_%s_URI is not https, and its host is neither loopback nor one of "
+			"AWS's own for containers",
 			relative ? "RELATIVE" : "FULL");
 	struct credential_source *source = new_source(p, CREDENTIAL_CONTAINER, NULL, "the container's endpoint");
 	source->url = url;
@@ -296,23 +304,26 @@ static int base_of_name(struct planning *p, const char *profile, const char *nam
 		result = from_instance(p, NULL, ret);
 	else
 		return error_set(p->err, 0,
-			"profile %s: credential_source %s is none of Environment, EcsContainer, Ec2InstanceMetadata", profile, name);
-	return result != NOTHING ? result :
-				   error_set(p->err, 0, "profile %s: its credential_source %s has no keys here", profile, name);
+			"profile %s: credential_source %s is none of Environment, EcsContainer, Ec2InstanceMetadata",
+			profile, name);
+	return result != NOTHING
+		       ? result
+		       : error_set(p->err, 0, "profile %s: its credential_source %s has no keys here", profile, name);
 }
 
-static int base_of_profile(struct planning *p, const char *profile, const char *base, const struct credential_source **ret)
+static int base_of_profile(
+	struct planning *p, const char *profile, const char *base, const struct credential_source **ret)
 {
 	const char *section = arena_printf(p->arena, "profile %s", base);
 	if (!aws_config_has_section(p->config, section))
-		return error_set(p->err, 0, "profile %s: its source_profile %s exists neither in %s nor in %s", profile, base,
-			p->config->config_file, p->config->credentials_file);
+		return error_set(p->err, 0, "profile %s: its source_profile %s exists neither in %s nor in %s", profile,
+			base, p->config->config_file, p->config->credentials_file);
 	/* Keys go before a role, so a profile may be the source of its own. */
 	if (wants_role(p, base) && !has_keys(p, base))
 		return from_role(p, base, ret);
 	int result = from_profile(p, base, false, ret);
-	return result != NOTHING ? result :
-				   error_set(p->err, 0, "profile %s: its source_profile %s has no keys", profile, base);
+	return result != NOTHING ? result
+				 : error_set(p->err, 0, "profile %s: its source_profile %s has no keys", profile, base);
 }
 
 static int from_role(struct planning *p, const char *profile, const struct credential_source **ret)
@@ -321,8 +332,8 @@ static int from_role(struct planning *p, const char *profile, const struct crede
 		return NOTHING;
 	for (size_t i = 0; i < p->n_visited; i++)
 		if (strcmp(p->visited[i], profile) == 0)
-			return error_set(p->err, 0, "profile %s is, through source_profile, its own source: see %s", profile,
-				p->config->config_file);
+			return error_set(p->err, 0, "profile %s is, through source_profile, its own source: see %s",
+				profile, p->config->config_file);
 	if (p->n_visited == CHAIN_LIMIT)
 		return error_set(p->err, 0, "more than %d profiles are chained by source_profile", CHAIN_LIMIT);
 	p->visited[p->n_visited++] = profile;
@@ -330,18 +341,21 @@ static int from_role(struct planning *p, const char *profile, const struct crede
 	const char *mfa = setting(p, profile, "mfa_serial");
 	if (mfa)
 		return error_set(p->err, 0,
-			"profile %s wants a one-time code (mfa_serial), which we cannot ask for: make another profile with credential_process = "
+			"profile %s wants a one-time code (mfa_serial), which we cannot ask for: make another profile "
+			"with credential_process = "
 			"aws configure export-credentials --profile %s, and name that one",
 			profile, profile);
-	const char *base_profile = setting(p, profile, "source_profile"), *base_name = setting(p, profile, "credential_source");
+	const char *base_profile = setting(p, profile, "source_profile"),
+		   *base_name = setting(p, profile, "credential_source");
 	if (!base_profile == !base_name)
-		return error_set(p->err, 0, "profile %s has a role_arn, and %s source_profile %s credential_source: give one", profile,
+		return error_set(p->err, 0,
+			"profile %s has a role_arn, and %s source_profile %s credential_source: give one", profile,
 			base_profile ? "both" : "neither", base_profile ? "and" : "nor");
 	const char *role = setting(p, profile, "role_arn");
-	struct credential_source *source =
-		new_source(p, CREDENTIAL_ROLE, profile, arena_printf(p->arena, "role %s (profile %s)", role, profile));
-	int result = base_profile ? base_of_profile(p, profile, base_profile, &source->base) :
-				    base_of_name(p, profile, base_name, &source->base);
+	struct credential_source *source = new_source(
+		p, CREDENTIAL_ROLE, profile, arena_printf(p->arena, "role %s (profile %s)", role, profile));
+	int result = base_profile ? base_of_profile(p, profile, base_profile, &source->base)
+				  : base_of_name(p, profile, base_name, &source->base);
 	if (result != 0)
 		return result;
 	source->role_arn = role;
@@ -359,7 +373,8 @@ int credential_plan(
 	const char *profile = config->profile;
 	const char *tried = arena_printf(arena,
 		"%s, no keys, role, SSO or credential_process in profile %s (%s, %s), no container endpoint",
-		config->profile_named ? "environment passed over for a named profile" : "no AWS_ACCESS_KEY_ID in the environment",
+		config->profile_named ? "environment passed over for a named profile"
+				      : "no AWS_ACCESS_KEY_ID in the environment",
 		profile, config->config_file, config->credentials_file);
 	int result = config->profile_named ? NOTHING : from_environment(&p, ret);
 	if (result == NOTHING)
@@ -372,7 +387,8 @@ int credential_plan(
 		result = from_instance(&p, tried, ret);
 	if (result == NOTHING)
 		return error_set(err, 0,
-			"no AWS credentials: %s, instance metadata disabled. `aws configure` or `aws configure sso` sets up a profile",
+			"no AWS credentials: %s, instance metadata disabled. `aws configure` or `aws configure sso` "
+			"sets up a profile",
 			tried);
 	return result;
 }

@@ -9,7 +9,7 @@ enum {
 	MINUTE_MS = 60 * 1000,
 	ADVISORY_MS = 15 * MINUTE_MS,
 	MANDATORY_MS = 10 * MINUTE_MS,
-	PAUSE_MS = 30 * 1000,  /* after a fetch that failed, while old keys are good */
+	PAUSE_MS = 30 * 1000,	/* after a fetch that failed, while old keys are good */
 	SETTLED_MS = 10 * 1000, /* see credentials_drop */
 };
 
@@ -24,7 +24,7 @@ struct credentials {
 	struct arena arena, before;
 	bool have, dropped;
 	int64_t fetched_ms;
-	int64_t not_before_ms; /* of another fetch, unless it must be */
+	int64_t not_before_ms;		    /* of another fetch, unless it must be */
 	struct credentials_waiter *waiting; /* for the fetch, newest first */
 	struct credentials_waiter *served;  /* being told */
 };

@@ -32,8 +32,8 @@ static void closed(uv_handle_t *handle)
 
 static void close_all(struct process *p)
 {
-	uv_handle_t *const handles[] = { (uv_handle_t *)&p->child, (uv_handle_t *)&p->out_pipe, (uv_handle_t *)&p->err_pipe,
-		(uv_handle_t *)&p->timer };
+	uv_handle_t *const handles[] = { (uv_handle_t *)&p->child, (uv_handle_t *)&p->out_pipe,
+		(uv_handle_t *)&p->err_pipe, (uv_handle_t *)&p->timer };
 	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
 		if (!uv_is_closing(handles[i]))
 			uv_close(handles[i], closed);

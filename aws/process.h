@@ -10,8 +10,8 @@ struct process;
 
 struct process_result {
 	int exit_status, term_signal; /* of the command */
-	struct slice out;             /* its standard output, whole */
-	struct slice err;             /* the first KiB of its standard error */
+	struct slice out;	      /* its standard output, whole */
+	struct slice err;	      /* the first KiB of its standard error */
 };
 
 /* Exactly once, from the loop, never from inside process_start. `result` NULL: it took longer than allowed, or wrote more (ETIMEDOUT, EFBIG); if it lives, it

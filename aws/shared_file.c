@@ -13,7 +13,7 @@ struct parser {
 	const char *name;     /* the setting whose value is being gathered; NULL: none */
 	struct buf value;     /* its lines, trimmed, parted by \n */
 	unsigned line, begun; /* numbers, from 1: where we are; where the setting began */
-	size_t indent;        /* of the last line that began something */
+	size_t indent;	      /* of the last line that began something */
 };
 
 static bool is_blank(char c)
@@ -74,7 +74,8 @@ static int finish_setting(struct parser *p, struct error *err)
 		size_t n = find(line, "=");
 		if (n == line.len)
 			return error_set(err, 0, "line %u: below it is a nested setting without =", p->begun);
-		struct slice inner = trim(slice_of(line.ptr, n)), text = trim(slice_of(line.ptr + n + 1, line.len - n - 1));
+		struct slice inner = trim(slice_of(line.ptr, n)),
+			     text = trim(slice_of(line.ptr + n + 1, line.len - n - 1));
 		p->fn(p->ctx, p->section, arena_printf(&p->arena, "%s.%.*s", name, (int)inner.len, inner.ptr),
 			arena_strndup(&p->arena, text.ptr, text.len));
 	}

@@ -29,7 +29,7 @@ struct signing {
 static bool is_unreserved(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-		c == '_' || c == '~';
+	       c == '_' || c == '~';
 }
 
 static void append_encoded(struct buf *ret, const char *s, bool keep_slashes)
@@ -143,8 +143,8 @@ static bool is_signed_header(const char *name)
 }
 
 /* "name:value\n" of each, and "name;name". */
-static void canonical_headers(
-	const struct signing *s, const struct aws_pair *headers, size_t n, const char **ret_block, const char **ret_names)
+static void canonical_headers(const struct signing *s, const struct aws_pair *headers, size_t n, const char **ret_block,
+	const char **ret_names)
 {
 	struct header *list = arena_array(s->arena, struct header, n + 1);
 	size_t used = 0;
@@ -190,8 +190,8 @@ static void hmac(struct slice key, const char *message, uint8_t ret[DIGEST_HASH_
 
 static const char *make_signature(const struct signing *s, const char *canonical_request)
 {
-	const char *to_sign = arena_printf(
-		s->arena, ALGORITHM "\n%s\n%s\n%s", s->date, s->scope, hash_hex(slice_str(canonical_request), s->arena));
+	const char *to_sign = arena_printf(s->arena, ALGORITHM "\n%s\n%s\n%s", s->date, s->scope,
+		hash_hex(slice_str(canonical_request), s->arena));
 	_cleanup_buf_ struct buf secret = { 0 };
 	buf_printf(&secret, "AWS4%s", s->keys->secret_key);
 	struct digest a, b;
@@ -244,8 +244,8 @@ static const char *encode_path(const struct sign_request *request, struct arena 
 	return arena_strdup(arena, buf_str(&path));
 }
 
-void sign(
-	const struct sign_request *request, const struct aws_keys *keys, struct arena *arena, struct signed_request *ret)
+void sign(const struct sign_request *request, const struct aws_keys *keys, struct arena *arena,
+	struct signed_request *ret)
 {
 	struct signing s = begin(request, keys, arena);
 	const char *payload = request->unsigned_payload ? "UNSIGNED-PAYLOAD" : hash_hex(request->body, arena);
@@ -265,9 +265,10 @@ void sign(
 	canonical_headers(&s, headers, n, &block, &names);
 	const char *signature = make_signature(&s, make_canonical(&s, path, query, block, names, payload));
 	headers[n++] = (struct aws_pair){ "Authorization",
-		arena_printf(arena, ALGORITHM " Credential=%s/%s, SignedHeaders=%s, Signature=%s", keys->access_key, s.scope,
-			names, signature) };
-	*ret = (struct signed_request){ request->n_query ? arena_printf(arena, "%s?%s", path, query) : path, headers, n };
+		arena_printf(arena, ALGORITHM " Credential=%s/%s, SignedHeaders=%s, Signature=%s", keys->access_key,
+			s.scope, names, signature) };
+	*ret = (struct signed_request){ request->n_query ? arena_printf(arena, "%s?%s", path, query) : path, headers,
+		n };
 }
 
 void sign_query(const struct sign_request *request, const struct aws_keys *keys, unsigned seconds, struct arena *arena,

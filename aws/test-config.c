@@ -61,7 +61,7 @@ static void unload(struct world *world)
 }
 
 #define _cleanup_world_ __attribute__((cleanup(unload)))
-#define VARIABLES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define VARIABLES(...)	((const char *const[]){ __VA_ARGS__, NULL })
 
 static void config__without_files_there_is_a_default_profile_without_region(void **state)
 {
@@ -153,8 +153,9 @@ static void config__a_malformed_file_is_named_with_its_line_but_not_its_text(voi
 static void config__settings_come_from_the_config_file_before_the_credentials_file(void **state)
 {
 	(void)state;
-	write_file("config", "[profile a]\nregion = c\naws_access_key_id = fromconfig\ns3 =\n  addressing_style = path\n"
-			     "[sso-session my]\nsso_region = z\n[plugins]\nx = y\n");
+	write_file("config",
+		"[profile a]\nregion = c\naws_access_key_id = fromconfig\ns3 =\n  addressing_style = path\n"
+		"[sso-session my]\nsso_region = z\n[plugins]\nx = y\n");
 	write_file("credentials", "[a]\nregion = s\noutput = text\naws_access_key_id = fromshared\n");
 	_cleanup_world_ struct world world;
 	load(&world, "a", NULL, NULL);
@@ -257,9 +258,10 @@ static void config__iam_is_signed_for_the_first_region_of_its_partition(void **s
 static void config__custom_endpoints_go_from_the_particular_to_the_general(void **state)
 {
 	(void)state;
-	write_file("config", "[profile a]\nendpoint_url = http://profile/\nservices = s\n"
-			     "[services s]\ns3 =\n  endpoint_url = http://services\ncloudwatch_logs =\n  endpoint_url=http://cw\n"
-			     "[profile ignore]\nendpoint_url = http://profile\nignore_configured_endpoint_urls = true\n");
+	write_file("config",
+		"[profile a]\nendpoint_url = http://profile/\nservices = s\n"
+		"[services s]\ns3 =\n  endpoint_url = http://services\ncloudwatch_logs =\n  endpoint_url=http://cw\n"
+		"[profile ignore]\nendpoint_url = http://profile\nignore_configured_endpoint_urls = true\n");
 	write_file("credentials", "");
 	static const struct {
 		const char *profile, *variable, *another, *service, *url;

@@ -8,7 +8,8 @@
 #include "aws/credential_answer.h"
 
 #define STS(inner)                                                                                                     \
-	"<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>" inner  \
+	"<AssumeRoleResponse "                                                                                         \
+	"xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>" inner                    \
 	"</Credentials></AssumeRoleResult></AssumeRoleResponse>"
 
 static void credential_answer__each_shape_gives_keys(void **state)
@@ -21,14 +22,17 @@ static void credential_answer__each_shape_gives_keys(void **state)
 	} cases[] = {
 		{ CREDENTIAL_OF_PROCESS, "{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}", NULL, 0 },
 		{ CREDENTIAL_OF_PROCESS,
-			"{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\"Expiration\":"
+			"{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\","
+			"\"Expiration\":"
 			"\"2026-11-23T19:30:00+01:00\"}",
 			"t", 1795458600000 },
 		{ CREDENTIAL_OF_PROCESS,
-			"{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"\",\"Expiration\":null}",
+			"{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"\","
+			"\"Expiration\":null}",
 			NULL, 0 },
 		{ CREDENTIAL_OF_METADATA,
-			"{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\"Expiration\":"
+			"{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Token\":\"t\","
+			"\"Expiration\":"
 			"\"2026-11-23T18:30:00Z\"}",
 			"t", 1795458600000 },
 		{ CREDENTIAL_OF_SSO,
@@ -36,7 +40,8 @@ static void credential_answer__each_shape_gives_keys(void **state)
 			"\"expiration\":1795458600000}}",
 			"t", 1795458600000 },
 		{ CREDENTIAL_OF_STS,
-			STS("<AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+			STS("<AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</"
+			    "SessionToken>"
 			    "<Expiration>2026-11-23T18:30:00.5Z</Expiration>"),
 			"t", 1795458600000 },
 	};
@@ -44,7 +49,8 @@ static void credential_answer__each_shape_gives_keys(void **state)
 		_cleanup_arena_ struct arena arena = ARENA_INIT;
 		struct aws_keys keys;
 		struct error err = { 0 };
-		assert_int_equal(credential_answer_keys(cases[i].shape, slice_str(cases[i].body), &arena, &keys, &err), 0);
+		assert_int_equal(
+			credential_answer_keys(cases[i].shape, slice_str(cases[i].body), &arena, &keys, &err), 0);
 		assert_string_equal(keys.access_key, "A");
 		assert_string_equal(keys.secret_key, "s");
 		if (cases[i].token)
@@ -67,25 +73,30 @@ static void credential_answer__what_is_missing_or_illegible_is_an_error_without_
 		{ CREDENTIAL_OF_PROCESS, "[\"SECRET\"]", "the answer is not a JSON object" },
 		{ CREDENTIAL_OF_PROCESS, "{\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"SECRET\"}",
 			"the answer is not of \"Version\": 1" },
-		{ CREDENTIAL_OF_PROCESS, "{\"Version\":1,\"SecretAccessKey\":\"SECRET\"}", "the answer has no access key" },
+		{ CREDENTIAL_OF_PROCESS, "{\"Version\":1,\"SecretAccessKey\":\"SECRET\"}",
+			"the answer has no access key" },
 		{ CREDENTIAL_OF_PROCESS, "{\"Version\":1,\"AccessKeyId\":\"A\"}", "the answer has no secret key" },
-		{ CREDENTIAL_OF_PROCESS, "{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"SECRET\\r\\nHost: x\"}",
+		{ CREDENTIAL_OF_PROCESS,
+			"{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"SECRET\\r\\nHost: x\"}",
 			"the answer has keys that are empty or not of visible ASCII" },
 		{ CREDENTIAL_OF_PROCESS,
 			"{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"SECRET\",\"Expiration\":\"soon\"}",
 			"the answer has keys without a legible time of expiry" },
-		{ CREDENTIAL_OF_METADATA, "{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"EC2 cannot assume the role\"}",
+		{ CREDENTIAL_OF_METADATA,
+			"{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"EC2 cannot assume the role\"}",
 			"the answer is AssumeRoleUnauthorizedAccess: EC2 cannot assume the role" },
 		{ CREDENTIAL_OF_SSO, "{\"roleCredentials\":7}", "the answer has no access key" },
 		{ CREDENTIAL_OF_STS, STS("<AccessKeyId>A</AccessKeyId>"), "the answer has no secret key" },
-		{ CREDENTIAL_OF_STS, "<AssumeRoleResponse>", "not the XML that was expected: no element found, line 1" },
+		{ CREDENTIAL_OF_STS, "<AssumeRoleResponse>",
+			"not the XML that was expected: no element found, line 1" },
 		{ CREDENTIAL_OF_STS, "<AccessKeyId>A</AccessKeyId>", "the answer has no access key" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		_cleanup_arena_ struct arena arena = ARENA_INIT;
 		struct aws_keys keys;
 		struct error err = { 0 };
-		assert_int_equal(credential_answer_keys(cases[i].shape, slice_str(cases[i].body), &arena, &keys, &err), -1);
+		assert_int_equal(
+			credential_answer_keys(cases[i].shape, slice_str(cases[i].body), &arena, &keys, &err), -1);
 		assert_null(strstr(err.text, "SECRET"));
 		assert_non_null(strstr(err.text, cases[i].message));
 	}
@@ -122,12 +133,13 @@ static void credential_answer__errors_are_told_in_one_line(void **state)
 	static const struct {
 		const char *body, *code, *message;
 	} cases[] = {
-		{ "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>It does not match.\n\n"
+		{ "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>It does not "
+		  "match.\n\n"
 		  "The Canonical String: x-amz-security-token:SECRET</Message></Error></ErrorResponse>",
 			"SignatureDoesNotMatch", "It does not match." },
 		{ "<Error><Code>SlowDown</Code><Message>\x7f</Message></Error>", "SlowDown", "?" },
-		{ "{\"__type\":\"UnauthorizedException\",\"message\":\"Session token not found\"}", "UnauthorizedException",
-			"Session token not found" },
+		{ "{\"__type\":\"UnauthorizedException\",\"message\":\"Session token not found\"}",
+			"UnauthorizedException", "Session token not found" },
 		{ "{\"code\":\"x\",\"Message\":\"y\\nz\"}", "x", "y" },
 		{ "<Error><Code>A</Code>", "A", "" },
 		{ "<html>", "", "" },
@@ -151,8 +163,8 @@ static void credential_answer__sso_tokens_come_with_their_expiry(void **state)
 	const char *token;
 	int64_t expires_ms;
 	assert_int_equal(credential_answer_sso_token(
-				 slice_str("{\"accessToken\":\"SECRET\",\"expiresAt\":\"2026-11-23T18:30:06UTC\"}"), &arena,
-				 &token, &expires_ms, &err),
+				 slice_str("{\"accessToken\":\"SECRET\",\"expiresAt\":\"2026-11-23T18:30:06UTC\"}"),
+				 &arena, &token, &expires_ms, &err),
 		0);
 	assert_string_equal(token, "SECRET");
 	assert_int_equal(expires_ms, 1795458606000);

@@ -46,15 +46,18 @@ static void describe(const struct credential_source *s, struct buf *ret)
 			s->keys.session_token ? s->keys.session_token : "-");
 		break;
 	case CREDENTIAL_ROLE:
-		buf_printf(ret, "role %s as %s for %s s with %s of ", s->role_arn, s->session_name ? s->session_name : "-",
-			s->duration_s ? s->duration_s : "-", s->external_id ? s->external_id : "-");
+		buf_printf(ret, "role %s as %s for %s s with %s of ", s->role_arn,
+			s->session_name ? s->session_name : "-", s->duration_s ? s->duration_s : "-",
+			s->external_id ? s->external_id : "-");
 		describe(s->base, ret);
 		break;
 	case CREDENTIAL_WEB_IDENTITY:
-		buf_printf(ret, "web %s in %s as %s", s->role_arn, s->token_file, s->session_name ? s->session_name : "-");
+		buf_printf(
+			ret, "web %s in %s as %s", s->role_arn, s->token_file, s->session_name ? s->session_name : "-");
 		break;
 	case CREDENTIAL_SSO:
-		buf_printf(ret, "sso %s %s %s %s", s->sso_region, s->sso_account, s->sso_role, strrchr(s->sso_cache_file, '/'));
+		buf_printf(ret, "sso %s %s %s %s", s->sso_region, s->sso_account, s->sso_role,
+			strrchr(s->sso_cache_file, '/'));
 		break;
 	case CREDENTIAL_PROCESS:
 		buf_append_str(ret, "process");
@@ -62,7 +65,8 @@ static void describe(const struct credential_source *s, struct buf *ret)
 			buf_printf(ret, " <%s>", *word);
 		break;
 	case CREDENTIAL_CONTAINER:
-		buf_printf(ret, "container %s %s %s", s->url, s->token ? s->token : "-", s->token_file ? s->token_file : "-");
+		buf_printf(ret, "container %s %s %s", s->url, s->token ? s->token : "-",
+			s->token_file ? s->token_file : "-");
 		break;
 	case CREDENTIAL_INSTANCE:
 		buf_printf(ret, "instance %s%s", s->url, s->tried ? "" : " by name");
@@ -93,10 +97,10 @@ static const char *plan(const char *profile, const char *const *variables)
 	return text.ptr;
 }
 
-#define V(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define NO_VARIABLES ((const char *const[]){ NULL })
-#define ENV_KEYS "AWS_ACCESS_KEY_ID=EA", "AWS_SECRET_ACCESS_KEY=ES"
-#define ENV_WEB "AWS_WEB_IDENTITY_TOKEN_FILE=/t", "AWS_ROLE_ARN=arn:w"
+#define V(...)	      ((const char *const[]){ __VA_ARGS__, NULL })
+#define NO_VARIABLES  ((const char *const[]){ NULL })
+#define ENV_KEYS      "AWS_ACCESS_KEY_ID=EA", "AWS_SECRET_ACCESS_KEY=ES"
+#define ENV_WEB	      "AWS_WEB_IDENTITY_TOKEN_FILE=/t", "AWS_ROLE_ARN=arn:w"
 #define ENV_CONTAINER "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/c"
 
 static const char *concatenate(struct arena *arena, const char **parts)
@@ -113,7 +117,8 @@ static void credential_plan__the_order_is_that_of_awss_tools(void **state)
 	(void)state;
 	static const char base[] = "[profile base]\naws_access_key_id = BA\naws_secret_access_key = BS\n[default]\n";
 	static const char role[] = "role_arn = arn:r\nsource_profile = base\n";
-	static const char sso[] = "sso_account_id = 1\nsso_role_name = R\nsso_region = us-east-1\nsso_start_url = https://x/start\n";
+	static const char sso[] =
+		"sso_account_id = 1\nsso_role_name = R\nsso_region = us-east-1\nsso_start_url = https://x/start\n";
 	static const char process[] = "credential_process = /bin/helper 'a b'\n";
 	static const char keys[] = "aws_access_key_id = CA\naws_secret_access_key = CS\n";
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -125,8 +130,8 @@ static void credential_plan__the_order_is_that_of_awss_tools(void **state)
 	assert_string_equal(plan(NULL, V(ENV_WEB, ENV_CONTAINER)), "role arn:r as - for - s with - of keys BA/BS/-");
 	CONFIG(sso, process, keys);
 	assert_string_equal(plan(NULL, V(ENV_WEB, ENV_CONTAINER)), "web arn:w in /t as -");
-	assert_string_equal(plan(NULL, V(ENV_CONTAINER)),
-		"sso us-east-1 1 R /f9bd89c67fef27fcb5df8d2e4b64eabe5bae45a4.json");
+	assert_string_equal(
+		plan(NULL, V(ENV_CONTAINER)), "sso us-east-1 1 R /f9bd89c67fef27fcb5df8d2e4b64eabe5bae45a4.json");
 	CONFIG(process, keys);
 	assert_string_equal(plan(NULL, V(ENV_CONTAINER)), "keys FA/FS/FT");
 	write_file("credentials", "");
@@ -154,8 +159,10 @@ static void credential_plan__a_named_profile_passes_over_keys_in_the_environment
 	assert_string_equal(plan("default", V(ENV_KEYS)), "keys FA/FS/-");
 	assert_string_equal(plan(NULL, V("AWS_ACCESS_KEY_ID=")), "keys FA/FS/-");
 	/* One that has nothing is no reason to take another's. */
-	assert_string_equal(plan("empty", V(ENV_KEYS, ENV_WEB, ENV_CONTAINER)), "container http://169.254.170.2/v2/c - -");
-	assert_non_null(strstr(plan("empty", V(ENV_KEYS, "AWS_EC2_METADATA_DISABLED=true")), "environment passed over for a named profile"));
+	assert_string_equal(
+		plan("empty", V(ENV_KEYS, ENV_WEB, ENV_CONTAINER)), "container http://169.254.170.2/v2/c - -");
+	assert_non_null(strstr(plan("empty", V(ENV_KEYS, "AWS_EC2_METADATA_DISABLED=true")),
+		"environment passed over for a named profile"));
 }
 
 static void credential_plan__half_a_pair_of_keys_is_an_error(void **state)
@@ -173,24 +180,27 @@ static void credential_plan__half_a_pair_of_keys_is_an_error(void **state)
 static void credential_plan__roles_chain_to_something_that_has_keys(void **state)
 {
 	(void)state;
-	write_file("config",
-		"[profile a]\nrole_arn = arn:a\nsource_profile = b\nrole_session_name = me\nexternal_id = x\nduration_seconds = 900\n"
-		"[profile b]\nrole_arn = arn:b\nsource_profile = c\n"
-		"[profile c]\ncredential_process = helper\n"
-		/* Its own keys call STS for its own role. */
-		"[profile self]\nrole_arn = arn:s\nsource_profile = self\naws_access_key_id = SA\naws_secret_access_key = SS\n"
-		"[profile env]\nrole_arn = arn:e\ncredential_source = Environment\n"
-		"[profile ecs]\nrole_arn = arn:e\ncredential_source = EcsContainer\n"
-		"[profile ec2]\nrole_arn = arn:e\ncredential_source = Ec2InstanceMetadata\n"
-		"[profile web]\nrole_arn = arn:w\nweb_identity_token_file = /t\nrole_session_name = n\n"
-		"[profile onweb]\nrole_arn = arn:o\nsource_profile = web\n");
+	write_file("config", "[profile a]\nrole_arn = arn:a\nsource_profile = b\nrole_session_name = me\nexternal_id = "
+			     "x\nduration_seconds = 900\n"
+			     "[profile b]\nrole_arn = arn:b\nsource_profile = c\n"
+			     "[profile c]\ncredential_process = helper\n"
+			     /* Its own keys call STS for its own role. */
+			     "[profile self]\nrole_arn = arn:s\nsource_profile = self\naws_access_key_id = "
+			     "SA\naws_secret_access_key = SS\n"
+			     "[profile env]\nrole_arn = arn:e\ncredential_source = Environment\n"
+			     "[profile ecs]\nrole_arn = arn:e\ncredential_source = EcsContainer\n"
+			     "[profile ec2]\nrole_arn = arn:e\ncredential_source = Ec2InstanceMetadata\n"
+			     "[profile web]\nrole_arn = arn:w\nweb_identity_token_file = /t\nrole_session_name = n\n"
+			     "[profile onweb]\nrole_arn = arn:o\nsource_profile = web\n");
 	write_file("credentials", "");
 	assert_string_equal(plan("a", NO_VARIABLES),
 		"role arn:a as me for 900 s with x of role arn:b as - for - s with - of process <helper>");
 	assert_string_equal(plan("self", NO_VARIABLES), "role arn:s as - for - s with - of keys SA/SS/-");
 	assert_string_equal(plan("env", V(ENV_KEYS)), "role arn:e as - for - s with - of keys EA/ES/-");
-	assert_string_equal(plan("ecs", V(ENV_CONTAINER)), "role arn:e as - for - s with - of container http://169.254.170.2/v2/c - -");
-	assert_string_equal(plan("ec2", NO_VARIABLES), "role arn:e as - for - s with - of instance http://169.254.169.254 by name");
+	assert_string_equal(plan("ecs", V(ENV_CONTAINER)),
+		"role arn:e as - for - s with - of container http://169.254.170.2/v2/c - -");
+	assert_string_equal(
+		plan("ec2", NO_VARIABLES), "role arn:e as - for - s with - of instance http://169.254.169.254 by name");
 	assert_string_equal(plan("web", NO_VARIABLES), "web arn:w in /t as n");
 	assert_string_equal(plan("onweb", V(ENV_WEB)), "role arn:o as - for - s with - of web arn:w in /t as n");
 }
@@ -213,14 +223,16 @@ static void credential_plan__mistakes_in_profiles_are_named(void **state)
 		{ "[profile p]\nrole_arn = r\nsource_profile = q\n[profile q]\nrole_arn = r\nsource_profile = p\n",
 			"error: profile p is, through source_profile, its own source" },
 		{ "[profile p]\nrole_arn = r\nsource_profile = p\n", "its own source" },
-		{ "[profile p]\nrole_arn = r\nsource_profile = gone\n", "profile p: its source_profile gone exists neither in " },
+		{ "[profile p]\nrole_arn = r\nsource_profile = gone\n",
+			"profile p: its source_profile gone exists neither in " },
 		{ "[profile p]\nrole_arn = r\nsource_profile = q\n[profile q]\nregion = x\n",
 			"profile p: its source_profile q has no keys" },
 		{ "[profile p]\nrole_arn = r\n", "neither source_profile nor credential_source" },
 		{ "[profile p]\nrole_arn = r\nsource_profile = q\ncredential_source = Environment\n",
 			"both source_profile and credential_source" },
 		{ "[profile p]\nrole_arn = r\ncredential_source = environment\n", "none of Environment, EcsContainer" },
-		{ "[profile p]\nrole_arn = r\ncredential_source = Environment\n", "its credential_source Environment has no keys here" },
+		{ "[profile p]\nrole_arn = r\ncredential_source = Environment\n",
+			"its credential_source Environment has no keys here" },
 		{ "[profile p]\nrole_arn = r\nsource_profile = p\nmfa_serial = m\n",
 			"aws configure export-credentials --profile p" },
 		{ "[profile p]\nlogin_session = arn:x\n", "aws configure export-credentials --profile p" },
@@ -228,7 +240,8 @@ static void credential_plan__mistakes_in_profiles_are_named(void **state)
 		{ "[profile p]\nsso_account_id = 1\nsso_region = r\nsso_start_url = u\n", "sso_role_name is missing" },
 		{ "[profile p]\nsso_account_id = 1\nsso_role_name = r\n", "sso_region is missing" },
 		{ "[profile p]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n", "has no [sso-session s]" },
-		{ "[profile p]\ncredential_process = 'x\n", "credential_process of profile p: a quotation mark is not closed" },
+		{ "[profile p]\ncredential_process = 'x\n",
+			"credential_process of profile p: a quotation mark is not closed" },
 		{ "[profile p]\ncredential_process = \n[profile q]\n", "no AWS credentials" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -252,7 +265,8 @@ static void credential_plan__sso_sessions_name_their_cache_by_themselves(void **
 			     "[sso-session my-sso]\nsso_region = eu-west-1\nsso_start_url = https://x/start\n");
 	write_file("credentials", "");
 	/* printf my-sso | sha1sum */
-	assert_string_equal(plan("p", NO_VARIABLES), "sso eu-west-1 1 R /0ad374308c5a4e22f723adf10145eafad7c4031c.json");
+	assert_string_equal(
+		plan("p", NO_VARIABLES), "sso eu-west-1 1 R /0ad374308c5a4e22f723adf10145eafad7c4031c.json");
 }
 
 static void credential_plan__container_urls_stay_on_the_machine_or_are_https(void **state)
@@ -285,12 +299,14 @@ static void credential_plan__container_urls_stay_on_the_machine_or_are_https(voi
 	write_file("credentials", "");
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *said = plan(NULL, V(arena_printf(&arena, "AWS_CONTAINER_CREDENTIALS_FULL_URI=%s", cases[i].url)));
+		const char *said = plan(
+			NULL, V(arena_printf(&arena, "AWS_CONTAINER_CREDENTIALS_FULL_URI=%s", cases[i].url)));
 		if (cases[i].good != !strstr(said, "error: AWS_CONTAINER_CREDENTIALS_FULL_URI is not https"))
 			fail_msg("%s: %s", cases[i].url, said);
 	}
-	assert_string_equal(plan(NULL, V("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://localhost/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=t",
-				       "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/f")),
+	assert_string_equal(
+		plan(NULL, V("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://localhost/x",
+				   "AWS_CONTAINER_AUTHORIZATION_TOKEN=t", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/f")),
 		"container http://localhost/x t /f");
 	assert_non_null(strstr(plan(NULL, V("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=@example.com/x")), "error: "));
 }
@@ -300,8 +316,10 @@ static void credential_plan__the_instances_endpoint_can_be_moved(void **state)
 	(void)state;
 	write_file("config", "");
 	write_file("credentials", "");
-	assert_string_equal(plan(NULL, V("AWS_EC2_METADATA_SERVICE_ENDPOINT=http://localhost:1/")), "instance http://localhost:1");
-	assert_string_equal(plan(NULL, V("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6")), "instance http://[fd00:ec2::254]");
+	assert_string_equal(
+		plan(NULL, V("AWS_EC2_METADATA_SERVICE_ENDPOINT=http://localhost:1/")), "instance http://localhost:1");
+	assert_string_equal(
+		plan(NULL, V("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=IPv6")), "instance http://[fd00:ec2::254]");
 	assert_string_equal(plan(NULL, V("AWS_EC2_METADATA_DISABLED=false")), "instance http://169.254.169.254");
 }
 

@@ -59,7 +59,9 @@ static void answer(uv_timer_t *timer)
 		return;
 	}
 	const struct aws_pair date = { "date", op->reply.date };
-	struct http_response response = { .status = op->reply.status, .headers = &date, .n_headers = op->reply.date ? 1 : 0 };
+	struct http_response response = {
+		.status = op->reply.status, .headers = &date, .n_headers = op->reply.date ? 1 : 0
+	};
 	if (op->reply.body)
 		buf_append_str(&response.body, op->reply.body);
 	op->fn(op->ctx, &response, true, NULL);
@@ -176,7 +178,7 @@ static void end(struct world *world)
 }
 
 #define _cleanup_world_ __attribute__((cleanup(end)))
-#define V(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define V(...)		((const char *const[]){ __VA_ARGS__, NULL })
 
 static void note(struct client *client, const struct aws_keys *keys, const struct error *err)
 {
@@ -280,7 +282,8 @@ static void credentials__keys_no_header_could_hold_are_refused(void **state)
 	(void)state;
 	_cleanup_world_ struct world world;
 	begin(&world, NULL, V("AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=SECRET\r\nx: y"), nobody);
-	expect_error(&world, "no AWS credentials from the environment: the keys are empty, or have characters that no key has");
+	expect_error(&world,
+		"no AWS credentials from the environment: the keys are empty, or have characters that no key has");
 }
 
 static void credentials__whoever_mends_the_files_need_not_start_us_anew(void **state)
@@ -292,11 +295,13 @@ static void credentials__whoever_mends_the_files_need_not_start_us_anew(void **s
 	begin(&world, NULL, V("AWS_EC2_METADATA_DISABLED=true"), nobody);
 	expect_error(&world, "`aws configure`");
 	write_file("credentials", "[default]\naws_access_key_id = A\naws_secret_access_key = SECRET\n");
-	expect_keys(&world, arena_printf(&world.arena, "A/SECRET/- from profile default in %s", path_of(&world.arena, "credentials")));
+	expect_keys(&world, arena_printf(&world.arena, "A/SECRET/- from profile default in %s",
+				    path_of(&world.arena, "credentials")));
 	write_file("credentials", "[default]\naws_access_key_id = B\naws_secret_access_key = SECRET\n");
 	clock_ms += MINUTE;
 	credentials_drop(world.credentials);
-	expect_keys(&world, arena_printf(&world.arena, "B/SECRET/- from profile default in %s", path_of(&world.arena, "credentials")));
+	expect_keys(&world, arena_printf(&world.arena, "B/SECRET/- from profile default in %s",
+				    path_of(&world.arena, "credentials")));
 	write_file("credentials", "default]\nSECRET\n");
 	clock_ms += MINUTE;
 	credentials_drop(world.credentials);
@@ -304,11 +309,13 @@ static void credentials__whoever_mends_the_files_need_not_start_us_anew(void **s
 }
 
 #define STS(access, expires)                                                                                           \
-	"<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>"        \
-	"<AccessKeyId>" access "</AccessKeyId><SecretAccessKey>SECRET</SecretAccessKey><SessionToken>SECRETTOKEN</SessionToken>" \
+	"<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>"      \
+	"<AccessKeyId>" access                                                                                         \
+	"</AccessKeyId><SecretAccessKey>SECRET</SecretAccessKey><SessionToken>SECRETTOKEN</SessionToken>"              \
 	"<Expiration>" expires "</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
 #define STS_ERROR(code, message)                                                                                       \
-	"<ErrorResponse><Error><Type>Sender</Type><Code>" code "</Code><Message>" message "</Message></Error></ErrorResponse>"
+	"<ErrorResponse><Error><Type>Sender</Type><Code>" code "</Code><Message>" message                              \
+	"</Message></Error></ErrorResponse>"
 
 static struct reply sts(const struct http_request *request, unsigned serial)
 {
@@ -319,7 +326,8 @@ static struct reply sts(const struct http_request *request, unsigned serial)
 static void credentials__roles_are_assumed_one_with_the_keys_of_the_other(void **state)
 {
 	(void)state;
-	write_file("config", "[profile outer]\nrole_arn = arn:aws:iam::1:role/outer\nsource_profile = inner\nrole_session_name = me\n"
+	write_file("config", "[profile outer]\nrole_arn = arn:aws:iam::1:role/outer\nsource_profile = "
+			     "inner\nrole_session_name = me\n"
 			     "external_id = a b&c\nduration_seconds = 3600\n"
 			     "[profile inner]\nrole_arn = arn:inner\nsource_profile = keys\n");
 	write_file("credentials", "[keys]\naws_access_key_id = BASE\naws_secret_access_key = SECRET\n");
@@ -334,14 +342,17 @@ static void credentials__roles_are_assumed_one_with_the_keys_of_the_other(void *
 	expect_asked("  X-Amz-Security-Token: SECRETTOKEN\n");
 	expect_asked("  Authorization: AWS4-HMAC-SHA256 Credential=ONE/20261123/eu-west-1/sts/aws4_request, "
 		     "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, ");
-	expect_asked("  Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fouter&RoleSessionName=me"
-		     "&ExternalId=a%20b%26c&DurationSeconds=3600\n");
+	expect_asked(
+		"  "
+		"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fouter&RoleSessionName=me"
+		"&ExternalId=a%20b%26c&DurationSeconds=3600\n");
 }
 
 static struct reply refuses(const struct http_request *request, unsigned serial)
 {
 	return (struct reply){ .status = 403,
-		.body = STS_ERROR("AccessDenied", "User: arn:x is not authorized to perform: sts:AssumeRole\n\nx-amz-security-token:SECRET") };
+		.body = STS_ERROR("AccessDenied",
+			"User: arn:x is not authorized to perform: sts:AssumeRole\n\nx-amz-security-token:SECRET") };
 }
 
 static void credentials__what_sts_refuses_is_said_and_not_tried_again(void **state)
@@ -352,8 +363,9 @@ static void credentials__what_sts_refuses_is_said_and_not_tried_again(void **sta
 	write_file("credentials", "[keys]\naws_access_key_id = BASE\naws_secret_access_key = SECRET\n");
 	struct world world;
 	begin(&world, "r", NULL, refuses);
-	expect_error(&world, "no AWS credentials from role arn:r (profile r): STS refuses (so it will `aws sts get-caller-identity "
-			     "--profile r`): HTTP 403 AccessDenied: User: arn:x is not authorized to perform: sts:AssumeRole");
+	expect_error(&world,
+		"no AWS credentials from role arn:r (profile r): STS refuses (so it will `aws sts get-caller-identity "
+		"--profile r`): HTTP 403 AccessDenied: User: arn:x is not authorized to perform: sts:AssumeRole");
 	assert_int_equal(n_asked, 1);
 	end(&world);
 	begin(&world, "w", NULL, refuses);
@@ -386,14 +398,17 @@ static void credentials__what_passes_is_tried_again_three_times_in_all(void **st
 	write_file("credentials", "");
 	write_file("token", " TOKEN.x-y \n");
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	const char *const variables[] = { arena_printf(&arena, "AWS_WEB_IDENTITY_TOKEN_FILE=%s", path_of(&arena, "token")),
+	const char *const variables[] = { arena_printf(
+						  &arena, "AWS_WEB_IDENTITY_TOKEN_FILE=%s", path_of(&arena, "token")),
 		"AWS_ROLE_ARN=arn:w", "AWS_ROLE_SESSION_NAME=ci", NULL };
 	struct world world;
 	begin(&world, NULL, variables, stumbles);
 	expect_keys(&world, "THREE/SECRET/SECRETTOKEN from web identity as arn:w");
 	assert_int_equal(n_asked, 3);
 	expect_asked("  Content-Type: application/x-www-form-urlencoded; charset=utf-8\n"
-		     "  Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aw&RoleSessionName=ci&WebIdentityToken=TOKEN.x-y\n");
+		     "  "
+		     "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aw&RoleSessionName=ci&"
+		     "WebIdentityToken=TOKEN.x-y\n");
 	assert_null(strstr(asked.ptr, "Authorization"));
 	end(&world);
 	begin(&world, NULL, variables, is_broken);
@@ -406,7 +421,9 @@ static struct reply an_hour_ahead(const struct http_request *request, unsigned s
 {
 	static const char date[] = "Mon, 23 Nov 2026 19:30:06 GMT";
 	if (serial == 0)
-		return (struct reply){ .status = 403, .date = date, .body = STS_ERROR("SignatureDoesNotMatch", "Signature expired") };
+		return (struct reply){
+			.status = 403, .date = date, .body = STS_ERROR("SignatureDoesNotMatch", "Signature expired")
+		};
 	return (struct reply){ .status = 200, .date = date, .body = STS("K", "2026-11-23T20:30:06Z") };
 }
 
@@ -429,15 +446,18 @@ static void credentials__a_wrong_clock_is_mended_by_the_servers(void **state)
 	assert_int_equal(keys->expires_ms, START_MS + 60 * MINUTE);
 }
 
-#define SSO_PROFILE "[profile sso]\nsso_session = s\nsso_account_id = 1\nsso_role_name = My Role\n[sso-session s]\nsso_region = us-east-2\n" \
-		    "sso_start_url = https://x/start\n"
+#define SSO_PROFILE                                                                                                    \
+	"[profile sso]\nsso_session = s\nsso_account_id = 1\nsso_role_name = My Role\n[sso-session s]\nsso_region = "  \
+	"us-east-2\n"                                                                                                  \
+	"sso_start_url = https://x/start\n"
 /* printf s | sha1sum */
 #define SSO_CACHE "sso/cache/a0f1490a20d0211c997b44bc357e1972deab8ae3.json"
 
 static struct reply sso(const struct http_request *request, unsigned serial)
 {
 	return (struct reply){ .status = 200,
-		.body = "{\"roleCredentials\":{\"accessKeyId\":\"SSO\",\"secretAccessKey\":\"SECRET\",\"sessionToken\":\"T\",\"expiration\":"
+		.body = "{\"roleCredentials\":{\"accessKeyId\":\"SSO\",\"secretAccessKey\":\"SECRET\",\"sessionToken\":"
+			"\"T\",\"expiration\":"
 			"1795462206000}}" };
 }
 
@@ -456,17 +476,21 @@ static void credentials__sso_uses_the_token_that_login_left(void **state)
 	struct world world;
 	begin(&world, "sso", NULL, sso);
 	expect_keys(&world, "SSO/SECRET/T from SSO role My Role (profile sso)");
-	assert_string_equal(asked.ptr, "GET https://portal.sso.us-east-2.amazonaws.com/federation/credentials?account_id=1&role_name=My%20Role\n"
-				       "  x-amz-sso_bearer_token: SECRETBEARER\n");
+	assert_string_equal(asked.ptr,
+		"GET "
+		"https://portal.sso.us-east-2.amazonaws.com/federation/credentials?account_id=1&role_name=My%20Role\n"
+		"  x-amz-sso_bearer_token: SECRETBEARER\n");
 	end(&world);
 	begin(&world, "sso", NULL, sso_refuses);
-	expect_error(&world, "nobody is logged in (`aws sso login --profile sso`): HTTP 401 UnauthorizedException: Session token not found");
+	expect_error(&world, "nobody is logged in (`aws sso login --profile sso`): HTTP 401 UnauthorizedException: "
+			     "Session token not found");
 	assert_int_equal(n_asked, 1);
 	clock_ms = START_MS + 60 * MINUTE;
 	expect_error(&world, "nobody is logged in (`aws sso login --profile sso`): the session has expired");
 	write_file(SSO_CACHE, "{\"accessToken\":7}");
 	expect_error(&world, "there is no access token in it");
-	write_file("config", "[profile sso]\nsso_account_id = 1\nsso_role_name = r\nsso_region = x\nsso_start_url = never seen\n");
+	write_file("config",
+		"[profile sso]\nsso_account_id = 1\nsso_role_name = r\nsso_region = x\nsso_start_url = never seen\n");
 	expect_error(&world, "nobody is logged in (`aws sso login --profile sso`)");
 	assert_int_equal(n_asked, 1);
 	end(&world);
@@ -481,13 +505,16 @@ static void credentials__processes_print_keys(void **state)
 		{ "printf '{\"Version\":1,\"AccessKeyId\":\"P\",\"SecretAccessKey\":\"%s\"}' SECRET",
 			"P/SECRET/- from credential_process of profile p", NULL },
 		{ "sh -c 'echo SECRET; echo \"please log in\nagain\" >&2; exit 3'", NULL,
-			"no AWS credentials from credential_process of profile p: sh: it exited with 3: please log in" },
+			"no AWS credentials from credential_process of profile p: sh: it exited with 3: please log "
+			"in" },
 		{ "sh -c 'kill -9 $$'", NULL, "it was killed by signal 9" },
 		{ "echo SECRET", NULL, "echo: the answer is not a JSON object" },
 		{ "yes SECRET", NULL, "it wrote too much" },
 		{ "/nonexistent/helper x", NULL, "cannot start /nonexistent/helper: No such file or directory" },
-		{ "printf '{\"Version\":1,\"AccessKeyId\":\"P\",\"SecretAccessKey\":\"SECRET\",\"Expiration\":\"2026-11-23T18:30:06Z\"}'", NULL,
-			"its keys have expired already" },
+		{ "printf "
+		  "'{\"Version\":1,\"AccessKeyId\":\"P\",\"SecretAccessKey\":\"SECRET\",\"Expiration\":\"2026-11-23T18:"
+		  "30:06Z\"}'",
+			NULL, "its keys have expired already" },
 	};
 	write_file("credentials", "");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -509,7 +536,8 @@ static void credentials__processes_print_keys(void **state)
 static struct reply container(const struct http_request *request, unsigned serial)
 {
 	return (struct reply){ .status = 200,
-		.body = "{\"RoleArn\":\"r\",\"AccessKeyId\":\"C\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"T\",\"Expiration\":\"2026-11-23T19:30:06Z\"}" };
+		.body = "{\"RoleArn\":\"r\",\"AccessKeyId\":\"C\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"T\","
+			"\"Expiration\":\"2026-11-23T19:30:06Z\"}" };
 }
 
 static void credentials__containers_are_asked_with_their_token(void **state)
@@ -525,14 +553,17 @@ static void credentials__containers_are_asked_with_their_token(void **state)
 	end(&world);
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	begin(&world, NULL,
-		V("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=SECRETVAR",
+		V("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/x",
+			"AWS_CONTAINER_AUTHORIZATION_TOKEN=SECRETVAR",
 			arena_printf(&arena, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=%s", path_of(&arena, "token"))),
 		container);
 	expect_keys(&world, "C/SECRET/T from the container's endpoint");
 	expect_asked("GET http://127.0.0.1:1/x directly\n  Accept: application/json\n  Authorization: SECRETFILE\n");
 	end(&world);
 	begin(&world, NULL,
-		V("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/x", "AWS_CONTAINER_AUTHORIZATION_TOKEN=SECRET\nx: y"), container);
+		V("AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/x",
+			"AWS_CONTAINER_AUTHORIZATION_TOKEN=SECRET\nx: y"),
+		container);
 	expect_error(&world, "its authorization token has more than one line");
 	assert_int_equal(n_asked, 0);
 	end(&world);
@@ -541,14 +572,16 @@ static void credentials__containers_are_asked_with_their_token(void **state)
 static struct reply instance(const struct http_request *request, unsigned serial)
 {
 	static const char *const bodies[] = { "SECRETTOKEN==", "my-role\nother",
-		"{\"Code\":\"Success\",\"AccessKeyId\":\"I\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"T\",\"Expiration\":\"2026-11-24T00:30:06Z\"}" };
+		"{\"Code\":\"Success\",\"AccessKeyId\":\"I\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"T\","
+		"\"Expiration\":\"2026-11-24T00:30:06Z\"}" };
 	assert_int_equal(request->timeout_ms, 1000);
 	return (struct reply){ .status = 200, .body = bodies[serial % 3] };
 }
 
 static struct reply no_role(const struct http_request *request, unsigned serial)
 {
-	return serial == 0 ? (struct reply){ .status = 200, .body = "t" } : (struct reply){ .status = 404, .body = "<html>" };
+	return serial == 0 ? (struct reply){ .status = 200, .body = "t" }
+			   : (struct reply){ .status = 404, .body = "<html>" };
 }
 
 static void credentials__instances_are_asked_by_the_second_version_only(void **state)
@@ -561,7 +594,8 @@ static void credentials__instances_are_asked_by_the_second_version_only(void **s
 	expect_keys(&world, "I/SECRET/T from the instance metadata service");
 	assert_string_equal(asked.ptr,
 		"PUT http://169.254.169.254/latest/api/token directly\n  x-aws-ec2-metadata-token-ttl-seconds: 21600\n"
-		"GET http://169.254.169.254/latest/meta-data/iam/security-credentials/ directly\n  x-aws-ec2-metadata-token: SECRETTOKEN==\n"
+		"GET http://169.254.169.254/latest/meta-data/iam/security-credentials/ directly\n  "
+		"x-aws-ec2-metadata-token: SECRETTOKEN==\n"
 		"GET http://169.254.169.254/latest/meta-data/iam/security-credentials/my-role directly\n"
 		"  x-aws-ec2-metadata-token: SECRETTOKEN==\n");
 	end(&world);
@@ -575,7 +609,8 @@ static void credentials__where_nothing_answers_all_that_was_tried_is_named(void 
 	(void)state;
 	_cleanup_world_ struct world world;
 	begin(&world, NULL, NULL, nobody);
-	expect_error(&world, "no AWS credentials (`aws configure` or `aws configure sso` sets up a profile): no AWS_ACCESS_KEY_ID in the environment, "
+	expect_error(&world, "no AWS credentials (`aws configure` or `aws configure sso` sets up a profile): no "
+			     "AWS_ACCESS_KEY_ID in the environment, "
 			     "no keys, role, SSO or credential_process in profile default (");
 	assert_int_equal(n_asked, 1);
 	expect_error(&world, "no container endpoint, the instance metadata service: cannot reach it");
@@ -596,8 +631,9 @@ static struct reply helper(const struct http_request *request, unsigned serial)
 	if (helper_fails)
 		return (struct reply){ .status = 404 };
 	strftime(expires, sizeof(expires), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &utc));
-	snprintf(body, sizeof(body), "{\"AccessKeyId\":\"K%u\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"T\",\"Expiration\":\"%s\"}", serial,
-		expires);
+	snprintf(body, sizeof(body),
+		"{\"AccessKeyId\":\"K%u\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"T\",\"Expiration\":\"%s\"}",
+		serial, expires);
 	return (struct reply){ .status = 200, .body = body };
 }
 

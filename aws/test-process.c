@@ -36,7 +36,8 @@ static void done(void *ctx, const struct process_result *result, const struct er
 
 static char *environment[] = { (char *)"PATH=/usr/bin:/bin", (char *)"NAME=value", NULL };
 
-static struct process *start(uv_loop_t *loop, const char *script, int64_t limit_ms, size_t limit_bytes, struct outcome *outcome)
+static struct process *start(
+	uv_loop_t *loop, const char *script, int64_t limit_ms, size_t limit_bytes, struct outcome *outcome)
 {
 	struct error err;
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };

@@ -58,7 +58,8 @@ static void shared_file__lines_further_in_belong_to_the_setting(void **state)
 {
 	(void)state;
 	expect("[a]\nb = c\n  d\n\n e\nf = g\n", "[a]\na|b|c\nd\n\ne\na|f|g\n");
-	expect("[services x]\ns3 =\n  endpoint_url = http://localhost:9000/?a=b\n # c\n\n  Max = 3\nlambda = \n\tendpoint_url=y\n[b]\n",
+	expect("[services x]\ns3 =\n  endpoint_url = http://localhost:9000/?a=b\n # c\n\n  Max = 3\nlambda = "
+	       "\n\tendpoint_url=y\n[b]\n",
 		"[services x]\nservices x|s3.endpoint_url|http://localhost:9000/?a=b\nservices x|s3.Max|3\n"
 		"services x|lambda.endpoint_url|y\n[b]\n");
 	/* Outdented, it is a setting again. */

@@ -46,7 +46,8 @@ int main(void)
 			.now_s = json_integer_value(json_object_get(line, "now")) };
 		request.query = read_pairs(json_object_get(line, "query"), &arena, &request.n_query);
 		request.headers = read_pairs(json_object_get(line, "headers"), &arena, &request.n_headers);
-		const struct aws_keys keys = { text(line, "access_key"), text(line, "secret_key"), text(line, "session_token") };
+		const struct aws_keys keys = { text(line, "access_key"), text(line, "secret_key"),
+			text(line, "session_token") };
 		unsigned expires = (unsigned)json_integer_value(json_object_get(line, "expires"));
 
 		struct signed_request signed_request;

@@ -113,8 +113,8 @@ static void sign__agrees_with_the_example_of_iam(void **state)
 		.path = "/",
 		.query = (struct aws_pair[]){ { "Action", "ListUsers" }, { "Version", "2010-05-08" } },
 		.n_query = 2,
-		.headers =
-			(struct aws_pair[]){ { "Content-Type", "application/x-www-form-urlencoded; charset=utf-8" } },
+		.headers = (struct aws_pair[]){ { "Content-Type",
+			"application/x-www-form-urlencoded; charset=utf-8" } },
 		.n_headers = 1,
 		.now_s = 1440938160 };
 	sign(&list_users, &keys, &arena, &ret);
@@ -131,7 +131,8 @@ static void sign__what_is_sent_is_encoded_once_and_never_normalised(void **state
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct signed_request s3, lambda;
 	struct sign_request request = s3_request("GET", "/a b//../%41/\xc3\xa9+=~");
-	request.query = (struct aws_pair[]){ { "b", "x y" }, { "a~", "\xff" }, { "a", "2" }, { "a", "10" }, { "a-", NULL } };
+	request.query = (struct aws_pair[]){ { "b", "x y" }, { "a~", "\xff" }, { "a", "2" }, { "a", "10" },
+		{ "a-", NULL } };
 	request.n_query = 5;
 	sign(&request, &s3_keys, &arena, &s3);
 	request.service = "lambda";

@@ -27,8 +27,8 @@ static void xml__elements_are_told_as_they_end(void **state)
 			       "  <s:Entry xmlns:s=\"y\"><Key> k </Key><Size/></s:Entry>\n <![CDATA[x]]></List>\n",
 				 &out, &err),
 		0);
-	assert_string_equal(out.ptr,
-		"List/Name=a&b é\nList/Entry/Key= k \nList/Entry/Size=\nList/Entry=(others)\nList=(others)\n");
+	assert_string_equal(
+		out.ptr, "List/Name=a&b é\nList/Entry/Key= k \nList/Entry/Size=\nList/Entry=(others)\nList=(others)\n");
 }
 
 static void xml__what_is_not_xml_or_wants_more_than_data_is_refused(void **state)

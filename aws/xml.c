@@ -14,7 +14,7 @@ struct reader {
 	XML_Parser parser;
 	unsigned depth;
 	bool refused;
-	bool leaf;       /* nothing has ended since the last element began */
+	bool leaf;	 /* nothing has ended since the last element began */
 	struct buf path; /* "Error/Code" */
 	struct buf text; /* of the element that began last */
 };
