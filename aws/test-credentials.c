@@ -518,7 +518,6 @@ static void credentials__processes_print_keys(void **state)
 	};
 	write_file("credentials", "");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		_cleanup_arena_ struct arena arena = ARENA_INIT;
 		_cleanup_buf_ struct buf config = { 0 };
 		buf_append_str(&config, "[profile p]\ncredential_process = ");
 		for (const char *c = cases[i].command; *c; c++) /* lines further in go on */
@@ -571,9 +570,10 @@ static void credentials__containers_are_asked_with_their_token(void **state)
 
 static struct reply instance(const struct http_request *request, unsigned serial)
 {
-	static const char *const bodies[] = { "SECRETTOKEN==", "my-role\nother",
+	static const char keys[] =
 		"{\"Code\":\"Success\",\"AccessKeyId\":\"I\",\"SecretAccessKey\":\"SECRET\",\"Token\":\"T\","
-		"\"Expiration\":\"2026-11-24T00:30:06Z\"}" };
+		"\"Expiration\":\"2026-11-24T00:30:06Z\"}";
+	static const char *const bodies[] = { "SECRETTOKEN==", "my-role\nother", keys };
 	assert_int_equal(request->timeout_ms, 1000);
 	return (struct reply){ .status = 200, .body = bodies[serial % 3] };
 }
