@@ -13,7 +13,7 @@ struct aws;
 
 /* A client: what all calls share. `config` is borrowed. Credentials are fetched when first needed and refreshed before they expire; calls wait for them. */
 struct aws *aws_new(uv_loop_t *loop, const struct aws_config *config, struct error *err);
-void aws_free(struct aws *aws);
+void aws_free(struct aws *aws); /* calls under way are cancelled; not from inside a callback; NULL is allowed. Its handles close with the loop's next turns */
 const struct aws_config *aws_config(const struct aws *aws);
 
 struct aws_call {
@@ -28,23 +28,37 @@ struct aws_call {
 	bool http2;
 	bool raw;                   /* 429 and 503 are given to the caller at once: it has flow control of its own */
 	unsigned attempts;          /* 0 = 4 */
-	int64_t timeout_ms;         /* of one attempt; 0 = 60 s */
-	size_t response_limit;
+	int64_t timeout_ms;         /* of one attempt; 0 = 60 s; -1 = none but for standing still */
+	size_t response_limit;      /* 0 = 64 MiB */
 };
 
 struct aws_answer {
 	int status;
-	const struct http_response *response; /* headers and body */
+	struct http_response *response; /* headers and body, which may be taken */
 	const char *code;    /* of an error answer: "NoSuchKey", "TooManyRequestsException"; from the header, JSON or XML; else "" */
 	const char *message; /* its text, fit to print; else "" */
 	unsigned attempts;
+	int64_t retry_after_ms; /* what the Retry-After header says; 0: nothing */
 };
 
 /* Exactly once, from the loop, never from inside aws_start. `answer` NULL: no credentials or no answer at all, and `err` says why and what to do. An error
- * answer is an answer. */
+ * answer is an answer, a redirection too. All of `answer` is valid until the callback returns. */
 typedef void aws_done_fn(void *ctx, struct aws_answer *answer, const struct error *err);
 
 struct aws_op;
 struct aws_op *aws_start(struct aws *aws, const struct aws_call *call, aws_done_fn *fn, void *ctx); /* copies everything but the body */
-void aws_cancel(struct aws_op *op); /* the callback will not run */
+void aws_cancel(struct aws_op *op); /* the callback will not run; NULL is allowed */
 int64_t aws_now_s(const struct aws *aws); /* by the server's clock, as far as it is known */
+
+/* What belongs to others than `aws`, and should end with it: called by aws_free. `name` is a static string; one object per name. */
+typedef void aws_free_fn(void *object);
+void *aws_attached(const struct aws *aws, const char *name); /* NULL: none */
+void aws_attach(struct aws *aws, const char *name, void *object, aws_free_fn *fn);
+
+/* For tests: the machine's clock in seconds, and how long to pause, up to `most_ms`. NULL: as usual. */
+struct aws_hooks {
+	int64_t (*now_s)(void *ctx);
+	int64_t (*pause_ms)(void *ctx, int64_t most_ms);
+	void *ctx;
+};
+void aws_set_hooks(struct aws *aws, const struct aws_hooks *hooks);
