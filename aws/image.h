@@ -23,17 +23,17 @@
 
 struct image_options {
 	const char *runtime, *runner, *interposer; /* programs of this machine */
-	const char *ca_bundle;                     /* certificates in PEM; NULL: this machine's own */
-	const char *root;                          /* whose names become links besides the fixed ones; NULL: "/" */
-	const char *ld_cache;                      /* where libraries are; NULL: /etc/ld.so.cache */
+	const char *ca_bundle;			   /* certificates in PEM; NULL: this machine's own */
+	const char *root;			   /* whose names become links besides the fixed ones; NULL: "/" */
+	const char *ld_cache;			   /* where libraries are; NULL: /etc/ld.so.cache */
 };
 
 struct image_report {
 	struct digest manifest;
 	const char *architecture; /* "amd64", "arm64"; static */
 	unsigned n_libraries, n_links;
-	int64_t content_bytes;    /* of the layers, unpacked */
-	int64_t layer_bytes;      /* compressed */
+	int64_t content_bytes; /* of the layers, unpacked */
+	int64_t layer_bytes;   /* compressed */
 };
 
 /* Write the image as an OCI layout to `dir`: new, or empty, or an earlier image of ours, which is replaced as a whole when the new one is complete.

@@ -11,6 +11,7 @@ static const struct command *const commands[] = {
 	&command_config,
 	&command_cache,
 	&command_explain,
+	&command_image,
 	NULL,
 };
 

@@ -1,7 +1,7 @@
 load helpers
 
 @test "every command has --help and --version" {
-	for command in "" build daemon stats config cache explain; do
+	for command in "" build daemon stats config cache explain image; do
 		run -0 llama $command --help
 		assert_output_has "Usage: llama"
 		run -0 llama $command --version
@@ -12,7 +12,7 @@ load helpers
 
 @test "what is not understood says where the help is" {
 	for words in "" "compile" "stats --jason" "build" "build -j none make" "build --engine cloud make" "build --jobs" "cache shrink" \
-		"daemon now" "explain" "config -x" "stats --json --reset" "daemon --stop --status"; do
+		"daemon now" "explain" "image" "image build" "image push x" "image lint a b" "config -x" "stats --json --reset" "daemon --stop --status"; do
 		run -2 --separate-stderr llama $words
 		[[ $stderr == *"See \`llama"*"--help\`."* ]]
 		[ -z "$output" ]
