@@ -19,46 +19,24 @@ void buf_reset(struct buf *buf)
 		buf->ptr[0] = '\0';
 }
 
-char *buf_reserve(struct buf *buf, size_t n)
+void buf_grow(struct buf *buf, size_t n)
 {
 	assert(n < SIZE_MAX / 4 && buf->len < SIZE_MAX / 4);
 	size_t need = buf->len + n + 1;
-	if (need > buf->capacity) {
-		size_t capacity = buf->capacity ? buf->capacity * 2 : 64;
-		if (capacity < need)
-			capacity = need;
-		char *ptr = realloc(buf->ptr, capacity);
-		if (!ptr)
-			abort();
-		buf->ptr = ptr;
-		buf->capacity = capacity;
-		buf->ptr[buf->len] = '\0';
-	}
-	return buf->ptr + buf->len;
-}
-
-void buf_append(struct buf *buf, const void *bytes, size_t n)
-{
-	char *at = buf_reserve(buf, n);
-	if (n)
-		memcpy(at, bytes, n);
-	buf->len += n;
+	size_t capacity = buf->capacity ? buf->capacity * 2 : 64;
+	if (capacity < need)
+		capacity = need;
+	char *ptr = realloc(buf->ptr, capacity);
+	if (!ptr)
+		abort();
+	buf->ptr = ptr;
+	buf->capacity = capacity;
 	buf->ptr[buf->len] = '\0';
-}
-
-void buf_append_slice(struct buf *buf, struct slice s)
-{
-	buf_append(buf, s.ptr, s.len);
 }
 
 void buf_append_str(struct buf *buf, const char *s)
 {
 	buf_append(buf, s, strlen(s));
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-	buf_append(buf, &c, 1);
 }
 
 void buf_vprintf(struct buf *buf, const char *format, va_list args)

@@ -16,12 +16,36 @@ struct buf {
 void buf_deinit(struct buf *buf); /* frees and returns to `{ 0 }`; NULL is allowed */
 void buf_reset(struct buf *buf);  /* len = 0, memory kept */
 
+void buf_grow(struct buf *buf, size_t n); /* for buf_reserve */
+
 /* Make room for `n` more bytes and return where they go; the caller adds what it wrote to `len`. */
-char *buf_reserve(struct buf *buf, size_t n);
-void buf_append(struct buf *buf, const void *bytes, size_t n);
-void buf_append_slice(struct buf *buf, struct slice s);
+static inline char *buf_reserve(struct buf *buf, size_t n)
+{
+	if (n >= buf->capacity - buf->len) /* there is a NUL, too */
+		buf_grow(buf, n);
+	return buf->ptr + buf->len;
+}
+
+static inline void buf_append(struct buf *buf, const void *bytes, size_t n)
+{
+	char *at = buf_reserve(buf, n);
+	if (n)
+		memcpy(at, bytes, n);
+	at[n] = '\0';
+	buf->len += n;
+}
+
+static inline void buf_append_slice(struct buf *buf, struct slice s)
+{
+	buf_append(buf, s.ptr, s.len);
+}
+
+static inline void buf_append_char(struct buf *buf, char c)
+{
+	buf_append(buf, &c, 1);
+}
+
 void buf_append_str(struct buf *buf, const char *s);
-void buf_append_char(struct buf *buf, char c);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *buf, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
