@@ -28,6 +28,7 @@ static const struct service {
 	{ "ecr", NULL, "api.ecr", "ecr" },
 	{ "logs", "cloudwatch_logs", NULL, NULL },
 	{ "sso", NULL, "portal.sso", "portal.sso" },
+	{ "sso-oidc", "sso_oidc", "oidc", "oidc" },
 };
 
 const char *aws_config_variable(const struct aws_config *config, const char *name)
@@ -93,7 +94,7 @@ static void take_setting(void *ctx, const char *section, const char *name, const
 static int read_shared_file(struct aws_config *config, const char *file, const char *path, struct error *err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
-	if (!path[0])
+	if (path[0] == '~') /* nobody's home */
 		return 0;
 	if (file_read(path, FILE_LIMIT, &text, err) < 0)
 		return err->code == ENOENT || err->code == ENOTDIR ? 0 : -1;
@@ -107,7 +108,7 @@ static const char *find_file(struct aws_config *config, const char *variable, co
 {
 	const char *path = aws_config_variable(config, variable), *home = aws_config_variable(config, "HOME");
 	if (!path)
-		return home ? arena_printf(&config->arena, "%s/.aws/%s", home, name) : "";
+		return arena_printf(&config->arena, "%s/.aws/%s", home ? home : "~", name);
 	if (strncmp(path, "~/", 2) == 0 && home)
 		return arena_printf(&config->arena, "%s/%s", home, path + 2);
 	return path;

@@ -16,7 +16,7 @@ struct aws_config {
 	/* The rest is private to aws/: the parsed files. */
 	struct map files;
 	struct arena arena;
-	const char *config_file, *credentials_file; /* their paths, for people; "" where even HOME is unknown */
+	const char *config_file, *credentials_file; /* their paths, for people */
 };
 
 /* `profile`, `region` NULL: as the environment and the files say. -1: a file is malformed (named, with its line) or unreadable, the profile that was asked

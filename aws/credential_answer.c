@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "aws/xml.h"
@@ -196,18 +197,68 @@ int credential_answer_keys(
 	return accept(&answer.found, arena, ret, err);
 }
 
+/* --- SSO's token --------------------------------------------------------------------------------------------------- */
+
 int credential_answer_sso_token(
-	struct slice body, struct arena *arena, const char **ret_token, int64_t *ret_expires_ms, struct error *err)
+	struct slice file, struct arena *arena, struct credential_sso_token *ret, struct error *err)
 {
-	_cleanup_json_ json_t *file = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
-	const char *token = text_of(file, "accessToken"), *expires = text_of(file, "expiresAt");
+	_cleanup_json_ json_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
+	const char *token = text_of(all, "accessToken"), *expires = text_of(all, "expiresAt");
 	if (!token || !token[0] || !is_visible(token))
 		return error_set(err, EBADMSG, "there is no access token in it");
 	int64_t expires_ms = expires ? credential_time_ms(expires) : -1;
 	if (expires_ms < 0)
 		return error_set(err, EBADMSG, "there is no legible time of expiry in it");
-	*ret_token = arena_strdup(arena, token);
-	*ret_expires_ms = expires_ms;
+	*ret = (struct credential_sso_token){ arena_strdup(arena, token), expires_ms };
+	return 0;
+}
+
+static const char *dump(json_t *json, struct arena *arena)
+{
+	char *text = json_dumps(json, JSON_COMPACT);
+	if (!text)
+		abort();
+	const char *copy = arena_strdup(arena, text);
+	free(text);
+	return copy;
+}
+
+const char *credential_sso_refresh(struct slice file, int64_t now_ms, struct arena *arena)
+{
+	_cleanup_json_ json_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
+	const char *id = text_of(all, "clientId"), *secret = text_of(all, "clientSecret");
+	const char *refresh = text_of(all, "refreshToken"), *until = text_of(all, "registrationExpiresAt");
+	if (!id || !secret || !refresh || !until || credential_time_ms(until) <= now_ms)
+		return NULL;
+	_cleanup_json_ json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "grantType", "refresh_token", "clientId", id,
+		"clientSecret", secret, "refreshToken", refresh);
+	return dump(request, arena);
+}
+
+int credential_answer_sso_refreshed(struct slice file, struct slice body, int64_t now_ms, struct arena *arena,
+	struct credential_sso_token *ret, const char **ret_file, struct error *err)
+{
+	_cleanup_json_ json_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
+	_cleanup_json_ json_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
+	const char *token = text_of(answer, "accessToken");
+	int64_t seconds = json_integer_value(json_object_get(answer, "expiresIn"));
+	enum { A_YEAR = 366 * 86400 };
+	if (!json_is_object(all) || !token || !token[0] || !is_visible(token) || seconds <= 0 || seconds > A_YEAR)
+		return error_set(err, EBADMSG, "the answer has no access token, or no legible time of expiry");
+	char expires[32];
+	struct tm utc;
+	time_t at = (time_t)(now_ms / 1000 + seconds);
+	if (!gmtime_r(&at, &utc))
+		return error_set(err, EBADMSG, "the answer has no legible time of expiry");
+	strftime(expires, sizeof(expires), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	json_object_set(all, "accessToken", json_object_get(answer, "accessToken"));
+	json_object_set_new(all, "expiresAt", json_string(expires));
+	/* A refresh token may be good for once only. */
+	json_t *refresh = json_object_get(answer, "refreshToken");
+	if (json_is_string(refresh))
+		json_object_set(all, "refreshToken", refresh);
+	*ret = (struct credential_sso_token){ arena_strdup(arena, token), (int64_t)at * 1000 };
+	*ret_file = dump(all, arena);
 	return 0;
 }
 

@@ -17,9 +17,19 @@ enum credential_shape {
 int credential_answer_keys(
 	enum credential_shape shape, struct slice body, struct arena *arena, struct aws_keys *ret, struct error *err);
 
-/* A file of ~/.aws/sso/cache. In `arena`. */
+/* A file of ~/.aws/sso/cache, which `aws sso login` leaves. */
+struct credential_sso_token {
+	const char *token;
+	int64_t expires_ms;
+};
 int credential_answer_sso_token(
-	struct slice body, struct arena *arena, const char **ret_token, int64_t *ret_expires_ms, struct error *err);
+	struct slice file, struct arena *arena, struct credential_sso_token *ret, struct error *err);
+
+/* The body of a CreateToken request that makes the session of `file` go on, or NULL: it can't be, only a login helps. In `arena`. */
+const char *credential_sso_refresh(struct slice file, int64_t now_ms, struct arena *arena);
+/* What that was answered: the token, and the file as it must be now. In `arena`. */
+int credential_answer_sso_refreshed(struct slice file, struct slice body, int64_t now_ms, struct arena *arena,
+	struct credential_sso_token *ret, const char **ret_file, struct error *err);
 
 /* What an error answer says, XML or JSON: "AccessDenied", and the first line of its text, fit to print. "" where it says nothing. In `arena`. */
 void credential_answer_error(struct slice body, struct arena *arena, const char **ret_code, const char **ret_message);

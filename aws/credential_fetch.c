@@ -16,6 +16,7 @@ enum {
 	STS_LIMIT_MS = 15 * 1000,
 	CONTAINER_LIMIT_MS = 2 * 1000,
 	INSTANCE_LIMIT_MS = 1000,
+	SSO_REFRESH_MS = 15 * 60 * 1000,
 	SKEW_MS = 60 * 1000, /* smaller differences are the network's */
 };
 
@@ -40,6 +41,8 @@ struct credential_fetch {
 	unsigned attempt;
 	int64_t skew_ms;			    /* the server's clock is ahead by that; 0: about the same */
 	const char *instance_token, *instance_role; /* NULL: to be asked for */
+	struct credential_sso_token sso;
+	const char *sso_file; /* the text of the token's cache, while a new one is asked for; else NULL */
 };
 
 static void run(struct credential_fetch *f);
@@ -222,35 +225,56 @@ static void advise_login(const struct credential_source *source, struct error *e
 	error_wrap(err, "nobody is logged in (`aws sso login --profile %s`)", source->profile);
 }
 
+/* "https://portal.sso.REGION.amazonaws.com": where the session is, not where we are. */
+static const char *sso_endpoint(struct credential_fetch *f, const char *service)
+{
+	struct aws_config there = f->config;
+	bool custom;
+	there.region = current(f)->sso_region;
+	return aws_config_endpoint(&there, service, &f->arena, &custom);
+}
+
+static void ask_sso_keys(struct credential_fetch *f)
+{
+	const struct credential_source *source = current(f);
+	_cleanup_buf_ struct buf query = { 0 };
+	append_parameter(&query, "account_id", source->sso_account);
+	append_parameter(&query, "role_name", source->sso_role);
+	const char *url = arena_printf(
+		&f->arena, "%s/federation/credentials?%s", sso_endpoint(f, "sso"), query.ptr + 1);
+	const struct aws_pair bearer = { "x-amz-sso_bearer_token", f->sso.token };
+	ask(f, "GET", url, &bearer, 1, NULL, STS_LIMIT_MS, false);
+}
+
 static void run_sso(struct credential_fetch *f)
 {
 	const struct credential_source *source = current(f);
 	_cleanup_buf_ struct buf file = { 0 };
 	struct error err;
-	const char *token;
-	int64_t expires_ms;
-	bool custom;
 	int result = file_read(source->sso_cache_file, FILE_LIMIT, &file, &err);
-	if (result == 0) {
-		result = credential_answer_sso_token(buf_slice(&file), &f->arena, &token, &expires_ms, &err);
-		if (result < 0)
-			error_wrap(&err, "%s", source->sso_cache_file);
-		else if (expires_ms <= now_ms(f))
-			result = error_set(&err, 0, "the session has expired");
-	}
+	if (result == 0 && credential_answer_sso_token(buf_slice(&file), &f->arena, &f->sso, &err) < 0)
+		result = error_wrap(&err, "%s", source->sso_cache_file);
 	if (result < 0) {
 		advise_login(source, &err);
 		fail(f, &err);
 		return;
 	}
-	struct aws_config there = f->config;
-	there.region = source->sso_region;
-	_cleanup_buf_ struct buf query = { 0 };
-	append_parameter(&query, "account_id", source->sso_account);
-	append_parameter(&query, "role_name", source->sso_role);
-	const char *url = arena_printf(&f->arena, "%s/federation/credentials?%s",
-		aws_config_endpoint(&there, "sso", &f->arena, &custom), query.ptr + 1);
-	ask(f, "GET", url, &(struct aws_pair){ "x-amz-sso_bearer_token", token }, 1, NULL, STS_LIMIT_MS, false);
+	/* Logins outlive their tokens, which are good for an hour. */
+	const char *request = f->sso.expires_ms - now_ms(f) < SSO_REFRESH_MS
+				      ? credential_sso_refresh(buf_slice(&file), now_ms(f), &f->arena)
+				      : NULL;
+	if (request) {
+		static const struct aws_pair json = { "Content-Type", "application/json" };
+		f->sso_file = arena_strdup(&f->arena, file.ptr);
+		ask(f, "POST", arena_printf(&f->arena, "%s/token", sso_endpoint(f, "sso-oidc")), &json, 1, request,
+			STS_LIMIT_MS, false);
+	} else if (f->sso.expires_ms > now_ms(f)) {
+		ask_sso_keys(f);
+	} else {
+		error_set(&err, 0, "the session has expired");
+		advise_login(source, &err);
+		fail(f, &err);
+	}
 }
 
 static void run_container(struct credential_fetch *f)
@@ -437,16 +461,23 @@ static bool is_transient(int status, const char *code)
 	return status >= 500 || status == 429;
 }
 
+/* "HTTP 403 AccessDenied: …"; returns the code. */
+static const char *say_answer(struct credential_fetch *f, const struct http_response *response, struct error *err)
+{
+	const char *code, *message;
+	credential_answer_error(buf_slice(&response->body), &f->arena, &code, &message);
+	error_set(
+		err, 0, "HTTP %d%s%s%s%s", response->status, code[0] ? " " : "", code, message[0] ? ": " : "", message);
+	return code;
+}
+
 static void answered_badly(struct credential_fetch *f, const struct http_response *response)
 {
 	const struct credential_source *source = current(f);
-	const char *code, *message;
 	struct error err;
-	credential_answer_error(buf_slice(&response->body), &f->arena, &code, &message);
+	const char *code = say_answer(f, response, &err);
 	if (is_transient(response->status, code) && try_again(f))
 		return;
-	error_set(&err, 0, "HTTP %d%s%s%s%s", response->status, code[0] ? " " : "", code, message[0] ? ": " : "",
-		message);
 	if (source->kind == CREDENTIAL_SSO && response->status == 401)
 		advise_login(source, &err);
 	else if (source->kind == CREDENTIAL_ROLE)
@@ -466,10 +497,43 @@ static void not_answered(struct credential_fetch *f, const struct error *reason)
 		fail(f, &err);
 }
 
+/* The new token goes where the old one was, as the tools do it: they may not be able to use the old one any more. */
+static void answered_sso_token(
+	struct credential_fetch *f, const struct http_response *response, const struct error *reason)
+{
+	struct error err;
+	const char *file;
+	struct slice before = slice_str(f->sso_file);
+	f->sso_file = NULL;
+	f->attempt = 0;
+	if (!response)
+		err = *reason;
+	else if (response->status != 200)
+		say_answer(f, response, &err);
+	else if (credential_answer_sso_refreshed(
+			 before, buf_slice(&response->body), now_ms(f), &f->arena, &f->sso, &file, &err) == 0) {
+		if (file_replace(current(f)->sso_cache_file, slice_str(file), 0600, &err) < 0)
+			fail(f, &err);
+		else
+			ask_sso_keys(f);
+		return;
+	}
+	if (f->sso.expires_ms > now_ms(f)) { /* the old one will do */
+		ask_sso_keys(f);
+		return;
+	}
+	advise_login(current(f), &err);
+	fail(f, &err);
+}
+
 static void answered(void *ctx, struct http_response *response, bool sent, const struct error *err)
 {
 	struct credential_fetch *f = ctx;
 	f->op = NULL;
+	if (f->sso_file) {
+		answered_sso_token(f, response, err);
+		return;
+	}
 	if (!response) {
 		not_answered(f, err);
 		return;

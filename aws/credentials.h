@@ -1,5 +1,5 @@
 /* The credential chain people expect, in the order of AWS's tools: environment; assume-role (role_arn with source_profile or credential_source); web
- * identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN: GitHub Actions); SSO token cache; shared credentials file; credential_process; config file; container
+ * identity (AWS_WEB_IDENTITY_TOKEN_FILE, AWS_ROLE_ARN: GitHub Actions); SSO token cache (renewed while the login lasts); shared credentials file; credential_process; config file; container
  * endpoint; IMDSv2. A profile that was named passes over keys in the environment. */
 #pragma once
 

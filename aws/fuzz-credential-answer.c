@@ -17,11 +17,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else
 			assert(err.text[0]);
 	}
-	const char *token, *code, *message;
-	int64_t expires_ms;
+	const char *code, *message, *file;
+	struct credential_sso_token token, again;
 	struct error err = { 0 };
-	if (credential_answer_sso_token(body, &arena, &token, &expires_ms, &err) == 0)
-		assert(token[0] && expires_ms >= 0);
+	if (credential_answer_sso_token(body, &arena, &token, &err) == 0)
+		assert(token.token[0] && token.expires_ms >= 0);
+	credential_sso_refresh(body, 0, &arena);
+	if (credential_answer_sso_refreshed(body, body, 0, &arena, &token, &file, &err) == 0) {
+		assert(credential_answer_sso_token(slice_str(file), &arena, &again, &err) == 0);
+		assert(strcmp(again.token, token.token) == 0 && again.expires_ms == token.expires_ms);
+	}
 	credential_answer_error(body, &arena, &code, &message);
 	assert(!strpbrk(code, "\r\n") && !strpbrk(message, "\r\n") && strlen(message) <= 200);
 	assert(credential_time_ms(arena_strndup(&arena, body.ptr, body.len)) >= -1);

@@ -160,20 +160,50 @@ static void credential_answer__sso_tokens_come_with_their_expiry(void **state)
 	(void)state;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct error err;
-	const char *token;
-	int64_t expires_ms;
-	assert_int_equal(credential_answer_sso_token(
-				 slice_str("{\"accessToken\":\"SECRET\",\"expiresAt\":\"2026-11-23T18:30:06UTC\"}"),
-				 &arena, &token, &expires_ms, &err),
-		0);
-	assert_string_equal(token, "SECRET");
-	assert_int_equal(expires_ms, 1795458606000);
+	struct credential_sso_token token;
+	static const char good[] = "{\"accessToken\":\"SECRET\",\"expiresAt\":\"2026-11-23T18:30:06UTC\"}";
+	assert_int_equal(credential_answer_sso_token(slice_str(good), &arena, &token, &err), 0);
+	assert_string_equal(token.token, "SECRET");
+	assert_int_equal(token.expires_ms, 1795458606000);
 	static const char *const bad[] = { "", "{}", "{\"accessToken\":\"\"}", "{\"accessToken\":\"SECRET\"}",
 		"{\"accessToken\":\"SECRET\\n\",\"expiresAt\":\"2026-11-23T18:30:06UTC\"}" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(credential_answer_sso_token(slice_str(bad[i]), &arena, &token, &expires_ms, &err), -1);
+		assert_int_equal(credential_answer_sso_token(slice_str(bad[i]), &arena, &token, &err), -1);
 		assert_null(strstr(err.text, "SECRET"));
 	}
+}
+
+#define SESSION                                                                                                        \
+	"{\"startUrl\":\"u\",\"accessToken\":\"old\",\"expiresAt\":\"2026-11-23T18:30:06Z\",\"clientId\":\"i\","       \
+	"\"clientSecret\":\"s\",\"registrationExpiresAt\":\"2026-11-23T18:30:06Z\",\"refreshToken\":\"r\"}"
+
+static void credential_answer__sso_sessions_go_on_while_the_registration_lasts(void **state)
+{
+	(void)state;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct error err;
+	struct credential_sso_token token;
+	const char *file;
+	struct slice before = slice_str(SESSION);
+	assert_string_equal(credential_sso_refresh(before, 1795458605999, &arena),
+		"{\"grantType\":\"refresh_token\",\"clientId\":\"i\",\"clientSecret\":\"s\",\"refreshToken\":\"r\"}");
+	assert_null(credential_sso_refresh(before, 1795458606000, &arena));
+	assert_null(credential_sso_refresh(slice_str("{\"accessToken\":\"old\"}"), 0, &arena));
+	static const char answer[] = "{\"accessToken\":\"new\",\"expiresIn\":3600,\"refreshToken\":\"r2\"}";
+	assert_int_equal(
+		credential_answer_sso_refreshed(before, slice_str(answer), 1795458606789, &arena, &token, &file, &err),
+		0);
+	assert_string_equal(token.token, "new");
+	assert_int_equal(token.expires_ms, 1795462206000);
+	assert_string_equal(file, "{\"startUrl\":\"u\",\"accessToken\":\"new\",\"expiresAt\":\"2026-11-23T19:30:06Z\","
+				  "\"clientId\":\"i\",\"clientSecret\":\"s\",\"registrationExpiresAt\":"
+				  "\"2026-11-23T18:30:06Z\",\"refreshToken\":\"r2\"}");
+	static const char *const bad[] = { "", "{}", "{\"accessToken\":\"new\"}",
+		"{\"accessToken\":\"\",\"expiresIn\":1}", "{\"accessToken\":\"new\",\"expiresIn\":-1}",
+		"{\"accessToken\":\"new\",\"expiresIn\":9007199254740993}" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(
+			credential_answer_sso_refreshed(before, slice_str(bad[i]), 0, &arena, &token, &file, &err), -1);
 }
 
 int main(void)
@@ -184,6 +214,7 @@ int main(void)
 		cmocka_unit_test(credential_answer__times_are_those_of_iso_8601),
 		cmocka_unit_test(credential_answer__errors_are_told_in_one_line),
 		cmocka_unit_test(credential_answer__sso_tokens_come_with_their_expiry),
+		cmocka_unit_test(credential_answer__sso_sessions_go_on_while_the_registration_lasts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

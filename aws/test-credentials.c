@@ -496,6 +496,57 @@ static void credentials__sso_uses_the_token_that_login_left(void **state)
 	end(&world);
 }
 
+#define SSO_SESSION(expires)                                                                                           \
+	"{\"accessToken\":\"SECRETOLD\",\"expiresAt\":\"" expires                                                      \
+	"\",\"clientId\":\"i\",\"clientSecret\":\"SECRETCLIENT\","                                                     \
+	"\"registrationExpiresAt\":\"2027-01-01T00:00:00Z\",\"refreshToken\":\"SECRETREFRESH\"}"
+
+static struct reply sso_goes_on(const struct http_request *request, unsigned serial)
+{
+	if (serial == 0)
+		return (struct reply){ .status = 200, .body = "{\"accessToken\":\"SECRETNEW\",\"expiresIn\":3600}" };
+	return sso(request, serial);
+}
+
+static struct reply sso_goes_on_no_more(const struct http_request *request, unsigned serial)
+{
+	if (strstr(request->url, "/token"))
+		return (struct reply){ .status = 400,
+			.body = "{\"error\":\"invalid_grant\",\"message\":\"Session is over\"}" };
+	return sso(request, serial);
+}
+
+static void credentials__sso_tokens_are_renewed_while_the_session_lasts(void **state)
+{
+	(void)state;
+	write_file("config", SSO_PROFILE);
+	write_file("credentials", "");
+	write_file(SSO_CACHE, SSO_SESSION("2026-11-23T18:00:00Z"));
+	struct world world;
+	begin(&world, "sso", NULL, sso_goes_on);
+	expect_keys(&world, "SSO/SECRET/T from SSO role My Role (profile sso)");
+	expect_asked("POST https://oidc.us-east-2.amazonaws.com/token\n  Content-Type: application/json\n"
+		     "  {\"grantType\":\"refresh_token\",\"clientId\":\"i\",\"clientSecret\":\"SECRETCLIENT\","
+		     "\"refreshToken\":\"SECRETREFRESH\"}\nGET https://portal.sso.us-east-2");
+	expect_asked("  x-amz-sso_bearer_token: SECRETNEW\n");
+	end(&world);
+	begin(&world, "sso", NULL, sso); /* it was kept for the next */
+	expect_keys(&world, "SSO/SECRET/T from SSO role My Role (profile sso)");
+	assert_int_equal(n_asked, 1);
+	expect_asked("  x-amz-sso_bearer_token: SECRETNEW\n");
+	end(&world);
+	write_file(SSO_CACHE, SSO_SESSION("2026-11-23T18:40:00Z")); /* ten minutes are enough */
+	begin(&world, "sso", NULL, sso_goes_on_no_more);
+	expect_keys(&world, "SSO/SECRET/T from SSO role My Role (profile sso)");
+	assert_int_equal(n_asked, 2);
+	expect_asked("  x-amz-sso_bearer_token: SECRETOLD\n");
+	end(&world);
+	write_file(SSO_CACHE, SSO_SESSION("2026-11-23T18:30:00Z"));
+	begin(&world, "sso", NULL, sso_goes_on_no_more);
+	expect_error(&world, "nobody is logged in (`aws sso login --profile sso`): HTTP 400: Session is over");
+	end(&world);
+}
+
 static void credentials__processes_print_keys(void **state)
 {
 	(void)state;
@@ -669,11 +720,15 @@ static void credentials__are_fetched_again_before_they_expire(void **state)
 	clock_ms = START_MS + 45 * MINUTE; /* in the background */
 	expect_at_once(&world, K(0), true);
 	expect_at_once(&world, K(1), false);
+	helper_fails = true;
+	clock_ms = START_MS + 95 * MINUTE - 1;
+	expect_at_once(&world, K(1), true);
+	helper_fails = false;
 	_cleanup_client_ struct client client = { 0 };
-	clock_ms = START_MS + 95 * MINUTE; /* ten minutes are left: whoever asks has to wait */
+	clock_ms += MINUTE; /* less than ten minutes are left: whoever asks has to wait */
 	assert_false(ask(&world, &client));
 	run();
-	assert_string_equal(client.keys.ptr, K(2));
+	assert_string_equal(client.keys.ptr, K(3));
 }
 
 static void credentials__of_a_short_life_are_not_fetched_all_the_time(void **state)
@@ -808,6 +863,7 @@ int main(void)
 		cmocka_unit_test(credentials__what_passes_is_tried_again_three_times_in_all),
 		cmocka_unit_test(credentials__a_wrong_clock_is_mended_by_the_servers),
 		cmocka_unit_test(credentials__sso_uses_the_token_that_login_left),
+		cmocka_unit_test(credentials__sso_tokens_are_renewed_while_the_session_lasts),
 		cmocka_unit_test(credentials__processes_print_keys),
 		cmocka_unit_test(credentials__containers_are_asked_with_their_token),
 		cmocka_unit_test(credentials__instances_are_asked_by_the_second_version_only),
