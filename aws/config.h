@@ -42,5 +42,6 @@ const char *aws_config_variable(const struct aws_config *config, const char *nam
 const char *aws_config_endpoint(
 	const struct aws_config *config, const char *service, struct arena *arena, bool *custom);
 
-/* The region that a signature for that endpoint names: IAM is signed for its partition's first. NULL: no region is known, and none can be guessed. */
+/* The region that a signature for that endpoint names: IAM, which has one host in each partition (whatever `dualstack` says), is signed for that host's. NULL: no region
+ * is known, and none can be guessed. */
 const char *aws_config_signing_region(const struct aws_config *config, const char *service);
