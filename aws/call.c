@@ -416,10 +416,13 @@ static void on_keys(struct credentials_waiter *waiter, const struct aws_keys *ke
 {
 	struct aws_op *op = container_of(waiter, struct aws_op, waiter);
 	op->waiting = false;
-	if (keys)
+	if (keys) {
 		send_request(op, keys);
-	else
-		finish(op, NULL, err);
+		return;
+	}
+	op->error = *err;
+	op->error.code = EACCES;
+	finish(op, NULL, &op->error);
 }
 
 static void attempt(struct aws_op *op)

@@ -52,10 +52,14 @@ static const struct {
 	{ "ServiceQuotaExceededException", LAMBDA_BROKEN },
 };
 
-/* Function errors: 200, and the payload says {"errorType": …, "errorMessage": …}. A response over the limit, a runtime that was too slow; whatever else a
- * function can die of is its end. */
+/* Function errors: 200, and the payload says {"errorType": …, "errorMessage": …}. A response over the limit, a runtime that was too slow, an image that can't
+ * be started, trouble of Lambda's own; whatever else a function can die of is its end. Types: internal/lambda/fatalerror of AWS's runtime interface emulator. */
 static enum lambda_outcome judge_function_error(const char *type, const char *message)
 {
+	if (strcmp(type, "Runtime.InvalidEntrypoint") == 0 || strcmp(type, "Runtime.InvalidWorkingDir") == 0 || strcmp(type, "Runtime.InvalidTaskConfig") == 0)
+		return LAMBDA_BROKEN;
+	if (strcmp(type, "Sandbox.Failure") == 0)
+		return LAMBDA_TRANSIENT;
 	if (strcmp(type, "Function.ResponseSizeTooLarge") == 0)
 		return LAMBDA_TOO_LARGE;
 	if (strcmp(type, "Sandbox.Timedout") == 0 || strcmp(type, "Sandbox.Timeout") == 0 || strstr(message, "Task timed out after"))
@@ -87,12 +91,19 @@ enum lambda_outcome lambda_judge(int status, const char *code, const char *funct
 	}
 	if (status >= 200 && status < 300)
 		return LAMBDA_OK;
+	if (status == 429) {
+		/* Which of the limits it was: {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": …} */
+		json_t *json = json_loadb(payload.ptr ? payload.ptr : "", payload.len, JSON_DISABLE_EOF_CHECK, NULL);
+		const char *limit = json_string_value(json_object_get(json, "Reason"));
+		if (limit)
+			*reason = printable(limit, arena);
+		json_decref(json);
+		return LAMBDA_THROTTLED;
+	}
 	for (size_t i = 0; i < sizeof(by_code) / sizeof(*by_code); i++)
 		if (strcmp(by_code[i].code, code) == 0)
 			return by_code[i].outcome;
 	switch (status) {
-	case 429:
-		return LAMBDA_THROTTLED;
 	case 413:
 		return LAMBDA_TOO_LARGE;
 	case 401:
@@ -187,22 +198,20 @@ static void answered(void *ctx, struct aws_answer *answer, const struct error *e
 	if (answer) {
 		const struct http_response *response = answer->response;
 		const char *function_error = http_header(response, "x-amz-function-error");
-		const char *retry_after = http_header(response, "retry-after");
 		result.payload = buf_slice(&response->body);
 		result.outcome = lambda_judge(answer->status, answer->code, function_error, result.payload, &op->arena, &result.reason);
 		result.bytes_sent = response->bytes_sent;
 		result.bytes_received = response->bytes_received;
-		if (retry_after)
-			result.retry_after_ms = (int64_t)(strtod(retry_after, NULL) * 1000);
-		if (result.retry_after_ms < 0)
-			result.retry_after_ms = 0;
+		result.retry_after_ms = answer->retry_after_ms;
 		read_tail(http_header(response, "x-amz-log-result"), &result);
 		explain(op, &result, answer->message, &told);
 	} else {
 		told = *err;
-		/* No credentials, or none that can be had: nothing gets better by trying. */
-		if (err->code == EACCES || err->code == ENOENT || err->code == 0)
+		/* No credentials, no region, a server that can't be trusted: nothing gets better by trying. */
+		if (err->code == EACCES)
 			result.outcome = LAMBDA_DENIED;
+		else if (err->code == EINVAL || err->code == EPROTO)
+			result.outcome = LAMBDA_BROKEN;
 		else if (err->code == EMSGSIZE)
 			result.outcome = LAMBDA_TOO_LARGE;
 	}
@@ -244,6 +253,8 @@ struct lambda_op *lambda_invoke(
 
 void lambda_cancel(struct lambda_op *op)
 {
+	if (!op)
+		return;
 	aws_cancel(op->call);
 	arena_deinit(&op->arena);
 	free(op);

@@ -1,4 +1,4 @@
-/* The calls of Lambda: Invoke, and the few of the control plane (create, update, wait) that setting up needs. */
+/* Lambda's Invoke. */
 #pragma once
 
 #include "aws/call.h"
@@ -17,7 +17,7 @@ enum lambda_outcome {
 
 struct lambda_result {
 	enum lambda_outcome outcome;
-	const char *reason;      /* Lambda's own word for it, or "" */
+	const char *reason;      /* Lambda's own word for it: of 429 the limit ("ConcurrentInvocationLimitExceeded"), of function errors their type; or "" */
 	int64_t retry_after_ms;  /* 0: it didn't say */
 	struct slice payload;    /* of LAMBDA_OK, and of function errors */
 	int64_t bytes_sent, bytes_received;
@@ -29,7 +29,7 @@ struct lambda_result {
 typedef void lambda_done_fn(void *ctx, const struct lambda_result *result, const struct error *err);
 struct lambda_op;
 struct lambda_op *lambda_invoke(struct aws *aws, const char *function, struct slice payload, bool log_tail, int64_t timeout_ms, lambda_done_fn *fn, void *ctx);
-void lambda_cancel(struct lambda_op *op); /* the callback will not run */
+void lambda_cancel(struct lambda_op *op); /* the callback will not run; before aws_free; NULL is allowed */
 
 /* For tests and fuzzing. What an answer of Invoke means, `reason` is Lambda's word for it. */
 enum lambda_outcome lambda_judge(int status, const char *code, const char *function_error, struct slice payload, struct arena *arena,

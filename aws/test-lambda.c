@@ -55,10 +55,12 @@ static void take(void *ctx, const struct lambda_result *result, const struct err
 	snprintf(got_reason, sizeof(got_reason), "%s", result->reason);
 }
 
+static int64_t pause_ms; /* what Retry-After says */
+
 static void answer(int status, const char *code, const struct aws_pair *headers, size_t n_headers, const char *body)
 {
 	struct http_response response = { .status = status, .headers = headers, .n_headers = n_headers };
-	struct aws_answer answer = { .status = status, .response = &response, .code = code, .message = "its text", .attempts = 1 };
+	struct aws_answer answer = { .status = status, .response = &response, .code = code, .message = "its text", .attempts = 1, .retry_after_ms = pause_ms };
 	buf_append_str(&response.body, body);
 	lambda_invoke(NULL, "builder", slice_str("{}"), true, 1000, take, NULL);
 	started.fn(started.ctx, &answer, NULL);
@@ -134,6 +136,10 @@ static void lambda__a_function_that_failed_is_no_success(void **state)
 	assert_int_equal(got.outcome, LAMBDA_TIMED_OUT);
 	function_error("{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size exceeded\"}");
 	assert_int_equal(got.outcome, LAMBDA_TOO_LARGE);
+	function_error("{\"errorType\":\"Runtime.InvalidEntrypoint\"}");
+	assert_int_equal(got.outcome, LAMBDA_BROKEN);
+	function_error("{\"errorType\":\"Sandbox.Failure\"}");
+	assert_int_equal(got.outcome, LAMBDA_TRANSIENT);
 	function_error("not JSON");
 	assert_int_equal(got.outcome, LAMBDA_CRASHED);
 	assert_string_equal(got_reason, "Unhandled");
@@ -143,9 +149,14 @@ static void lambda__a_function_that_failed_is_no_success(void **state)
 
 static void lambda__headers_tell_pauses_and_the_bill(void **state)
 {
-	answer(429, "TooManyRequestsException", &(struct aws_pair){ "retry-after", "1.5" }, 1, "");
+	pause_ms = 1500;
+	answer(429, "TooManyRequestsException", NULL, 0, "");
+	pause_ms = 0;
 	assert_int_equal(got.retry_after_ms, 1500);
-	answer(429, "TooManyRequestsException", &(struct aws_pair){ "retry-after", "-3" }, 1, "");
+	assert_string_equal(got_reason, "TooManyRequestsException");
+	answer(429, "TooManyRequestsException", NULL, 0, "{\"Reason\":\"CallerRateLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}");
+	assert_int_equal(got.outcome, LAMBDA_THROTTLED);
+	assert_string_equal(got_reason, "CallerRateLimitExceeded");
 	assert_int_equal(got.retry_after_ms, 0);
 	/* base64 of "REPORT RequestId: 1\tDuration: 1.2 ms\tBilled Duration: 35 ms\tMemory Size: 1769 MB\tInit Duration: 33.5 ms\t\n" */
 	answer(200, "", &(struct aws_pair){ "x-amz-log-result", "UkVQT1JUIFJlcXVlc3RJZDogMQlEdXJhdGlvbjogMS4yIG1zCUJpbGxlZCBEdXJhdGlvbjogMzUgbXMJTWVtb3J5IFNpemU6IDE3NjkgTUIJSW5pdCBEdXJhdGlvbjogMzMuNSBtcwkK" }, 1, "{}");
@@ -159,7 +170,7 @@ static void lambda__no_answer_is_transient_unless_there_are_no_credentials(void 
 	static const struct {
 		int code;
 		enum lambda_outcome outcome;
-	} rows[] = { { ECONNRESET, LAMBDA_TRANSIENT }, { ETIMEDOUT, LAMBDA_TRANSIENT }, { EACCES, LAMBDA_DENIED }, { EMSGSIZE, LAMBDA_TOO_LARGE } };
+	} rows[] = { { ECONNRESET, LAMBDA_TRANSIENT }, { ETIMEDOUT, LAMBDA_TRANSIENT }, { EACCES, LAMBDA_DENIED }, { EMSGSIZE, LAMBDA_TOO_LARGE }, { EPROTO, LAMBDA_BROKEN } };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct error err = { rows[i].code, "why" };
 		lambda_invoke(NULL, "builder", slice_str("{}"), false, 0, take, NULL);
