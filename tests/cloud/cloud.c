@@ -314,10 +314,10 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 	const struct cloud_service *service = find_service(request->service);
 	if (!service) {
 		struct sigv4_refusal refusal;
-		if (request->service)
-			cloud_error(request, response, 404, "UnknownService", "This cloud has no service \"%s\".", request->service);
-		else if (sigv4_check(cloud->keys, cloud->region, cloud_now_s(cloud), request, &refusal) == SIGV4_REFUSED)
+		if (sigv4_check(cloud->keys, cloud->region, cloud_now_s(cloud), request, &refusal) == SIGV4_REFUSED)
 			cloud_error(request, response, refusal.status, refusal.code, "%s", refusal.message);
+		else
+			cloud_error(request, response, 404, "UnknownService", "This cloud has no service \"%s\".", request->service);
 		return;
 	}
 	const char *operation = service->operation(request);

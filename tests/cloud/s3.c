@@ -65,10 +65,10 @@ void s3_free(struct s3 *s3)
 
 /* ---- What is asked for ---- */
 
-/* The bucket in the host's name ("bucket.s3.us-east-1.amazonaws.com", "bucket.localhost"), in the arena; NULL: it is in the path. */
+/* The bucket in the host's name ("bucket.s3.us-east-1.amazonaws.com", "bucket.s3.localhost"), in the arena; NULL: it is in the path. */
 static const char *host_bucket(const struct cloud_request *request)
 {
-	static const char *const ends[] = { ".s3.localhost", ".localhost", ".amazonaws.com" };
+	static const char *const ends[] = { ".s3.localhost", ".amazonaws.com" };
 	const char *host = cloud_header(request, "host");
 	size_t n = host ? strcspn(host, ":") : 0;
 	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
@@ -82,7 +82,7 @@ static const char *host_bucket(const struct cloud_request *request)
 				return NULL;
 			*dot = '\0';
 		}
-		return strcmp(bucket, "s3") == 0 ? NULL : bucket;
+		return bucket;
 	}
 	return NULL;
 }

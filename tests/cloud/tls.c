@@ -8,8 +8,8 @@
 
 #include "base/file.h"
 
-/* Wildcards stand for one label, so a bucket's own host under the S3 host has names of its own. */
-static const char names[] = "DNS:localhost,DNS:*.localhost,DNS:*.s3.localhost,DNS:*.lambda.localhost,IP:127.0.0.1,IP:::1";
+/* Buckets in the host's name are below s3.localhost: clients don't take a wildcard right below a top-level name. */
+static const char names[] = "DNS:localhost,DNS:s3.localhost,DNS:*.s3.localhost,IP:127.0.0.1,IP:::1";
 
 static int add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
 {
