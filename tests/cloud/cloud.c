@@ -323,7 +323,6 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 	const char *operation = service->operation(request);
 	struct call call = { cloud, request, response, operation ? operation : "Unknown" };
 	handle_signed(&call, service);
-	request->service = service->name; /* not the check's copy: the counters keep it */
 	if (response->status != 0 && !has_header(response, "x-amzn-RequestId")) {
 		const char *id = cloud_new_id(request->arena);
 		cloud_add_header(response, strcmp(service->name, "s3") == 0 ? "x-amz-request-id" : "x-amzn-RequestId", id);

@@ -19,7 +19,7 @@ enum { ANSWER_TIMEOUT_MS = 20000 }; /* of the jail program: it does nothing that
 struct jail {
 	pid_t pid;
 	int requests, events;
-	int64_t memory_bytes;
+	_Atomic int64_t memory_bytes;
 	pthread_mutex_t lock; /* a request and its answer */
 };
 

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -296,11 +297,10 @@ static int remove_cloud(void **unused)
 /* The same way that the jail goes. */
 static bool try_namespaces(void)
 {
-	pid_t pid = fork();
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid == 0)
-		_exit(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS) < 0);
-	int status;
-	return waitpid(pid, &status, 0) == pid && status == 0;
+		syscall(SYS_exit_group, 0);
+	return pid > 0 && waitpid((pid_t)pid, NULL, 0) == pid;
 }
 
 static void need_jails(void)
