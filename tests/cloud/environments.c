@@ -50,7 +50,8 @@ struct environment {
 	/* Under the pool's lock. */
 	int64_t idle_since_ms;
 	int64_t n_invocations, n_starts, memory_bytes;
-	const char *state;
+	const char *state; /* for those who look: "starting", "busy", "idle" */
+	bool retired;      /* to be ended after this invocation */
 };
 
 struct burst {
@@ -447,9 +448,12 @@ static void invoke(struct run *run)
 	struct runtime_invocation work = { .request_id = run->invocation->request_id, .arn = e->revision->arn, .trace_id = run->invocation->trace_id,
 		.client_context = run->invocation->client_context, .payload = run->invocation->payload,
 		.deadline_ms = clock_realtime_ns() / 1000000 + timeout_ms };
-	runtime_api_deliver(e->api, &work);
+	pthread_mutex_lock(&e->pool->lock);
+	e->state = "busy";
+	pthread_mutex_unlock(&e->pool->lock);
 	if (faults_strike(e->pool->cloud->faults, "lambda", "Invoke", FAULT_HANG, NULL, NULL))
 		act(e, ENVIRONMENT_HANG);
+	runtime_api_deliver(e->api, &work);
 	enum runtime_event event = await(run, began_ns / 1000000 + timeout_ms);
 	run->duration_us = (clock_monotonic_ns() - began_ns) / 1000;
 	switch (event) {
@@ -619,7 +623,7 @@ static struct environment *acquire(struct environments *pool, struct revision *r
 		list_append(&pool->busy, &e->link);
 		pool->n_busy++;
 		e->n_invocations++;
-		e->state = "busy";
+		e->state = e->ready ? "busy" : "starting";
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return e;
@@ -630,7 +634,7 @@ static void release(struct environment *e)
 	struct environments *pool = e->pool;
 	pthread_mutex_lock(&pool->lock);
 	list_remove(&e->link);
-	bool keep = !e->broken && !e->gone && !pool->stopping && e->state;
+	bool keep = !e->broken && !e->gone && !pool->stopping && !e->retired;
 	if (keep) {
 		list_append(&pool->idle, &e->link);
 		e->idle_since_ms = clock_monotonic_ms();
@@ -727,7 +731,7 @@ void environments_retire(struct environments *pool, const struct revision *revis
 		}
 	list_for_each(e, &pool->busy, struct environment, link)
 		if (e->revision == revision)
-			e->state = NULL; /* not to be kept */
+			e->retired = true;
 	pthread_mutex_unlock(&pool->lock);
 	while ((e = list_first(&ended, struct environment, link))) {
 		list_remove(&e->link);
@@ -846,7 +850,7 @@ static void list_into(json_t *all, const struct list *head)
 	struct environment *e;
 	list_for_each(e, head, struct environment, link)
 		json_array_append_new(all, json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:i}", "id", (json_int_t)e->id, "function", e->revision->function,
-			"state", e->state ? e->state : "retired", "invocations", (json_int_t)e->n_invocations, "starts", (json_int_t)e->n_starts,
+			"state", e->state, "invocations", (json_int_t)e->n_invocations, "starts", (json_int_t)e->n_starts,
 			"memory_bytes", (json_int_t)e->memory_bytes, "pid", e->jail ? (int)jail_pid(e->jail) : 0));
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ static void dial(void)
 		die("AWS_LAMBDA_RUNTIME_API");
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	api = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (api < 0 || connect(api, (struct sockaddr *)&to, sizeof(to)) < 0)
+	if (api < 0 || connect(api, (struct sockaddr *)&to, sizeof(to)) < 0 || setsockopt(api, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) < 0)
 		die("connect");
 }
 

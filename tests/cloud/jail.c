@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -147,9 +148,13 @@ void jail_close(struct jail *jail)
 {
 	if (!jail)
 		return;
+	/* Init ends when the sockets close, and the outer process when the whole namespace has. */
 	close(jail->requests);
 	close(jail->events);
-	kill(jail->pid, SIGKILL);
+	_cleanup_close_ int process = pidfd_open(jail->pid, 0);
+	struct pollfd ended = { .fd = process, .events = POLLIN };
+	if (process < 0 || poll(&ended, 1, ANSWER_TIMEOUT_MS) != 1)
+		kill(jail->pid, SIGKILL);
 	while (waitpid(jail->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	pthread_mutex_destroy(&jail->lock);

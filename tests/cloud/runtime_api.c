@@ -230,10 +230,10 @@ enum runtime_event runtime_api_wait(struct runtime_api *api, int64_t until_ms)
 	pthread_mutex_lock(&api->lock);
 	enum runtime_event event = RUNTIME_LATE;
 	for (bool late = false;; late = pthread_cond_timedwait(&api->changed, &api->lock, &until) == ETIMEDOUT) {
-		if (api->state == ENDED)
+		if (api->init_failed)
+			event = RUNTIME_INIT_ERROR; /* also when it has ended since */
+		else if (api->state == ENDED)
 			event = RUNTIME_ENDED;
-		else if (api->init_failed)
-			event = RUNTIME_INIT_ERROR;
 		else if (api->state == READY && !api->invocation)
 			event = RUNTIME_READY;
 		else if (!late)
