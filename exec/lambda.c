@@ -49,6 +49,7 @@ struct lambda {
 	unsigned n_jobs;
 	int64_t progress_ms;           /* when something else than a 429 came, or somebody began to wait */
 	unsigned strikes;
+	uint64_t n_started, strike;    /* jobs so far; as many as there were when the last strike was counted */
 	int64_t down_until_ms;         /* 0: it isn't down */
 	struct error down;
 	struct lambda_counters counters;
@@ -70,6 +71,7 @@ struct job {
 	enum job_state state;
 	bool cancelled;
 	struct list link;
+	uint64_t number;               /* from 1, in the order of their starts */
 
 	struct uplink_waiter uplink;
 	bool overlays_apart;
@@ -83,7 +85,7 @@ struct job {
 	int64_t timeout_ms;            /* of the command, as this attempt says */
 	int64_t refused_ms;            /* since when it meets 429s only; 0 */
 	int64_t resume_ms;             /* PAUSED */
-	unsigned n_failed, n_crashed;
+	unsigned n_failed, n_crashed, n_repaired;
 
 	struct buf body;               /* the answer, as it came */
 	struct lambda_answer answer;
@@ -102,6 +104,7 @@ struct job {
 static void arm(struct lambda *lambda);
 static void dispatch(struct lambda *lambda);
 static void seal(struct job *job);
+static void try_again(struct job *job, const struct error *err);
 
 /* --- Ends ------------------------------------------------------------------------------------------------------ */
 
@@ -161,11 +164,14 @@ static void go_down(struct lambda *lambda, int64_t ms, const struct error *err)
 	}
 }
 
-/* A job failed of what isn't its own fault. */
+/* A job failed of what isn't its own fault. All that were under way then are one strike: a single pack that didn't get through may fail hundreds. */
 static void strike(struct job *job, const struct error *err)
 {
 	struct lambda *lambda = job->lambda;
 	fail(job, err);
+	if (job->number <= lambda->strike)
+		return;
+	lambda->strike = lambda->n_started;
 	if (++lambda->strikes >= LAMBDA_STRIKES)
 		go_down(lambda, STRIKE_DOWN_MS < lambda->options.down_ms ? STRIKE_DOWN_MS : lambda->options.down_ms, err);
 }
@@ -226,7 +232,7 @@ static void uplinked(struct uplink_waiter *waiter, int outcome)
 		job->result.missing = waiter->missing;
 		end(job, EXEC_MISSING);
 	} else if (outcome < 0) {
-		strike(job, &waiter->err);
+		try_again(job, &waiter->err);
 	} else {
 		arena_deinit(&job->arena);
 		job->parcel.packs = uplink_packs(job->lambda->options.uplink, waiter, &job->arena, &job->parcel.n_packs);
@@ -456,6 +462,18 @@ static void count_answer(struct job *job)
 	counters->billed_mb_ms += ms * job->lambda->options.memory_mb;
 }
 
+/* Home may well have what the bucket lacks. */
+static void repair(struct job *job)
+{
+	if (job->n_repaired++ == LAMBDA_REPAIRS) {
+		end(job, EXEC_MISSING);
+		return;
+	}
+	job->lambda->counters.retries++;
+	forget_answer(job);
+	ensure(job);
+}
+
 static void judge(struct job *job)
 {
 	struct lambda_answer *answer = &job->answer;
@@ -463,7 +481,7 @@ static void judge(struct job *job)
 	switch (answer->kind) {
 	case LAMBDA_ANSWER_MISSING:
 		uplink_forget(job->lambda->options.uplink, answer->missing, answer->n_missing, job->uplink.as_of);
-		end(job, EXEC_MISSING);
+		repair(job);
 		return;
 	case LAMBDA_ANSWER_FAILED:
 		error_set(&err, 0, "the worker could not run the job: %s", answer->error);
@@ -491,6 +509,16 @@ static void judge(struct job *job)
 	}
 }
 
+/* The function speaks another version of the protocol. */
+static void outdated(struct job *job, const struct error *why)
+{
+	struct lambda *lambda = job->lambda;
+	struct error err = *why;
+	error_wrap(&err, "function %s: update its image (llama image build)", lambda->options.function);
+	fail(job, &err);
+	go_down(lambda, lambda->options.down_ms, &err);
+}
+
 static void opened(void *ctx)
 {
 	struct job *job = ctx;
@@ -504,9 +532,7 @@ static void opened(void *ctx)
 	} else if (job->opened == 0) {
 		judge(job);
 	} else if (job->step_err.code == EPROTO) {
-		error_wrap(&job->step_err, "function %s: update its image (llama image build)", lambda->options.function);
-		fail(job, &job->step_err);
-		go_down(lambda, lambda->options.down_ms, &job->step_err);
+		outdated(job, &job->step_err);
 	} else {
 		forget_answer(job);
 		try_again(job, &job->step_err);
@@ -574,6 +600,13 @@ static void answered(void *ctx, const struct lambda_result *result, const struct
 			try_again(job, err);
 		break;
 	case LAMBDA_CRASHED:
+		if (strcmp(result->reason, JOB_ERROR_VERSION) == 0)
+			outdated(job, err);
+		else if (strcmp(result->reason, JOB_ERROR_REQUEST) == 0 || strcmp(result->reason, JOB_ERROR_TOO_LARGE) == 0)
+			fail(job, err);
+		else
+			crashed(job, err);
+		break;
 	case LAMBDA_TIMED_OUT:
 		crashed(job, err);
 		break;
@@ -626,7 +659,7 @@ static void on_timer(uv_timer_t *timer)
 		if (job->resume_ms > now)
 			continue;
 		list_remove(&job->link);
-		seal(job);
+		ensure(job);
 	}
 	if (is_stalled(lambda, now)) {
 		struct error err;
@@ -693,6 +726,7 @@ static struct exec_op *lambda_start(struct executor *executor, const struct exec
 	*job = (struct job){ .op.executor = executor, .lambda = lambda, .job = exec_job, .fn = fn, .ctx = ctx };
 	list_init(&job->link);
 	list_init(&job->uplink.link);
+	job->number = ++lambda->n_started;
 	lambda->n_jobs++;
 	if (lambda_down(executor))
 		fail(job, &lambda->down);

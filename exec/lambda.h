@@ -11,8 +11,9 @@
  *   DELIVERING  likewise verified and delivered, on a thread
  *   ENDING      its callback is called in the loop's next turn
  * What fails is treated by its kind: a 429 is flow control and counts as no attempt, but a job that meets nothing else for `wait_ms` fails; what may pass
- * (a 5xx, a cut connection, a damaged answer) is tried LAMBDA_ATTEMPTS times, with full jitter; a function that crashed or ran out of time once more; what
- * is too large, and what the worker could not do, fails. Every failure is the caller's to compile locally. Credentials or a configuration that are
+ * (a 5xx, a cut connection, a damaged answer, a pack that didn't get up) is tried LAMBDA_ATTEMPTS times, with full jitter; a function that crashed or ran
+ * out of time once more; what is missing in the bucket is sent again LAMBDA_REPAIRS times, unless it is gone from home; what is too large, and what the worker
+ * could not do, fails. Every failure is the caller's to compile locally. Credentials or a configuration that are
  * refused fail at once, and all jobs with them for `down_ms`: a thousand shouldn't each find out. So do a few failures of several attempts in a row. */
 #pragma once
 
@@ -21,7 +22,12 @@
 #include "exec/lambda_wire.h"
 #include "exec/uplink.h"
 
-enum { LAMBDA_ATTEMPTS = 3, LAMBDA_CRASHES = 2, LAMBDA_STRIKES = 3 /* jobs in a row that failed for good before all do for a while */ };
+enum {
+	LAMBDA_ATTEMPTS = 3,
+	LAMBDA_CRASHES = 2,
+	LAMBDA_REPAIRS = 2,
+	LAMBDA_STRIKES = 3, /* failures for good, one after the other and with no answer between them, before all jobs fail for a while */
+};
 
 /* Everything is borrowed until executor_free but the strings, which are copied. */
 struct lambda_options {

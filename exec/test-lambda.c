@@ -42,6 +42,7 @@ static struct uplink *uplink;
 static struct executor *lambda;
 static struct told told[JOBS];
 static struct digest root, source;
+static const char *failure_reason;
 static const char *const argv[] = { "/usr/bin//cc", "-c", "a.c", NULL };
 static const char *const env[] = { "PATH=/usr/bin", "LANG=C", "EMPTY=", NULL };
 
@@ -99,6 +100,7 @@ static int set_up(void **state)
 	uplink = uplink_new(&loop, &options, &err);
 	assert_non_null(uplink);
 	memset(told, 0, sizeof(told));
+	failure_reason = NULL;
 	lambda = make(JOBS, 0);
 	return 0;
 }
@@ -317,24 +319,54 @@ static void lambda__outputs_that_are_lost_or_damaged_in_the_bucket_are_refused(v
 
 /* --- What is missing ------------------------------------------------------------------------------------------- */
 
-static void lambda__a_blob_that_the_worker_misses_is_sent_again(void **state)
+static void lambda__what_the_bucket_lost_is_sent_again(void **state)
 {
+	cloud.lose_puts = 1;
 	assert_delivered(run_one());
+	assert_int_equal(cloud.invocations, 2);
 	cloud_lose(&cloud, "p/pack/");
+	assert_delivered(run_one());
+	assert_int_equal(cloud.invocations, 4);
+	cloud_damage(&cloud, "p/pack/");
+	assert_delivered(run_one());
+	assert_int_equal(cloud.invocations, 6);
+	assert_int_equal(lambda_counters(lambda).retries, 3);
+	cloud_lose(&cloud, "p/pack/");
+	cloud.lose_puts = UINT32_MAX;
 	struct told *t = run_one();
 	assert_int_equal(t->outcome, EXEC_MISSING);
 	assert_true(t->result.missing.size_bytes > 0);
-	assert_delivered(run_one());
-	cloud_damage(&cloud, "p/pack/");
-	assert_int_equal(run_one()->outcome, EXEC_MISSING);
-	assert_delivered(run_one());
+	assert_int_equal(cloud.invocations, 6 + 1 + LAMBDA_REPAIRS);
 }
 
-static void lambda__a_lost_put_is_made_good(void **state)
+/* Many find it out at once; it is sent once. */
+static void lambda__a_lost_pack_is_mended_once_for_all(void **state)
 {
-	cloud.lose_puts = 1;
-	assert_int_equal(run_one()->outcome, EXEC_MISSING);
+	anew(JOBS, 100);
 	assert_delivered(run_one());
+	cloud_lose(&cloud, "p/pack/");
+	cloud.lambda_delay_ms = 50;
+	unsigned puts = cloud.puts;
+	for (unsigned i = 0; i < 100; i++)
+		start(i)->times = 0;
+	run();
+	for (unsigned i = 0; i < 100; i++)
+		assert_delivered(&told[i]);
+	assert_int_equal(cloud.puts, puts + 1);
+}
+
+static void lambda__what_the_bucket_lost_and_home_too_is_told(void **state)
+{
+	assert_delivered(run_one());
+	cloud_lose(&cloud, "p/pack/");
+	store_memory_clear(files);
+	struct told *t = prepare(0);
+	t->job.n_overlays = 0;
+	exec_start(lambda, &t->job, done, t);
+	run();
+	assert_int_equal(t->outcome, EXEC_MISSING);
+	struct digest header = digest_of(slice_str("header"));
+	assert_true(digest_equal(&t->result.missing, &header));
 }
 
 static void lambda__tells_what_is_gone_from_home(void **state)
@@ -368,7 +400,7 @@ static void fail_first(struct cloud *c, unsigned n, struct slice payload, struct
 	}
 	reply->outcome = failure;
 	reply->code = failure_code;
-	reply->reason = "TooManyRequestsException";
+	reply->reason = failure_reason;
 }
 
 static struct told *run_with_failures(enum lambda_outcome outcome, unsigned n)
@@ -459,6 +491,23 @@ static void lambda__a_few_failures_in_a_row_are_everybodys(void **state)
 	unsigned invocations = cloud.invocations;
 	assert_int_equal(run_one()->outcome, -1);
 	assert_int_equal(cloud.invocations, invocations);
+}
+
+static void lambda__one_pack_that_fails_for_many_is_no_outage(void **state)
+{
+	cloud.fail_puts = LAMBDA_ATTEMPTS;
+	for (unsigned i = 0; i < 100; i++)
+		start(i);
+	run();
+	assert_null(lambda_down(lambda));
+	assert_delivered(run_one());
+}
+
+static void lambda__a_put_that_failed_is_tried_again(void **state)
+{
+	cloud.fail_puts = LAMBDA_ATTEMPTS - 1;
+	assert_delivered(run_one());
+	assert_int_equal(lambda_counters(lambda).retries, LAMBDA_ATTEMPTS - 1);
 }
 
 static void lambda__a_bucket_that_is_ill_is_too(void **state)
@@ -686,6 +735,23 @@ static void lambda__another_version_is_told_to_everybody(void **state)
 	assert_non_null(strstr(t->err.text, "update its image"));
 	assert_int_equal(cloud.invocations, 1);
 	assert_non_null(lambda_down(lambda));
+	/* One that can't even read the request says it by an error's type. */
+	anew(JOBS, 0);
+	cloud.tamper = NULL;
+	cloud.script = fail_first;
+	failure = LAMBDA_CRASHED;
+	failure_reason = JOB_ERROR_VERSION;
+	n_failures = UINT32_MAX;
+	t = run_one();
+	assert_non_null(strstr(t->err.text, "update its image"));
+	assert_int_equal(cloud.invocations, 2);
+	assert_non_null(lambda_down(lambda));
+	/* What it can't answer it can't answer twice. */
+	anew(JOBS, 0);
+	failure_reason = JOB_ERROR_TOO_LARGE;
+	assert_int_equal(run_one()->outcome, -1);
+	assert_int_equal(cloud.invocations, 3);
+	assert_null(lambda_down(lambda));
 }
 
 static void leak(Job__Result *result, const Job__Job *job)
@@ -881,8 +947,9 @@ int main(void)
 		TEST(lambda__an_overlay_too_large_for_a_request_goes_by_the_bucket),
 		TEST(lambda__outputs_that_stand_apart_are_fetched),
 		TEST(lambda__outputs_that_are_lost_or_damaged_in_the_bucket_are_refused),
-		TEST(lambda__a_blob_that_the_worker_misses_is_sent_again),
-		TEST(lambda__a_lost_put_is_made_good),
+		TEST(lambda__what_the_bucket_lost_is_sent_again),
+		TEST(lambda__a_lost_pack_is_mended_once_for_all),
+		TEST(lambda__what_the_bucket_lost_and_home_too_is_told),
 		TEST(lambda__tells_what_is_gone_from_home),
 		TEST(lambda__what_may_pass_is_tried_three_times),
 		TEST(lambda__what_crashed_or_hung_is_tried_once_more),
@@ -890,6 +957,8 @@ int main(void)
 		TEST(lambda__what_is_too_large_fails_at_once),
 		TEST(lambda__refused_credentials_fail_everybody_for_a_while),
 		TEST(lambda__a_few_failures_in_a_row_are_everybodys),
+		TEST(lambda__one_pack_that_fails_for_many_is_no_outage),
+		TEST(lambda__a_put_that_failed_is_tried_again),
 		TEST(lambda__a_bucket_that_is_ill_is_too),
 		TEST(lambda__throttling_is_flow_control),
 		TEST(lambda__who_is_only_throttled_fails_in_the_end),

@@ -839,8 +839,11 @@ void uplink_leave(struct uplink_waiter *waiter)
 
 struct uplink_pack *uplink_packs(struct uplink *uplink, const struct uplink_waiter *waiter, struct arena *arena, size_t *ret_n)
 {
-	struct uplink_pack *packs = arena_array(arena, struct uplink_pack, UPLINK_OBJECTS);
 	size_t n = 0;
+	for (size_t i = 0; i < UPLINK_OBJECTS / 64; i++)
+		n += (size_t)__builtin_popcountll(waiter->set.bits[i]);
+	struct uplink_pack *packs = arena_array(arena, struct uplink_pack, n + 1);
+	n = 0;
 	for (unsigned i = 0; i < UPLINK_OBJECTS; i++) {
 		const struct object *object = set_has(&waiter->set, i) ? uplink->objects[i] : NULL;
 		if (!object || object->alone)
