@@ -25,6 +25,7 @@ enum {
 	TIMEOUT_FACTOR = 10,
 	AROUND_MS = 30000,        /* a cold start and the way there and back, beyond the job's own time */
 	HISTORY_LIMIT = 1 << 14,
+	OPEN_LIMIT = 16,          /* answers that are open at once: each is large while nobody has looked at it yet */
 };
 
 enum job_state {
@@ -33,6 +34,7 @@ enum job_state {
 	JOB_WAITING,  /* in lambda->waiting */
 	JOB_INVOKED,
 	JOB_PAUSED,   /* in lambda->paused */
+	JOB_ANSWERED, /* in lambda->answered */
 	JOB_OPENING,
 	JOB_FETCHING,
 	JOB_DELIVERING,
@@ -45,8 +47,9 @@ struct lambda {
 	struct lambda_options options; /* its strings owned */
 	struct window window;
 	uv_timer_t timer;              /* runs for the next thing to happen by itself */
-	struct list waiting, paused, ending; /* job.link */
+	struct list waiting, paused, answered, ending; /* job.link */
 	unsigned n_jobs;
+	unsigned n_open;               /* jobs whose answer is open */
 	int64_t progress_ms;           /* when something else than a 429 came, or somebody began to wait */
 	unsigned strikes;
 	uint64_t n_started, strike;    /* jobs so far; as many as there were when the last strike was counted */
@@ -88,6 +91,7 @@ struct job {
 	unsigned n_failed, n_crashed, n_repaired;
 
 	struct buf body;               /* the answer, as it came */
+	bool is_open;                  /* it counts in lambda->n_open */
 	struct lambda_answer answer;
 	size_t fetching;               /* index of the content */
 	struct s3_op *get;
@@ -124,6 +128,15 @@ static void fail(struct job *job, const struct error *err)
 	end(job, -1);
 }
 
+static void open_next(struct lambda *lambda);
+
+static void close_answer(struct job *job)
+{
+	job->lambda->n_open -= job->is_open;
+	job->is_open = false;
+	open_next(job->lambda);
+}
+
 static void job_free(struct job *job)
 {
 	buf_deinit(&job->json);
@@ -145,6 +158,7 @@ static void tell(struct job *job)
 		exec_result_deinit(&job->result);
 	job->lambda->n_jobs--;
 	job->fn(job->ctx, job->outcome, &result, &job->err);
+	close_answer(job);
 	job_free(job);
 }
 
@@ -387,6 +401,7 @@ static void forget_answer(struct job *job)
 {
 	lambda_answer_deinit(&job->answer);
 	exec_result_deinit(&job->result);
+	close_answer(job);
 }
 
 static void delivered(void *ctx)
@@ -539,6 +554,18 @@ static void opened(void *ctx)
 	}
 }
 
+static void open_next(struct lambda *lambda)
+{
+	struct job *job;
+	while (lambda->n_open < OPEN_LIMIT && (job = list_first(&lambda->answered, struct job, link))) {
+		list_remove(&job->link);
+		lambda->n_open++;
+		job->is_open = true;
+		job->state = JOB_OPENING;
+		work_start(lambda->loop, run_opening, opened, job);
+	}
+}
+
 /* --- The invocation -------------------------------------------------------------------------------------------- */
 
 static void count_invocation(struct job *job, const struct lambda_result *result, int64_t now)
@@ -586,10 +613,11 @@ static void answered(void *ctx, const struct lambda_result *result, const struct
 	window_end(&lambda->window, &job->slot, ran, now);
 	switch (result->outcome) {
 	case LAMBDA_OK:
-		job->state = JOB_OPENING;
+		job->state = JOB_ANSWERED;
 		buf_deinit(&job->json);
 		buf_append_slice(&job->body, result->payload);
-		work_start(lambda->loop, run_opening, opened, job);
+		list_append(&lambda->answered, &job->link);
+		open_next(lambda);
 		break;
 	case LAMBDA_THROTTLED: /* above */
 	case LAMBDA_TRANSIENT:
@@ -748,6 +776,7 @@ static void lambda_exec_cancel(struct exec_op *exec_op)
 		break;
 	case JOB_WAITING:
 	case JOB_PAUSED:
+	case JOB_ANSWERED:
 		list_remove(&job->link);
 		break;
 	case JOB_INVOKED:
@@ -837,6 +866,7 @@ struct executor *lambda_new(uv_loop_t *loop, const struct lambda_options *option
 	own->retry_ms = options->retry_ms ? options->retry_ms : RETRY_MS;
 	list_init(&lambda->waiting);
 	list_init(&lambda->paused);
+	list_init(&lambda->answered);
 	list_init(&lambda->ending);
 	uv_timer_init(loop, &lambda->timer);
 	int64_t now = clock_monotonic_ms();

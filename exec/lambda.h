@@ -6,6 +6,7 @@
  *   WAITING     for its turn in the window (exec/window.h)
  *   INVOKED     with the function
  *   PAUSED      before another attempt, which is sealed anew under an id of its own
+ *   ANSWERED    its answer is there, and waits to be opened, of which only some are at a time
  *   OPENING     its answer is read and verified, on a thread, and delivered if all came with it
  *   FETCHING    what didn't fit into the answer, from the bucket
  *   DELIVERING  likewise verified and delivered, on a thread
