@@ -336,25 +336,30 @@ static void seal(struct job *job)
 
 /* --- The answer ------------------------------------------------------------------------------------------------ */
 
-static void pause_job(struct job *job)
+static void pause_job(struct job *job, int64_t ms)
 {
-	struct lambda *lambda = job->lambda;
+	job->state = JOB_PAUSED;
+	job->resume_ms = clock_monotonic_ms() + ms;
+	list_append(&job->lambda->paused, &job->link);
+	arm(job->lambda);
+}
+
+/* With full jitter. */
+static void repeat(struct job *job)
+{
 	uint32_t random;
 	ssize_t n = getrandom(&random, sizeof(random), 0);
 	assert(n == sizeof(random));
-	int64_t limit = lambda->options.retry_ms << (job->n_failed + job->n_crashed);
-	lambda->counters.retries++;
-	job->state = JOB_PAUSED;
-	job->resume_ms = clock_monotonic_ms() + random % (limit + 1);
-	list_append(&lambda->paused, &job->link);
-	arm(lambda);
+	int64_t limit = job->lambda->options.retry_ms << (job->n_failed + job->n_crashed);
+	job->lambda->counters.retries++;
+	pause_job(job, random % (limit + 1));
 }
 
 /* What may pass. */
 static void try_again(struct job *job, const struct error *err)
 {
 	if (++job->n_failed < LAMBDA_ATTEMPTS)
-		pause_job(job);
+		repeat(job);
 	else
 		strike(job, err);
 }
@@ -363,7 +368,7 @@ static void try_again(struct job *job, const struct error *err)
 static void crashed(struct job *job, const struct error *err)
 {
 	if (++job->n_crashed < LAMBDA_CRASHES)
-		pause_job(job);
+		repeat(job);
 	else
 		fail(job, err);
 }
@@ -587,13 +592,14 @@ static void refused(struct job *job, const struct lambda_result *result, const s
 {
 	struct lambda *lambda = job->lambda;
 	lambda->counters.throttles++;
-	window_refused(&lambda->window, &job->slot, result->reason, result->retry_after_ms, now);
+	int64_t pause_ms = window_refused(&lambda->window, &job->slot, result->reason, result->retry_after_ms, now);
 	if (job->refused_ms == 0)
 		job->refused_ms = now;
 	if (now - job->refused_ms > lambda->options.wait_ms)
 		strike(job, err);
 	else
-		wait_turn(job, true);
+		pause_job(job, pause_ms);
+	dispatch(lambda);
 }
 
 static void answered(void *ctx, const struct lambda_result *result, const struct error *err)
@@ -687,7 +693,10 @@ static void on_timer(uv_timer_t *timer)
 		if (job->resume_ms > now)
 			continue;
 		list_remove(&job->link);
-		ensure(job);
+		if (job->refused_ms > 0)
+			wait_turn(job, true); /* it never ran: the attempt is the same */
+		else
+			ensure(job);
 	}
 	if (is_stalled(lambda, now)) {
 		struct error err;

@@ -34,9 +34,9 @@ static void end_one(void)
 	window_end(&window, &slots[first++ % 4096], true, now);
 }
 
-static void refuse_one(const char *reason, int64_t retry_after_ms)
+static int64_t refuse_one(const char *reason, int64_t retry_after_ms)
 {
-	window_refused(&window, &slots[first++ % 4096], reason, retry_after_ms, now);
+	return window_refused(&window, &slots[first++ % 4096], reason, retry_after_ms, now);
 }
 
 static void window__starts_small_and_doubles_while_nobody_refuses(void **state)
@@ -104,7 +104,7 @@ static void window__a_refusal_halves_what_was_under_way_once_a_round(void **stat
 	assert_int_equal(window.under_way, 56);
 	while (window.under_way)
 		end_one();
-	now = window.paused_until_ms;
+	now += 10;
 	assert_int_equal(fill(), 31);
 	now++;
 	refuse_one("", 0); /* no reason at all counts as this one */
@@ -130,7 +130,7 @@ static void window__after_a_refusal_it_grows_slowly(void **state)
 	fill();
 	refuse_one("ReservedFunctionConcurrentInvocationLimitExceeded", 0);
 	unsigned size = window.size;
-	now = window.paused_until_ms;
+	now += 10;
 	while (window.under_way)
 		end_one();
 	fill();
@@ -145,10 +145,13 @@ static void window__retry_after_is_heeded(void **state)
 {
 	begin_with(10, 1000);
 	fill();
-	refuse_one("ConcurrentInvocationLimitExceeded", 5000);
-	while (window.under_way)
+	assert_in_range(refuse_one("ConcurrentInvocationLimitExceeded", 5000), 5000, 5000 + 2 * WINDOW_PAUSE_MS);
+	/* Others run, and go on where one ends. */
+	while (window.under_way > 1)
 		end_one();
-	assert_in_range(window_wait(&window, now), 5000, 5000 + 2 * WINDOW_PAUSE_MS);
+	assert_int_equal(window_wait(&window, now), 0);
+	refuse_one("ConcurrentInvocationLimitExceeded", 5000);
+	assert_in_range(window_wait(&window, now), 5000, 5000 + 4 * WINDOW_PAUSE_MS);
 	now += 4999;
 	assert_true(window_wait(&window, now) > 0);
 	now = window.paused_until_ms;

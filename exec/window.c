@@ -110,12 +110,13 @@ static bool is_rate(const char *reason)
 		strcmp(reason, "ConcurrentSnapshotCreateLimitExceeded") == 0;
 }
 
-void window_refused(struct window *window, struct window_slot *slot, const char *reason, int64_t retry_after_ms, int64_t now_ms)
+int64_t window_refused(struct window *window, struct window_slot *slot, const char *reason, int64_t retry_after_ms, int64_t now_ms)
 {
 	assert(window->under_way > 0);
 	list_remove(&slot->link);
 	window->under_way--;
-	if (!is_rate(reason) && slot->started_ms > window->cut_ms) {
+	bool rate = is_rate(reason);
+	if (!rate && slot->started_ms > window->cut_ms) {
 		unsigned used = window->under_way < window->size ? window->under_way : window->size;
 		window->size = used / 2 > 0 ? used / 2 : 1;
 		window->warm = window->under_way;
@@ -132,7 +133,8 @@ void window_refused(struct window *window, struct window_slot *slot, const char 
 	int64_t limit = (int64_t)WINDOW_PAUSE_MS << window->refused;
 	if (limit > WINDOW_PAUSE_LIMIT_MS)
 		limit = WINDOW_PAUSE_LIMIT_MS;
-	int64_t until = now_ms + retry_after_ms + random_below(window, limit);
-	if (until > window->paused_until_ms)
-		window->paused_until_ms = until;
+	int64_t pause_ms = retry_after_ms + random_below(window, limit);
+	if ((rate || window->under_way == 0) && now_ms + pause_ms > window->paused_until_ms)
+		window->paused_until_ms = now_ms + pause_ms;
+	return pause_ms;
 }

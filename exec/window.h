@@ -3,8 +3,9 @@
  * How it works. An invocation counts as accepted when it ended otherwise than with 429, or when WINDOW_ACCEPT_MS went by: Lambda refuses at once or
  * not at all, so growth needn't wait for compilers to finish. While every try is accepted the window grows by two for each (it doubles each
  * WINDOW_ACCEPT_MS); a 429 for concurrency halves what was under way, and from then on a whole round of accepted ones adds a little. One cut answers
- * all that was sent before it. Quotas of requests a second (the caller's, the account's) say nothing of how much may run at once: they only pause.
- * After any 429 nothing starts until Retry-After and a random part of a growing pause went by, so that many daemons don't come back together.
+ * all that was sent before it. What was refused waits for Retry-After and a random part of a growing pause, so that many daemons don't come back
+ * together. Quotas of requests a second (the caller's, the account's) say nothing of how much may run at once: they cut nothing, but everybody waits. So
+ * does everybody while nothing is under way whose end would tell that there is room again.
  * Independent of this, environments that never ran before are asked for at Lambda's own rate, 1,000 in 10 s.
  *
  * Pure: the time comes with every call, in milliseconds, and never goes back. */
@@ -53,5 +54,6 @@ void window_begin(struct window *window, struct window_slot *slot, int64_t now_m
 /* It ended: in an answer that shows that it had been let in (`accepted`), or in none that tells (a cut connection, cancelled here). */
 void window_end(struct window *window, struct window_slot *slot, bool accepted, int64_t now_ms);
 
-/* It was refused with 429, for `reason` ("ConcurrentInvocationLimitExceeded"; "" for none) and with Retry-After (0: none). */
-void window_refused(struct window *window, struct window_slot *slot, const char *reason, int64_t retry_after_ms, int64_t now_ms);
+/* It was refused with 429, for `reason` ("ConcurrentInvocationLimitExceeded"; "" for none) and with Retry-After (0: none). Returns in how many ms it may
+ * be tried again. */
+int64_t window_refused(struct window *window, struct window_slot *slot, const char *reason, int64_t retry_after_ms, int64_t now_ms);
