@@ -76,9 +76,20 @@ static int read_digest(const Reapi__Digest *digest, struct digest *ret, struct e
 	return 0;
 }
 
+/* Whether the contents of an overlay are left out of the request. */
+static bool is_apart(const Job__Overlay *overlay)
+{
+	return overlay->contents.len == 0 && overlay->digest && overlay->digest->size_bytes > 0;
+}
+
 static int read_inputs(struct job *job, struct workplace_inputs *ret, struct error *err)
 {
 	const Job__Job *request = job->request;
+	struct digest *apart = arena_array(&job->arena, struct digest, request->n_overlays + 1);
+	size_t n_apart = 0;
+	for (size_t i = 0; i < request->n_overlays; i++)
+		if (is_apart(request->overlays[i]) && read_digest(request->overlays[i]->digest, &apart[n_apart++], err) < 0)
+			return -1;
 	struct pack_name *packs = arena_array(&job->arena, struct pack_name, request->n_packs + 1);
 	for (size_t i = 0; i < request->n_packs; i++) {
 		if (request->packs[i]->hash.len != sizeof(packs[i].hash))
@@ -86,11 +97,12 @@ static int read_inputs(struct job *job, struct workplace_inputs *ret, struct err
 		memcpy(packs[i].hash, request->packs[i]->hash.data, sizeof(packs[i].hash));
 		packs[i].size_bytes = request->packs[i]->size_bytes;
 	}
-	*ret = (struct workplace_inputs){ .packs = packs, .n_packs = request->n_packs };
+	*ret = (struct workplace_inputs){ .packs = packs, .n_packs = request->n_packs, .apart = apart, .n_apart = n_apart };
 	return read_digest(request->root, &ret->root, err);
 }
 
-static void read_overlays(struct job *job)
+/* When their contents are here. */
+static int read_overlays(struct job *job, struct error *err)
 {
 	job->n_overlays = job->request->n_overlays;
 	job->overlays = arena_array(&job->arena, struct overlay, job->n_overlays + 1);
@@ -100,7 +112,16 @@ static void read_overlays(struct job *job)
 			.contents = bytes_of(&overlay->contents),
 			.mtime_ns = overlay->mtime_ns,
 			.executable = overlay->is_executable };
+		if (!is_apart(overlay))
+			continue;
+		struct digest digest;
+		_cleanup_buf_ struct buf bytes = { 0 };
+		if (read_digest(overlay->digest, &digest, err) < 0 || workplace_read(job->workplace, &digest, &bytes, err) < 0)
+			return -1;
+		job->overlays[i].contents =
+			slice_of(arena_strndup(&job->arena, buf_str(&bytes), bytes.len), bytes.len);
 	}
+	return 0;
 }
 
 /* Whether there are terminals here. Functions need not have them. */
@@ -204,11 +225,10 @@ static void collect_message(struct product *product, struct buf *bytes)
 	product->digest = digest_of(buf_slice(&product->bytes));
 }
 
-static bool is_output(const struct job *job, const char *path)
+static bool is_in(const char *const *places, size_t n, const char *place)
 {
-	const Reapi__Command *command = job->request->command;
-	for (size_t i = 0; i < command->n_output_paths; i++)
-		if (strcmp(path, command->output_paths[i]) == 0)
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(places[i], place) == 0)
 			return true;
 	return false;
 }
@@ -221,19 +241,20 @@ static const char *const *collect_changes(struct job *job, size_t *ret)
 	const char **changed = arena_array(&job->arena, const char *, job->log.n_written + command->n_output_paths + 1);
 	size_t n = 0;
 	job->strays = arena_array(&job->arena, const char *, job->log.n_written + 1);
-	for (size_t i = 0; i < job->log.n_written; i++) {
-		const char *place = sync_place(target, &job->arena, job->log.written[i]);
-		struct stat st;
-		if (!place)
-			continue;
-		changed[n++] = place;
-		if (fstatat(target->root_fd, place, &st, AT_SYMLINK_NOFOLLOW) == 0 && !is_output(job, job->log.written[i]))
-			job->strays[job->n_strays++] = job->log.written[i];
-	}
 	for (size_t i = 0; i < command->n_output_paths; i++) {
 		const char *place = sync_place(target, &job->arena, command->output_paths[i]);
 		if (place)
 			changed[n++] = place;
+	}
+	size_t n_outputs = n;
+	for (size_t i = 0; i < job->log.n_written; i++) {
+		const char *place = sync_place(target, &job->arena, job->log.written[i]);
+		struct stat st;
+		if (!place || is_in(changed, n_outputs, place))
+			continue;
+		changed[n++] = place;
+		if (fstatat(target->root_fd, place, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			job->strays[job->n_strays++] = job->log.written[i];
 	}
 	*ret = n;
 	return changed;
@@ -283,13 +304,14 @@ static int perform(struct job *job, const struct job_times *times, struct error 
 	if (!bucket)
 		return error_set(err, EINVAL, "the job names no bucket");
 	struct bucket_place place = { bucket->name, bucket->prefix, bucket->region, bucket->endpoint };
-	read_overlays(job);
 	if (read_command(job, err) < 0 || read_inputs(job, &inputs, err) < 0 || workplace_open(workplace, &place, err) < 0)
 		return -1;
 	int outcome = workplace_sync(
 		workplace, &inputs, &job->arena, &job->synced_bytes, &job->missing, &job->n_missing, err);
 	if (outcome != 0)
 		return outcome < 0 ? -1 : (int)JOB__RESULT__OUTCOME__MISSING;
+	if (read_overlays(job, err) < 0)
+		return -1;
 	job->command.timeout_ms = limit_ms(job, times);
 	if (job->command.timeout_ms <= 0)
 		return error_set(err, ETIMEDOUT, "the function's time was over before the command could start");
@@ -339,7 +361,7 @@ static Reapi__ActionResult *write_action(struct job *job)
 		ret->output_files[ret->n_output_files++] = file;
 	}
 	const struct product *out = &job->products[job->n_outputs], *errors = out + 1;
-	ret->exit_code = job->run.exit_code;
+	ret->exit_code = job->run.signal ? 128 + job->run.signal : job->run.exit_code; /* as a shell has it */
 	ret->stdout_raw = write_bytes(out);
 	ret->stderr_raw = write_bytes(errors);
 	if (out->bytes.len > 0)

@@ -25,7 +25,8 @@ static const char *const plain_env[] = { "PATH=/usr/bin:/bin", NULL };
 void test_home_init(struct test_home *home, const char *template, const char *runner, const char *interposer)
 {
 	struct error err;
-	*home = (struct test_home){ .view = view_new(),
+	*home = (struct test_home){ .interposer = interposer,
+		.view = view_new(),
 		.files = home_store_new(),
 		.directories = store_memory_new(),
 		.bucket = test_bucket_new() };
@@ -96,9 +97,11 @@ void test_home_run(struct test_home *home, const struct test_command *command, s
 		outputs[i] = test_home_path(home, command->outputs[i]);
 	struct lookup_log_filter filter = { .outputs = outputs,
 		.private_dir = arena_printf(&home->arena, "%s/.tmp", home->dir),
-		.program = command->argv[0] };
+		.program = command->argv[0],
+		.interposer = home->interposer };
 	if (lookup_log_parse(slice_of(ret->trace, ret->trace_bytes), &filter, &home->arena, &log, &err) < 0)
 		fail_msg("%s", err.text);
+	home->lookups = log.lookups;
 	for (size_t i = 0; i < log.lookups.n; i++) {
 		const struct lookup *lookup = &log.lookups.v[i];
 		if (lookup->kind == LOOKUP_SPECIAL)
@@ -162,6 +165,8 @@ struct digest test_home_root(struct test_home *home)
 	struct error err;
 	char key[128];
 	_cleanup_buf_ struct buf pack = { 0 };
+	/* What commands found of their own making is gone again. */
+	assert_true(snapshot_refresh(home->snapshot, view_arrive(home->view), &err) >= 0);
 	assert_int_equal(tree_commit(snapshot_tree(home->snapshot), home->directories, &root, &err), 0);
 	struct pack_writer *writer = pack_writer_new();
 	store_below(home, &root, writer);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "files/lookups.h"
 #include "files/snapshot.h"
 #include "files/view.h"
 #include "runtime/packs.h"
@@ -17,11 +18,13 @@ struct test_home {
 	struct snapshot *snapshot;
 	struct store *files, *directories;
 	struct runner *runner;
+	const char *interposer;
 	struct test_bucket *bucket;
 	bool bucket_taken;          /* somebody else frees it */
 	struct map stored;          /* hashes of what is in the bucket */
 	struct pack_name packs[64];
 	size_t n_packs;
+	struct lookups lookups; /* of the last command; in the arena */
 };
 
 void test_home_init(struct test_home *home, const char *template, const char *runner, const char *interposer);

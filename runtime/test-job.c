@@ -207,6 +207,28 @@ static void job__an_overlay_stands_in_for_one_job(void **state)
 	assert_int_equal(done(job)->usage->s3_gets, 0);
 	expect_output("a.o", "oldx");
 
+	/* Its contents may be in the bucket, which the worker then asks again. */
+	Job__Job *apart = observe(SHELL("cat in sub/* >a.o; stat -c %Y in >b.o"));
+	add_overlay(apart, "in", "");
+	Reapi__Digest *digest = apart->overlays[0]->digest = arena_new(&f.home.arena, Reapi__Digest);
+	struct digest missing = digest_of(slice_str("far"));
+	reapi__digest__init(digest);
+	digest->hash = arena_alloc(&f.home.arena, DIGEST_HEX_CHARS + 1);
+	digest_hex(&missing, digest->hash);
+	digest->size_bytes = 3;
+	assert_int_equal(perform(apart)->outcome, JOB__RESULT__OUTCOME__MISSING);
+	assert_int_equal(f.result->n_missing, 1);
+	assert_string_equal(f.result->missing[0]->hash, digest->hash);
+	test_home_write(&f.home, "elsewhere", "far");
+	test_home_mirror(&f.home, test_home_path(&f.home, "elsewhere"));
+	test_home_root(&f.home);
+	Job__Job *packs = test_home_job(&f.home, SHELL("true"), &(struct digest){ 0 });
+	apart->packs = packs->packs;
+	apart->n_packs = packs->n_packs;
+	done(apart);
+	expect_output("a.o", "farx");
+	expect_pristine();
+
 	add_overlay(with, "no/such/directory", "x");
 	assert_int_equal(perform(with)->outcome, JOB__RESULT__OUTCOME__FAILED);
 	expect_pristine();

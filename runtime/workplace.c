@@ -117,6 +117,7 @@ static int open_runner(struct workplace *workplace, struct error *err)
 
 int workplace_open(struct workplace *workplace, const struct bucket_place *place, struct error *err)
 {
+	packs_drop(workplace->packs); /* an earlier job's that came to nothing */
 	if (open_bucket(workplace, place, err) < 0)
 		return -1;
 	workplace->counted = workplace->bucket->ops->counters(workplace->bucket);
@@ -181,8 +182,14 @@ static int bring_up_to_date(struct workplace *workplace, const struct workplace_
 	if (packs_use(workplace->packs, workplace->bucket, inputs->packs, inputs->n_packs, err) < 0 ||
 		find_delta(workplace, &inputs->root, arena, &delta, err) < 0)
 		return -1;
-	*missing = arena_array(arena, struct digest, delta.n_files + delta.n_missing + SYNC_MISSING_LIMIT + 1);
-	if (packs_fetch(workplace->packs, delta.files, delta.n_files, *missing, n_missing, err) < 0)
+	size_t n_wanted = delta.n_files + inputs->n_apart;
+	struct digest *wanted = arena_array(arena, struct digest, n_wanted + 1);
+	if (delta.n_files > 0)
+		memcpy(wanted, delta.files, delta.n_files * sizeof(*wanted));
+	if (inputs->n_apart > 0)
+		memcpy(wanted + delta.n_files, inputs->apart, inputs->n_apart * sizeof(*wanted));
+	*missing = arena_array(arena, struct digest, n_wanted + delta.n_missing + SYNC_MISSING_LIMIT + 1);
+	if (packs_fetch(workplace->packs, wanted, n_wanted, *missing, n_missing, err) < 0)
 		return -1;
 	if (delta.n_missing > 0)
 		memcpy(*missing + *n_missing, delta.missing, delta.n_missing * sizeof(*delta.missing));
@@ -197,7 +204,7 @@ static int bring_up_to_date(struct workplace *workplace, const struct workplace_
 		memcpy(*missing, report.missing, report.n_missing * sizeof(*report.missing));
 		*n_missing = report.n_missing;
 	}
-	return outcome == SYNC_MISSING ? WORKPLACE_MISSING : tmp_links_update(workplace->options.root, err);
+	return *n_missing > 0 ? WORKPLACE_MISSING : tmp_links_update(workplace->options.root, err);
 }
 
 int workplace_sync(struct workplace *workplace, const struct workplace_inputs *inputs, struct arena *arena,
@@ -205,13 +212,18 @@ int workplace_sync(struct workplace *workplace, const struct workplace_inputs *i
 {
 	*synced_bytes = 0;
 	*n_missing = 0;
-	if (workplace->target.state == SYNC_CLEAN && digest_equal(&workplace->target.have, &inputs->root))
+	if (workplace->target.state == SYNC_CLEAN && digest_equal(&workplace->target.have, &inputs->root) &&
+		inputs->n_apart == 0)
 		return 0;
 	if (store_memory_size(workplace->memory) > workplace->options.directories_limit)
 		store_memory_clear(workplace->memory);
-	int outcome = bring_up_to_date(workplace, inputs, arena, synced_bytes, missing, n_missing, err);
-	packs_drop(workplace->packs);
-	return outcome;
+	return bring_up_to_date(workplace, inputs, arena, synced_bytes, missing, n_missing, err);
+}
+
+int workplace_read(struct workplace *workplace, const struct digest *digest, struct buf *ret, struct error *err)
+{
+	int outcome = store_get(packs_store(workplace->packs), digest, ret, err);
+	return outcome == STORE_MISS ? error_set(err, 0, "a blob in the bucket is damaged") : outcome;
 }
 
 /* --- Overlays ----------------------------------------------------------------------------------------------------- */
@@ -259,6 +271,7 @@ static int cover(struct workplace *workplace, struct overlay *overlay, const cha
 
 int workplace_cover(struct workplace *workplace, struct overlay *overlays, size_t n, struct arena *arena, struct error *err)
 {
+	packs_drop(workplace->packs); /* the command can use the memory */
 	if (sync_mark_dirty(&workplace->target, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)

@@ -48,22 +48,28 @@ struct workplace_inputs {
 	struct digest root;
 	const struct pack_name *packs;
 	size_t n_packs;
+	const struct digest *apart; /* blobs beside the tree, for workplace_read */
+	size_t n_apart;
 };
 
-/* Bring the tree up to date. WORKPLACE_MISSING: `missing` (in `arena`) names what the bucket lacks. */
+/* Bring the tree up to date, and have the other blobs here. WORKPLACE_MISSING: `missing` (in `arena`) names what the bucket lacks. */
 int workplace_sync(struct workplace *workplace, const struct workplace_inputs *inputs, struct arena *arena,
 	int64_t *synced_bytes, struct digest **missing, size_t *n_missing, struct error *err);
+
+/* Append one of the blobs that are here until workplace_cover. */
+int workplace_read(struct workplace *workplace, const struct digest *digest, struct buf *ret, struct error *err);
 
 struct overlay {
 	const char *path; /* absolute, physical */
 	struct slice contents;
 	int64_t mtime_ns;
 	bool executable;
-	const char *saved; /* where what it stands in for is kept, in the private directory; NULL: nothing. For workplace_uncover */
-	bool covers;       /* it stands there */
+	/* Filled by workplace_cover: whether it stands there, and where what it stands in for is kept, in the private directory (NULL: nothing). */
+	bool covers;
+	const char *saved;
 };
 
-/* The tree is marked from here on. */
+/* Put the overlays where they belong. The tree is marked from here on, until workplace_restore, which is called in any case. */
 int workplace_cover(struct workplace *workplace, struct overlay *overlays, size_t n, struct arena *arena, struct error *err);
 
 /* After the job: take the overlays away and restore `changed` (places as of sync_place), or with NULL all of the tree by what it looks like. A tree that
