@@ -196,8 +196,11 @@ int image_build(const struct image_options *options, const char *dir, struct ima
 	struct image_report report = { 0 };
 	struct oci_written written;
 
-	char *real = realpath(dir, NULL);
-	dir = real ? arena_strdup(&arena, real) : path_squeeze(&arena, dir);
+	/* What a symlink leads to is replaced, not the link; and what is yet to be made is beside where its name ends. */
+	char cwd[PATH_MAX], *real = realpath(dir, NULL);
+	if (!real && dir[0] != '/' && !getcwd(cwd, sizeof(cwd)))
+		return error_set(err, errno, "cannot tell what the current directory is");
+	dir = real ? arena_strdup(&arena, real) : path_squeeze(&arena, path_absolute(&arena, cwd, dir));
 	free(real);
 	int replace = examine(dir, err);
 	if (replace < 0 || make_runtime(options, &runtime, &report, err) < 0 ||

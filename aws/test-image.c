@@ -176,6 +176,18 @@ static void image__an_earlier_one_is_replaced_and_nothing_is_left_beside_it(void
 	assert_true(S_ISLNK(st.st_mode));
 }
 
+static void image__a_relative_directory_is_below_the_current_one(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	_cleanup_close_ int cwd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(chdir(f->directory), 0);
+	int result = image_build(&f->options, "image", NULL, &err);
+	assert_int_equal(fchdir(cwd), 0);
+	assert_int_equal(result, 0);
+	assert_int_equal(access(below(f, "image/oci-layout"), F_OK), 0);
+}
+
 static void image__what_is_not_ours_is_refused_and_untouched(void **state)
 {
 	struct fixture *f = *state;
@@ -353,6 +365,7 @@ int main(void)
 		TEST(image__names_of_the_machine_change_a_small_layer),
 		TEST(image__is_what_lambda_takes),
 		TEST(image__an_earlier_one_is_replaced_and_nothing_is_left_beside_it),
+		TEST(image__a_relative_directory_is_below_the_current_one),
 		TEST(image__what_is_not_ours_is_refused_and_untouched),
 		TEST(image__no_room_leaves_things_as_they_were),
 		TEST(image__a_program_that_cannot_go_in_is_named_with_the_reason),
