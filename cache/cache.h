@@ -84,7 +84,7 @@ int cache_encode(const struct lookups *lookups, const struct cache_result *resul
  * `why`, or -1: malformed. */
 int cache_judge(struct slice head, struct slice names, struct view *view, uint64_t since, const struct digest *messages_kind,
 	struct arena *arena, struct cache_result *ret, struct cache_why *why, struct error *err);
-/* Keep one that cache_judge() or cache_encode() knows, as cache_put() would. */
+/* Keep one that cache_judge() or cache_encode() knows, as cache_put() would. Of `result` only messages_kind and alias_signature are looked at. */
 int cache_put_encoded(struct cache *cache, const struct digest *key, struct slice head, struct slice names, const struct cache_result *result,
 	struct error *err);
 

@@ -23,6 +23,12 @@ static const char *const sandbox_words[] = {
 	[CONFIG_SANDBOX_INPLACE] = "inplace",
 	NULL,
 };
+static const char *const share_words[] = {
+	[CONFIG_SHARE_OFF] = "off",
+	[CONFIG_SHARE_READ] = "read",
+	[CONFIG_SHARE_WRITE] = "write",
+	NULL,
+};
 const char *const config_engine_words[] = {
 	[CONFIG_ENGINE_SANDBOX] = "sandbox",
 	[CONFIG_ENGINE_LAMBDA] = "lambda",
@@ -98,6 +104,14 @@ const struct config_option config_options[CONFIG_OPTIONS] = {
 		.environment = "LLAMA_BUCKET",
 		.fallback_text = "none",
 		.help = "The S3 bucket that function and daemon share. Needed for engine = lambda." },
+	{ .name = "share",
+		.type = CONFIG_CHOICE,
+		.offset = FIELD(share),
+		.environment = "LLAMA_SHARE",
+		.fallback = "off",
+		.words = share_words,
+		.help = "Whether results are shared by way of the bucket: with read, what others have compiled is found there; "
+			"with write, what is compiled here is put there, too. Looked up after the local cache." },
 	{ .name = "profile",
 		.type = CONFIG_NAME,
 		.offset = FIELD(profile),

@@ -18,6 +18,8 @@ enum config_engine { CONFIG_ENGINE_SANDBOX, CONFIG_ENGINE_LAMBDA, CONFIG_ENGINE_
 
 extern const char *const config_engine_words[]; /* in the order of the enum; NULL-terminated */
 
+enum config_share { CONFIG_SHARE_OFF, CONFIG_SHARE_READ, CONFIG_SHARE_WRITE };
+
 enum config_type {
 	CONFIG_COUNT,	 /* unsigned */
 	CONFIG_SIZE,	 /* uint64_t bytes: 10G */
@@ -41,7 +43,7 @@ struct config_option {
 	const char *help;	   /* whole sentences for the manual */
 };
 
-enum { CONFIG_OPTIONS = 20 };
+enum { CONFIG_OPTIONS = 21 };
 extern const struct config_option config_options[CONFIG_OPTIONS];
 
 /* Where a value comes from. */
@@ -63,6 +65,7 @@ struct config {
 	enum config_cache cache;
 	enum config_sandbox sandbox;
 	enum config_engine engine;
+	enum config_share share;
 	const char *region, *bucket, *function, *profile; /* engine = lambda */
 	unsigned verify;	 /* one in so many results is checked; 0 = none */
 	int64_t idle_timeout_ms; /* 0 = never leave */

@@ -21,6 +21,7 @@ struct ledger;
 struct misses;
 struct toolchains;
 struct server;
+struct share;
 
 /* Where jobs run that have an input root. */
 struct engine {
@@ -59,6 +60,7 @@ struct daemon {
 
 	struct executor *home;    /* in place: scans, observations, and jobs where there is no engine */
 	struct engine sandbox, lambda;
+	struct share *share;      /* results shared with others; NULL: they aren't */
 	struct cloud *cloud;      /* what the Lambda engine stands on; NULL: nothing is configured */
 
 	struct server *server;

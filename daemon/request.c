@@ -17,6 +17,7 @@
 #include "daemon/plan.h"
 #include "daemon/searches.h"
 #include "daemon/server.h"
+#include "daemon/share.h"
 #include "daemon/toolchains.h"
 #include "event/watch.h"
 
@@ -26,6 +27,7 @@ enum state {
 	STATE_ARRIVED,
 	STATE_TOOLCHAIN,
 	STATE_NATIVE,
+	STATE_SHARE,
 	STATE_FILES,
 	STATE_SLOT,
 	STATE_SEARCH,
@@ -82,6 +84,9 @@ struct request {
 	struct answer answer;
 	struct exec_output_result *checked; /* what a second compilation is held against */
 	bool found;                 /* and that is from the cache: a hit */
+	struct share_waiter share_waiter;
+	bool fetched;               /* it had the result */
+	bool shared;                /* the bucket that is shared with others has been asked */
 
 	/* LOCAL: the client's process. */
 	struct list local;          /* in daemon->locals */
@@ -372,6 +377,42 @@ static void missed(struct request *request, const struct cache_why *why)
 	misses_put(request->daemon->misses, &request->key, why);
 }
 
+static void share_answered(struct share_waiter *waiter)
+{
+	look_up(container_of(waiter, struct request, share_waiter));
+}
+
+/* After the local cache. True: somebody else may have it, and the cache is asked again when that is settled. */
+static bool ask_share(struct request *request)
+{
+	struct share *share = request->daemon->share;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct share_found found;
+	if (!share || request->shared || request->plan.environment.recache || request->daemon->config->cache == CONFIG_CACHE_OFF)
+		return false;
+	request->state = STATE_SHARE;
+	if (share_wait(share, &request->share_waiter))
+		return true;
+	hashing_begin(request->daemon->hashing);
+	int outcome = share_find(share, request->plan.since, &request->key, &request->plan.messages_kind, &arena, &found);
+	if (wait_for_files(request, look_up))
+		return true;
+	request->shared = true; /* whatever comes of it */
+	if (outcome != 0)
+		return false;
+	request->fetched = true;
+	share_fetch(share, &found, &request->key, &request->share_waiter);
+	return true;
+}
+
+static void count_hit(struct request *request)
+{
+	if (request->fetched)
+		count(request, hits_shared, 1);
+	else
+		count(request, hits_local, 1);
+}
+
 /* True: the cache had it, and the client has been answered; or there is no telling yet. */
 static bool answer_by_cache(struct request *request)
 {
@@ -418,7 +459,7 @@ static bool answer_by_cache(struct request *request)
 		missed(request, &(struct cache_why){ .what = CACHE_WHY_BLOB });
 		return false;
 	}
-	count(request, hits_local, 1);
+	count_hit(request);
 	send_done(request, "hit");
 	return true;
 }
@@ -442,6 +483,7 @@ static void fill_job(struct request *request)
 		.outputs = plan->outputs,
 		.n_outputs = plan->n_outputs,
 		.keep_outputs = config->cache == CONFIG_CACHE_READWRITE || config->verify,
+		.share = config->share == CONFIG_SHARE_WRITE,
 	};
 }
 
@@ -463,6 +505,8 @@ static void publish(struct request *request, uint64_t since)
 	view_alias_signature(daemon->view, since, &own, &result.alias_signature);
 	if (cache_put(daemon->cache, &request->key, &own, &result, &err) < 0)
 		journal_note(daemon->log, "cache", err.text);
+	if (daemon->share)
+		share_publish(daemon->share, &request->key, &own, &result, &request->result.shared);
 }
 
 static bool outputs_equal(const struct request *request)
@@ -492,7 +536,7 @@ static void check_done(void *ctx, int outcome, struct exec_result *result, const
 		return;
 	}
 	if (request->found)
-		count(request, hits_local, 1);
+		count_hit(request);
 	count(request, verify_checked, 1);
 	const char *decision = "verified";
 	if (!outputs_equal(request)) {
@@ -830,7 +874,7 @@ static void look_up(struct request *request)
 		go_local(request, REASON_DATE_TIME, NULL);
 		return;
 	}
-	if (answer_by_cache(request))
+	if (answer_by_cache(request) || ask_share(request))
 		return;
 	if (!request->checked && plan_is_remembered_as_local(daemon, &request->plan, &request->key)) {
 		go_local(request, REASON_REMEMBERED, NULL);
@@ -899,6 +943,10 @@ static void hung_up(struct connection_user *user)
 		searches_leave(&request->search_waiter);
 		abandon(request);
 		return;
+	case STATE_SHARE:
+		share_leave(&request->share_waiter);
+		abandon(request);
+		return;
 	case STATE_FILES:
 		hashing_leave(&request->hashing_waiter);
 		abandon(request);
@@ -943,6 +991,8 @@ int request_start(struct daemon *daemon, struct connection *connection, struct s
 	request->search_waiter.fn = search_ready;
 	list_init(&request->hashing_waiter.link);
 	request->hashing_waiter.fn = files_hashed;
+	list_init(&request->share_waiter.link);
+	request->share_waiter.fn = share_answered;
 	slot_waiter_init(&request->slot_waiter, NULL);
 	request->toolchain_waiter.fn = toolchain_ready;
 	request->user = (struct connection_user){ hung_up, committed };

@@ -5,6 +5,7 @@
  *	TOOLCHAIN  waits for the compiler to be observed (the first time, or after an upgrade)
  *	NATIVE     asks the compiler what -march=native means here (once per toolchain and flags)
  *	           the cache is asked; a hit is prepared and answered
+ *	SHARE      waits for what others have shared, and for a result of theirs
  *	FILES      waits for large files to be hashed, wherever some must be; what it was about to do is done again then
  *	SLOT       waits for a core
  *	SEARCH     waits for the compiler to tell its search path           (sandbox only, once per set of flags)

@@ -17,10 +17,8 @@
 struct daemon;
 struct share;
 
-enum share_mode { SHARE_OFF, SHARE_READ, SHARE_WRITE };
-
-/* `bucket` is copied, its strings borrowed. -1/NULL: the directory can't be had. */
-struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, enum share_mode mode, struct error *err);
+/* `bucket` is copied, its strings borrowed. `write`: results are published, too. NULL: the directory for segments can't be had. */
+struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, bool write, struct error *err);
 void share_free(struct share *share); /* NULL is allowed; nobody waits */
 
 struct share_waiter {
@@ -47,7 +45,7 @@ void share_fetch(struct share *share, const struct share_found *found, const str
 void share_leave(struct share_waiter *waiter);
 
 /* Publish a result that was verified here, whose outputs and messages are in the content store. `kept`: the worker has put them into this pack; size 0:
- * nobody has, and they are put from here. Nothing is done unless the mode is SHARE_WRITE. */
+ * nobody has, and they are put from here. Nothing is done unless this daemon writes. */
 void share_publish(struct share *share, const struct digest *key, const struct lookups *lookups, const struct cache_result *result,
 	const struct digest *kept);
 

@@ -12,6 +12,8 @@
 #define STATS_TABLE(X)                                                                                                \
 	X(requests, "requests")                       /* compiler commands that asked */                              \
 	X(hits_local, "hits.local")                   /* answered from the local cache */                             \
+	X(hits_shared, "hits.shared")                 /* answered from the bucket that is shared with others */       \
+	X(share_rejected, "share.rejected")           /* objects of that bucket that were damaged or forged */        \
 	X(executed_sandbox, "executed.sandbox")       /* results of the sandbox engine */                             \
 	X(executed_lambda, "executed.lambda")         /* results of Lambda functions */                               \
 	X(executed_inplace, "executed.inplace")       /* results of the engine in place */                            \
