@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "cache/key.h"
+#include "daemon/cloud.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
 #include "daemon/ledger.h"
@@ -20,6 +21,7 @@
 #include "daemon/request.h"
 #include "daemon/searches.h"
 #include "daemon/server.h"
+#include "daemon/share.h"
 #include "daemon/toolchains.h"
 #include "files/reading.h"
 #include "event/work.h"
@@ -32,12 +34,20 @@
 
 enum { TICK_MS = 1000, SAVE_EVERY_TICKS = 60 };
 
+/* In a turn of its own: what ended last may have been a job in a function. */
+static void stop_cloud(uv_handle_t *tick)
+{
+	cloud_stop(container_of((uv_timer_t *)tick, struct daemon, tick)->cloud);
+}
+
 static void stop_loop_when_done(struct daemon *daemon)
 {
 	if (!daemon->leaving || daemon->n_requests > 0)
 		return;
-	if (!uv_is_closing((uv_handle_t *)&daemon->tick)) {
-		uv_close((uv_handle_t *)&daemon->tick, NULL);
+	if (daemon->share)
+		share_flush(daemon->share);
+	if (daemon->n_requests == 0 && !uv_is_closing((uv_handle_t *)&daemon->tick)) {
+		uv_close((uv_handle_t *)&daemon->tick, stop_cloud);
 		uv_close((uv_handle_t *)&daemon->turn, NULL);
 	}
 	/* With the server closed as well, the loop has nothing left and returns. */
@@ -91,6 +101,8 @@ static void on_tick(uv_timer_t *timer)
 	static unsigned ticks;
 	*daemon->heartbeat = clock_monotonic_ms();
 	requests_review(daemon);
+	if (daemon->share)
+		share_tick(daemon->share);
 	if (++ticks % SAVE_EVERY_TICKS == 0)
 		save_stats(daemon);
 	int64_t idle_ms = clock_monotonic_ms() - daemon->last_active_ms;
@@ -217,12 +229,29 @@ static int open_stand_in(struct daemon *daemon, struct error *err)
 	return sandbox->stand_in ? 0 : -1;
 }
 
+/* Without it everything is compiled on this machine. */
+static void open_cloud(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	struct engine *lambda = &daemon->lambda;
+	struct error err;
+	if (!config->bucket || !config->function)
+		snprintf(lambda->why, sizeof(lambda->why), "set function and bucket in the configuration");
+	if (!config->bucket)
+		return;
+	daemon->cloud = cloud_open(daemon, &err);
+	if (!daemon->cloud) {
+		snprintf(lambda->why, sizeof(lambda->why), "%s", err.text);
+		journal_note(daemon->log, "cloud", err.text);
+	}
+}
+
 static int open_engines(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
 	daemon->sandbox = (struct engine){ .name = "sandbox", .executed = offsetof(struct stats_counters, executed_sandbox), .slots = &daemon->slots };
 	daemon->lambda = (struct engine){ .name = "lambda", .executed = offsetof(struct stats_counters, executed_lambda), .slots = &daemon->remote_slots };
-	snprintf(daemon->lambda.why, sizeof(daemon->lambda.why), "set function and bucket in the configuration");
+	open_cloud(daemon);
 	daemon->home = open_lanes(daemon, RUNNER_INPLACE, "inplace", err);
 	if (!daemon->home)
 		return -1;
@@ -331,6 +360,7 @@ static void daemon_close(struct daemon *daemon)
 	executor_free(daemon->sandbox.executor);
 	executor_free(daemon->home);
 	server_free(daemon->server);
+	cloud_close(daemon->cloud);
 	misses_free(daemon->misses);
 	toolchains_free(daemon->toolchains);
 	searches_free(daemon->searches);

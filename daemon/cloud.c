@@ -1,0 +1,119 @@
+#include "daemon/cloud.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "daemon/daemon_internal.h"
+#include "daemon/journal.h"
+#include "daemon/share.h"
+#include "exec/lambda.h"
+
+enum { WIDTH = 1000 }; /* an account's usual limit; the window finds out what there is of it */
+
+struct cloud {
+	struct daemon *daemon;
+	struct aws_config config;
+	struct aws *aws;
+	struct uplink *uplink;
+	struct arena arena;
+};
+
+static void note(void *ctx, const char *text)
+{
+	struct daemon *daemon = ctx;
+	journal_note(daemon->log, "cloud", text);
+}
+
+static int open_lambda(struct cloud *cloud, const struct s3_bucket *bucket, const char *endpoint, struct error *err)
+{
+	struct daemon *daemon = cloud->daemon;
+	_cleanup_buf_ struct buf directory = { 0 };
+	buf_printf(&directory, "%s/cloud", daemon->cache_dir);
+	struct uplink_options uplink = {
+		.bucket = *bucket,
+		.endpoint = endpoint,
+		.directories = daemon->directories,
+		.files = daemon->files,
+		.directory = directory.ptr,
+		.note = note,
+		.ctx = daemon,
+	};
+	cloud->uplink = uplink_new(&daemon->loop, &uplink, err);
+	if (!cloud->uplink)
+		return -1;
+	struct lambda_options options = {
+		.aws = cloud->aws,
+		.function = daemon->config->function,
+		.uplink = cloud->uplink,
+		.bucket = *bucket,
+		.place = { bucket->name, bucket->prefix, cloud->config.region, endpoint },
+		.files = daemon->files,
+		.content = daemon->content,
+		.width = WIDTH,
+	};
+	daemon->lambda.executor = lambda_new(&daemon->loop, &options);
+	return 0;
+}
+
+static int open_all(struct cloud *cloud, struct error *err)
+{
+	struct daemon *daemon = cloud->daemon;
+	const struct config *config = daemon->config;
+	if (aws_config_load(config->profile, config->region, environ, &cloud->config, err) < 0)
+		return -1;
+	bool custom;
+	const char *endpoint = aws_config_endpoint(&cloud->config, "s3", &cloud->arena, &custom);
+	if (!endpoint)
+		return error_set(err, 0, "no region is known: set region, or AWS_REGION");
+	cloud->aws = aws_new(&daemon->loop, &cloud->config, err);
+	if (!cloud->aws)
+		return -1;
+	struct s3_bucket bucket = { cloud->aws, config->bucket, "" };
+	if (config->share != CONFIG_SHARE_OFF) {
+		daemon->share = share_new(daemon, &bucket, config->share == CONFIG_SHARE_WRITE, err);
+		if (!daemon->share)
+			return -1;
+	}
+	return config->function ? open_lambda(cloud, &bucket, custom ? endpoint : "", err) : 0;
+}
+
+struct cloud *cloud_open(struct daemon *daemon, struct error *err)
+{
+	struct cloud *cloud = calloc(1, sizeof(*cloud));
+	if (!cloud)
+		abort();
+	cloud->daemon = daemon;
+	if (open_all(cloud, err) == 0)
+		return cloud;
+	cloud_close(cloud);
+	return NULL;
+}
+
+void cloud_stop(struct cloud *cloud)
+{
+	if (!cloud)
+		return;
+	executor_free(cloud->daemon->lambda.executor);
+	cloud->daemon->lambda.executor = NULL;
+	if (cloud->uplink)
+		uplink_stop(cloud->uplink);
+	aws_free(cloud->aws);
+	cloud->aws = NULL;
+}
+
+void cloud_close(struct cloud *cloud)
+{
+	if (!cloud)
+		return;
+	struct daemon *daemon = cloud->daemon;
+	if (cloud->aws)
+		cloud_stop(cloud); /* the daemon never began */
+	share_free(daemon->share);
+	daemon->share = NULL;
+	uplink_free(cloud->uplink);
+	aws_config_deinit(&cloud->config);
+	arena_deinit(&cloud->arena);
+	free(cloud);
+}

@@ -1,0 +1,16 @@
+/* What of AWS the daemon has: the client, the bucket, the way up, and the Lambda engine and shared results that stand on them. Opened when a bucket is
+ * configured; nothing is asked of the network before something needs it, but what others have shared. */
+#pragma once
+
+#include "base/error.h"
+
+struct daemon;
+struct cloud;
+
+/* Open what the configuration asks for: fills daemon->lambda and daemon->share. NULL with `err`: the AWS configuration is no good. Where there is no
+ * function, or no region, the engine says so in its `why`. */
+struct cloud *cloud_open(struct daemon *daemon, struct error *err);
+/* No job is under way, and none will come: what else is, is dropped, and handles close with the loop's next turns. NULL is allowed. */
+void cloud_stop(struct cloud *cloud);
+/* After the loop's end. NULL is allowed. */
+void cloud_close(struct cloud *cloud);
