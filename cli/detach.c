@@ -13,7 +13,8 @@
 
 /* Documented in llama-daemon(1). A name that ends in `*` is a prefix. */
 static const char *const kept_variables[] = { "HOME", "USER", "LOGNAME", "PATH", "LANG", "LANGUAGE", "LC_*", "TZ",
-	"TMPDIR", "XDG_*", "LLAMA_*", "LLAMACC_SANDBOX", NULL };
+	"TMPDIR", "XDG_*", "LLAMA_*", "LLAMACC_SANDBOX", "AWS_*", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
+	"ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy", NULL };
 
 static bool is_kept(const char *assignment)
 {

@@ -15,7 +15,7 @@ static void detach__keeps_only_documented_variables(void **state)
 	char *given[] = { (char *)"HOME=/h", (char *)"MAKEFLAGS=-j8", (char *)"LC_ALL=C", (char *)"LLAMA_JOBS=2",
 		(char *)"LLAMACC_VERBOSE=1", (char *)"LLAMACC_SANDBOX=inplace", (char *)"LD_PRELOAD=x.so",
 		(char *)"PATH=/bin", (char *)"PATHS=x", (char *)"noassignment", (char *)"XDG_CACHE_HOME=/c",
-		(char *)"=odd", NULL };
+		(char *)"=odd", (char *)"AWS_REGION=here", (char *)"AWSOME=1", (char *)"https_proxy=p", NULL };
 	char **before = environ;
 	environ = given;
 	struct error err;
@@ -24,7 +24,7 @@ static void detach__keeps_only_documented_variables(void **state)
 	environ = before;
 	assert_int_equal(outcome, 0);
 	static const char *const expected[] = { "HOME=/h", "LC_ALL=C", "LLAMA_JOBS=2", "LLAMACC_SANDBOX=inplace",
-		"PATH=/bin", "XDG_CACHE_HOME=/c" };
+		"PATH=/bin", "XDG_CACHE_HOME=/c", "AWS_REGION=here", "https_proxy=p" };
 	size_t n = 0;
 	for (char **at = after; *at; at++)
 		if (strchr(*at, '=') && **at != '=')
