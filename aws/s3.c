@@ -183,21 +183,28 @@ static void explain(struct s3_op *op, const struct aws_answer *answer, struct er
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const struct http_response *response = answer->response;
 	struct s3_complaint complaint = s3_answer_complaint(buf_slice(&response->body), &arena);
-	const char *region = http_header(response, "x-amz-bucket-region"), *here = aws_config(op->aws)->region;
-	const char *code = *complaint.code ? complaint.code : answer->code;
-	region = region ? region : complaint.region;
-	if (*region && (!here || strcmp(region, here) != 0) && (answer->status < 400 || answer->status == 400 || answer->status == 403))
-		error_set(err, EINVAL, "the bucket is in the region %.40s, not in %s: set `region` to it", region, here ? here : "the one configured");
-	else if (answer->status == 301 || answer->status == 307 || answer->status == 308)
-		error_set(err, EINVAL, "the store sends us elsewhere (%d): the bucket is in another region, or has just been created; see `region` and the endpoint", answer->status);
-	else if (strcmp(code, "NoSuchBucket") == 0)
-		error_set(err, ENOENT, "there is no such bucket: create it in this region (%s), or set `bucket` to one that exists", here ? here : "none is configured");
-	else if (answer->status == 401 || answer->status == 403)
-		error_set(err, EACCES, "denied (%s%s%.200s): the credentials need %s on arn:aws:s3:::%s/*, and s3:ListBucket on the bucket, without which what is absent is denied as well",
-			*code ? code : "no reason given", *complaint.message ? ": " : "", complaint.message, op->permission, op->bucket);
-	else
-		error_set(err, answer->status == 503 || answer->status == 429 ? EAGAIN : EIO, "the store answers %d%s%s%s%.200s after %u attempt%s", answer->status,
-			*code ? " " : "", code, *complaint.message ? ": " : "", complaint.message, answer->attempts, answer->attempts == 1 ? "" : "s");
+	const char *header = http_header(response, "x-amz-bucket-region"), *here = aws_config(op->aws)->region;
+	const char *code = *complaint.code ? complaint.code : answer->code, *colon = *complaint.message ? ": " : "";
+	const char *region = header && s3_is_region(header) ? header : complaint.region;
+	int status = answer->status;
+	if (*region && (!here || strcmp(region, here) != 0) && (status < 400 || status == 400 || status == 403)) {
+		error_set(err, 0, "the bucket is in the region %s, not in %s: set `region` to it", region, here ? here : "the one configured");
+		err->code = EINVAL;
+	} else if (status == 301 || status == 307 || status == 308) {
+		error_set(err, 0, "the store sends us elsewhere (%d): the bucket is in another region, or has just been created; see `region` and the endpoint", status);
+		err->code = EINVAL;
+	} else if (strcmp(code, "NoSuchBucket") == 0) {
+		error_set(err, 0, "there is no such bucket: create it in this region (%s), or set `bucket` to one that exists", here ? here : "none is configured");
+		err->code = ENOENT;
+	} else if (status == 401 || status == 403) {
+		error_set(err, 0, "denied (%s%s%.120s): the credentials need %s on arn:aws:s3:::%s/*, and s3:ListBucket on the bucket, without which what is absent is denied too",
+			*code ? code : "no reason given", colon, complaint.message, op->permission, op->bucket);
+		err->code = EACCES;
+	} else {
+		error_set(err, 0, "the store answers %d%s%s%s%.200s after %u attempt%s", status, *code ? " " : "", code, colon, complaint.message,
+			answer->attempts, answer->attempts == 1 ? "" : "s");
+		err->code = status == 503 || status == 429 ? EAGAIN : EIO;
+	}
 }
 
 static void refuse(struct s3_op *op, const struct aws_answer *answer)

@@ -94,10 +94,16 @@ struct complaint_reader {
 	struct s3_complaint complaint;
 };
 
+bool s3_is_region(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
+	return n && n < 64 && !s[n];
+}
+
 static void take_region(void *ctx, const char *path, const char *text)
 {
 	struct complaint_reader *r = ctx;
-	if (text && strcmp(path, "Error/Region") == 0 && strlen(text) < 64 && !text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")])
+	if (text && strcmp(path, "Error/Region") == 0 && s3_is_region(text))
 		r->complaint.region = arena_strdup(r->arena, text);
 }
 

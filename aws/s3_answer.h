@@ -22,3 +22,6 @@ struct s3_complaint {
 	const char *code, *message, *region;
 };
 struct s3_complaint s3_answer_complaint(struct slice body, struct arena *arena);
+
+/* Whether it can be a region's name: then it is fit to print. */
+bool s3_is_region(const char *s);
