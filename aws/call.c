@@ -48,6 +48,7 @@ struct aws_op {
 	struct http_op *http;
 	uv_timer_t *timer; /* NULL: none runs; on the heap by itself, it closes later than we end */
 	unsigned attempts;
+	int64_t skew_s;          /* that the attempt under way was signed with */
 	bool renewed, corrected; /* keys, clock: once each */
 	struct error error;      /* to be told by the timer, if `failed` */
 	bool failed;
@@ -290,7 +291,8 @@ static bool repeat(struct aws_op *op, const struct aws_answer *answer)
 	}
 	/* A HEAD has no body to name a code in. */
 	if (refused && !op->corrected && (!*answer->code || is_one_of(answer->code, wrong_time))) {
-		int64_t server_s = date_s(answer->response), off_s = server_s - aws_now_s(aws);
+		/* Many may find out at the same time: each looks at what it was signed with itself. */
+		int64_t server_s = date_s(answer->response), off_s = server_s - (machine_now_s(aws) + op->skew_s);
 		if (server_s > 0 && (off_s > SKEW_NOTICED_S || off_s < -SKEW_NOTICED_S)) {
 			op->corrected = true;
 			aws->skew_s = server_s - machine_now_s(aws);
@@ -398,6 +400,7 @@ static void send_request(struct aws_op *op, const struct aws_keys *keys)
 	struct signed_request signed_request;
 	sign(&request, keys, &op->scratch, &signed_request);
 	op->attempts++;
+	op->skew_s = aws->skew_s;
 	op->http = http_start(aws->http,
 		&(struct http_request){
 			.method = call->method,

@@ -182,7 +182,9 @@ static void explain(const struct lambda_op *op, const struct lambda_result *resu
 		error_set(err, 0, "function %s: request or response over 6 MB: %s", function, reason);
 		break;
 	case LAMBDA_DENIED:
-		error_set(err, EACCES, "function %s: %s %s; these credentials need lambda:InvokeFunction for it", function, reason, message);
+		error_set(err, 0, "function %s: %s %s; %s", function, reason, message,
+			strcmp(reason, "AccessDeniedException") == 0 ? "these credentials need lambda:InvokeFunction for it" : "check the credentials, and this machine's clock");
+		err->code = EACCES;
 		break;
 	case LAMBDA_BROKEN:
 		error_set(err, 0, "function %s: %s %s; check `function` and `region`", function, reason, message);

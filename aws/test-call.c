@@ -186,6 +186,19 @@ static void call__a_wrong_clock_is_corrected_once(void **state)
 	assert_in_range(aws_now_s(client.aws), 1800003600, 1800003610);
 	client_end(&client);
 
+	/* Several find out at the same time. */
+	PLAN({ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" },
+		{ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" }, { 200, "", "" });
+	client_begin(&client, play, NULL, NULL);
+	struct outcome other = { 0 };
+	aws_start(client.aws, &lambda_call, on_done, &other);
+	run(&lambda_call);
+	client_run_until(&client, &other.calls);
+	assert_int_equal(out.status, 200);
+	assert_int_equal(other.status, 200);
+	assert_int_equal(server_requests(client.server), 4);
+	client_end(&client);
+
 	/* The same refusal by a server that has our time is final. */
 	PLAN({ 403, "Date: Fri, 15 Jan 2027 08:00:05 GMT\r\n", "{\"__type\":\"InvalidSignatureException\"}" });
 	client_begin(&client, play, NULL, NULL);
