@@ -20,6 +20,7 @@
 
 enum {
 	DEFAULT_CONNECTIONS = 64,
+	CONNECTIONS_HTTP2 = 16, /* all that don't find a free stream open one each, up to here */
 	DEFAULT_CONNECT_MS = 10000,
 	DEFAULT_STALLED_MS = 30000,
 	STREAMS_PER_CONNECTION = 100, /* Lambda allows 128 */
@@ -30,10 +31,17 @@ enum {
 #define DEFAULT_RESPONSE_LIMIT ((size_t)64 << 20)
 #define HEADER_BYTES_LIMIT     ((size_t)256 << 10)
 
+/* Connections of a kind. */
+struct pool {
+	struct http *http;
+	CURLM *multi;
+	uv_timer_t *timer; /* libcurl's; on the heap by itself: it outlives us by a turn of the loop */
+};
+
 struct http {
 	uv_loop_t *loop;
-	CURLM *multi;
-	uv_timer_t *timer, *tick; /* on the heap by themselves: they outlive us by a turn of the loop */
+	struct pool pools[2]; /* [1]: what asks for HTTP/2 */
+	uv_timer_t *tick;         /* like the pools' timers */
 	int64_t tick_ms;          /* how often `tick` has to look */
 	char *ca_bundle;
 	unsigned connections;
@@ -48,6 +56,7 @@ struct http {
 struct http_op {
 	struct list link; /* in ops or failing */
 	struct http *http;
+	struct pool *pool;
 	http_done_fn *fn;
 	void *ctx;
 	CURL *easy;
@@ -75,17 +84,17 @@ struct http_op {
 
 struct http_socket {
 	uv_poll_t poll;
-	struct http *http;
+	struct pool *pool;
 	curl_socket_t fd;
 	int events; /* watched for */
 };
 
-static void drain(struct http *http);
+static void drain(struct pool *pool);
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct http_socket *sock = poll->data;
-	struct http *http = sock->http;
+	struct pool *pool = sock->pool;
 	int running, action = 0;
 	if (status < 0)
 		events = UV_READABLE | UV_WRITABLE; /* by reading libcurl finds out what it was, and repeats what it may */
@@ -93,10 +102,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		action |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
 		action |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(http->multi, sock->fd, action, &running);
+	curl_multi_socket_action(pool->multi, sock->fd, action, &running);
 	if (status < 0 && !uv_is_closing((uv_handle_t *)poll)) /* it lives until the loop's next turn */
 		uv_poll_start(poll, sock->events, on_ready);   /* the error had stopped it */
-	drain(http);
+	drain(pool);
 }
 
 static void free_socket(uv_handle_t *handle)
@@ -112,10 +121,10 @@ static void close_socket(struct http_socket *sock)
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *given)
 {
-	struct http *http = ctx;
+	struct pool *pool = ctx;
 	struct http_socket *sock = given;
 	if (what == CURL_POLL_REMOVE) {
-		curl_multi_assign(http->multi, fd, NULL);
+		curl_multi_assign(pool->multi, fd, NULL);
 		if (sock)
 			close_socket(sock);
 		return 0;
@@ -124,14 +133,14 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void 
 		sock = calloc(1, sizeof *sock);
 		if (!sock)
 			abort();
-		sock->http = http;
+		sock->pool = pool;
 		sock->fd = fd;
-		if (uv_poll_init(http->loop, &sock->poll, fd) < 0) {
+		if (uv_poll_init(pool->http->loop, &sock->poll, fd) < 0) {
 			free(sock);
 			return -1; /* libcurl ends everything with an error */
 		}
 		sock->poll.data = sock;
-		curl_multi_assign(http->multi, fd, sock);
+		curl_multi_assign(pool->multi, fd, sock);
 	}
 	sock->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
 	return uv_poll_start(&sock->poll, sock->events, on_ready) < 0 ? -1 : 0;
@@ -141,26 +150,26 @@ static void on_timer(uv_timer_t *timer);
 
 static int set_timer(CURLM *multi, long timeout_ms, void *ctx)
 {
-	struct http *http = ctx;
+	struct pool *pool = ctx;
 	if (timeout_ms < 0) {
-		uv_timer_stop(http->timer);
+		uv_timer_stop(pool->timer);
 	} else {
-		uv_update_time(http->loop);
-		uv_timer_start(http->timer, on_timer, timeout_ms, 0);
+		uv_update_time(pool->http->loop);
+		uv_timer_start(pool->timer, on_timer, timeout_ms, 0);
 	}
 	return 0;
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-	struct http *http = timer->data;
+	struct pool *pool = timer->data;
 	int running;
-	curl_multi_socket_action(http->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	/* The loop counts whole milliseconds, libcurl finer ones: woken a little early it finds nothing to do, and doesn't say again what it has said. */
 	long left_ms;
-	if (!uv_is_active((uv_handle_t *)timer) && curl_multi_timeout(http->multi, &left_ms) == CURLM_OK && left_ms >= 0)
+	if (!uv_is_active((uv_handle_t *)timer) && curl_multi_timeout(pool->multi, &left_ms) == CURLM_OK && left_ms >= 0)
 		uv_timer_start(timer, on_timer, left_ms ? left_ms : 1, 0);
-	drain(http);
+	drain(pool);
 }
 
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
@@ -199,14 +208,42 @@ static void free_handle(uv_handle_t *handle)
 	free(handle);
 }
 
-static uv_timer_t *new_timer(struct http *http)
+static uv_timer_t *new_timer(uv_loop_t *loop, void *data)
 {
 	uv_timer_t *timer = calloc(1, sizeof *timer);
 	if (!timer)
 		abort();
-	uv_timer_init(http->loop, timer);
-	timer->data = http;
+	uv_timer_init(loop, timer);
+	timer->data = data;
 	return timer;
+}
+
+static CURLMcode open_pool(struct http *http, struct pool *pool, unsigned connections)
+{
+	pool->http = http;
+	pool->timer = new_timer(http->loop, pool);
+	pool->multi = curl_multi_init();
+	CURLMcode code = pool->multi ? CURLM_OK : CURLM_OUT_OF_MEMORY;
+#define SET(option, value) (code = code ?: curl_multi_setopt(pool->multi, (option), (value)))
+	SET(CURLMOPT_SOCKETFUNCTION, watch_socket);
+	SET(CURLMOPT_SOCKETDATA, pool);
+	SET(CURLMOPT_TIMERFUNCTION, set_timer);
+	SET(CURLMOPT_TIMERDATA, pool);
+	SET(CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
+	SET(CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_PER_CONNECTION);
+	SET(CURLMOPT_MAX_HOST_CONNECTIONS, (long)connections);
+	SET(CURLMOPT_MAXCONNECTS, 2L * http->connections); /* else as many are kept as there are requests, times four */
+#undef SET
+	return code;
+}
+
+static void close_pool(struct pool *pool)
+{
+	if (pool->multi)
+		curl_multi_cleanup(pool->multi); /* takes its sockets back by watch_socket */
+	if (pool->timer)
+		uv_close((uv_handle_t *)pool->timer, free_handle);
+	*pool = (struct pool){ 0 };
 }
 
 struct http *http_new(uv_loop_t *loop, const struct http_options *options, struct error *err)
@@ -226,20 +263,9 @@ struct http *http_new(uv_loop_t *loop, const struct http_options *options, struc
 	http->connections = options && options->connections ? options->connections : DEFAULT_CONNECTIONS;
 	if (options && options->ca_bundle && !(http->ca_bundle = strdup(options->ca_bundle)))
 		abort();
-	http->timer = new_timer(http);
-	http->tick = new_timer(http);
-	http->multi = curl_multi_init();
-	CURLMcode code = http->multi ? CURLM_OK : CURLM_OUT_OF_MEMORY;
-#define SET(option, value) (code = code ?: curl_multi_setopt(http->multi, (option), (value)))
-	SET(CURLMOPT_SOCKETFUNCTION, watch_socket);
-	SET(CURLMOPT_SOCKETDATA, http);
-	SET(CURLMOPT_TIMERFUNCTION, set_timer);
-	SET(CURLMOPT_TIMERDATA, http);
-	SET(CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
-	SET(CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_PER_CONNECTION);
-	SET(CURLMOPT_MAX_HOST_CONNECTIONS, (long)http->connections);
-	SET(CURLMOPT_MAXCONNECTS, 2L * http->connections); /* else as many are kept as there are requests, times four */
-#undef SET
+	http->tick = new_timer(loop, http);
+	CURLMcode code = open_pool(http, &http->pools[0], http->connections);
+	code = code ?: open_pool(http, &http->pools[1], CONNECTIONS_HTTP2 < http->connections ? CONNECTIONS_HTTP2 : http->connections);
 	if (code) {
 		error_set(err, 0, "libcurl can't be set up: %s", curl_multi_strerror(code));
 		http_free(http);
@@ -254,7 +280,7 @@ static void detach(struct http_op *op)
 	struct http *http = op->http;
 	list_remove(&op->link);
 	if (op->added)
-		curl_multi_remove_handle(http->multi, op->easy);
+		curl_multi_remove_handle(op->pool->multi, op->easy);
 	op->added = false;
 	if (op->easy && http->n_spare < SPARE_HANDLES) {
 		curl_easy_reset(op->easy);
@@ -286,10 +312,8 @@ void http_free(struct http *http)
 		http_cancel(op);
 	while (http->n_spare)
 		curl_easy_cleanup(http->spare[--http->n_spare]);
-	if (http->multi)
-		curl_multi_cleanup(http->multi); /* takes its sockets back by watch_socket */
-	http->multi = NULL;
-	uv_close((uv_handle_t *)http->timer, free_handle);
+	close_pool(&http->pools[0]);
+	close_pool(&http->pools[1]);
 	uv_close((uv_handle_t *)http->tick, free_handle);
 	free(http->ca_bundle);
 	curl_global_cleanup();
@@ -368,28 +392,32 @@ static bool complete(struct http_op *op, CURLcode result)
 		err.code = op->over ? EMSGSIZE : result ? errno_of(result, op->easy) : ECONNRESET;
 		return finish(op, NULL, sent, &err);
 	}
-	curl_off_t sent = 0, head = 0;
-	long received_head = 0;
+	curl_off_t sent = 0, received = 0;
+	long received_head = 0, version = 0;
 	curl_easy_getinfo(op->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-	curl_easy_getinfo(op->easy, CURLINFO_SIZE_DOWNLOAD_T, &head);
+	curl_easy_getinfo(op->easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
 	curl_easy_getinfo(op->easy, CURLINFO_HEADER_SIZE, &received_head);
+	curl_easy_getinfo(op->easy, CURLINFO_HTTP_VERSION, &version);
+	/* Who speaks no HTTP/2 needs a connection for each request. */
+	if (op->pool == &op->http->pools[1] && version < CURL_HTTP_VERSION_2_0)
+		curl_multi_setopt(op->pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)op->http->connections);
 	struct http_response response = {
 		.status = op->status,
 		.headers = op->headers,
 		.n_headers = op->n_headers,
 		.body = op->body,
 		.bytes_sent = op->head_bytes + sent,
-		.bytes_received = head + received_head,
+		.bytes_received = received + received_head,
 	};
 	op->body = (struct buf){ 0 };
 	return finish(op, &response, true, NULL);
 }
 
-static void drain(struct http *http)
+static void drain(struct pool *pool)
 {
 	CURLMsg *message;
 	int left;
-	while ((message = curl_multi_info_read(http->multi, &left))) {
+	while ((message = curl_multi_info_read(pool->multi, &left))) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		struct http_op *op = NULL;
@@ -624,6 +652,7 @@ struct http_op *http_start(struct http *http, const struct http_request *request
 	if (!op)
 		abort();
 	op->http = http;
+	op->pool = &http->pools[request->http2];
 	op->fn = fn;
 	op->ctx = ctx;
 	op->body_bytes = request->body.len;
@@ -651,7 +680,7 @@ struct http_op *http_start(struct http *http, const struct http_request *request
 
 	list_append(&http->ops, &op->link);
 	CURLcode code = op->head ? set_up(op, request) : CURLE_OK;
-	CURLMcode added = op->head && !code ? curl_multi_add_handle(http->multi, op->easy) : CURLM_OK;
+	CURLMcode added = op->head && !code ? curl_multi_add_handle(op->pool->multi, op->easy) : CURLM_OK;
 	op->added = op->head && !code && !added;
 	if (!op->head)
 		fail(op, EINVAL, "a header has a control character in it");

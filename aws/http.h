@@ -16,7 +16,7 @@ struct http;
 
 struct http_options {
 	const char *ca_bundle;     /* NULL: the system's */
-	unsigned connections;      /* per host; 0 = 64 */
+	unsigned connections;      /* per host; 0 = 64. Of HTTP/2, which carries a hundred requests each, a few */
 };
 
 struct http *http_new(uv_loop_t *loop, const struct http_options *options, struct error *err);
