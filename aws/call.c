@@ -12,10 +12,10 @@
 enum {
 	DEFAULT_ATTEMPTS = 4,
 	DEFAULT_TIMEOUT_MS = 60000,
-	PAUSE_MS = 100,       /* the most before the second attempt; then twice as much each time */
+	PAUSE_MS = 100, /* the most before the second attempt; then twice as much each time */
 	PAUSE_THROTTLED_MS = 500,
 	PAUSE_LIMIT_MS = 20000,
-	SKEW_NOTICED_S = 60,  /* a signature is good for five minutes */
+	SKEW_NOTICED_S = 60, /* a signature is good for five minutes */
 	ATTACHED_MAX = 4,
 };
 
@@ -48,9 +48,9 @@ struct aws_op {
 	struct http_op *http;
 	uv_timer_t *timer; /* NULL: none runs; on the heap by itself, it closes later than we end */
 	unsigned attempts;
-	int64_t skew_s;          /* that the attempt under way was signed with */
+	int64_t skew_s;		 /* that the attempt under way was signed with */
 	bool renewed, corrected; /* keys, clock: once each */
-	struct error error;      /* to be told by the timer, if `failed` */
+	struct error error;	 /* to be told by the timer, if `failed` */
 	bool failed;
 };
 
@@ -83,7 +83,7 @@ void aws_free(struct aws *aws)
 			aws->attached[i].fn(aws->attached[i].object);
 	}
 	struct aws_op *op;
-	list_for_each(op, &aws->ops, struct aws_op, link)
+	list_for_each (op, &aws->ops, struct aws_op, link)
 		aws_cancel(op);
 	credentials_free(aws->credentials);
 	http_free(aws->http);
@@ -221,13 +221,16 @@ static bool is_one_of(const char *code, const char *const *names)
 }
 
 /* As botocore has them (retries/standard.py, and each service's model). */
-static const char *const throttling[] = { "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException",
-	"TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestLimitExceeded",
-	"BandwidthLimitExceeded", "LimitExceededException", "RequestThrottled", "SlowDown", "PriorRequestNotComplete", "EC2ThrottledException", NULL };
-static const char *const transient[] = { "RequestTimeout", "RequestTimeoutException", "InternalError", "ConditionalRequestConflict", "OperationAborted", NULL };
+static const char *const throttling[] = { "Throttling", "ThrottlingException", "ThrottledException",
+	"RequestThrottledException", "TooManyRequestsException", "ProvisionedThroughputExceededException",
+	"TransactionInProgressException", "RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException",
+	"RequestThrottled", "SlowDown", "PriorRequestNotComplete", "EC2ThrottledException", NULL };
+static const char *const transient[] = { "RequestTimeout", "RequestTimeoutException", "InternalError",
+	"ConditionalRequestConflict", "OperationAborted", NULL };
 static const char *const expired[] = { "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", NULL };
-static const char *const wrong_time[] = { "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException", "SignatureDoesNotMatch",
-	"AuthFailure", "AccessDenied", NULL }; /* which mean other things too: the Date header decides */
+static const char *const wrong_time[] = { "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture",
+	"InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure", "AccessDenied",
+	NULL }; /* which mean other things too: the Date header decides */
 
 static int64_t date_s(const struct http_response *response)
 {
@@ -305,7 +308,8 @@ static bool repeat(struct aws_op *op, const struct aws_answer *answer)
 	if (op->attempts >= op->call.attempts)
 		return false;
 	bool throttled = status == 429 || (status >= 400 && is_one_of(answer->code, throttling));
-	if (!throttled && !(status >= 400 && is_one_of(answer->code, transient)) && status != 500 && status != 502 && status != 503 && status != 504)
+	if (!throttled && !(status >= 400 && is_one_of(answer->code, transient)) && status != 500 && status != 502 &&
+		status != 503 && status != 504)
 		return false;
 	pause_and_repeat(op, throttled ? PAUSE_THROTTLED_MS : PAUSE_MS, answer->retry_after_ms);
 	return true;
@@ -346,7 +350,8 @@ static void on_answer(void *ctx, struct http_response *response, bool sent, cons
 /* An attempt. */
 
 /* The parts of "https://host:port/path"; false: it is none. */
-static bool split_endpoint(const char *url, struct arena *arena, const char **ret_scheme, const char **ret_host, const char **ret_path)
+static bool split_endpoint(
+	const char *url, struct arena *arena, const char **ret_scheme, const char **ret_host, const char **ret_path)
 {
 	bool tls = strncasecmp(url, "https://", 8) == 0;
 	if (!tls && strncasecmp(url, "http://", 7) != 0)
@@ -371,13 +376,16 @@ static void send_request(struct aws_op *op, const struct aws_keys *keys)
 	const char *endpoint = aws_config_endpoint(aws->config, call->service, &op->scratch, &custom);
 	const char *region = aws_config_signing_region(aws->config, call->service);
 	if (!endpoint || !region) {
-		error_set(&op->error, EINVAL, "%s: no region is known: set `region` in Llama's configuration, AWS_REGION, or `region` of the profile \"%s\"",
+		error_set(&op->error, EINVAL,
+			"%s: no region is known: set `region` in Llama's configuration, AWS_REGION, or `region` of the "
+			"profile \"%s\"",
 			call->service, aws->config->profile);
 		fail_later(op);
 		return;
 	}
 	if (!split_endpoint(endpoint, &op->scratch, &scheme, &host, &base)) {
-		error_set(&op->error, EINVAL, "%s: the endpoint's URL has to begin with https:// or http://: %s", call->service, endpoint);
+		error_set(&op->error, EINVAL, "%s: the endpoint's URL has to begin with https:// or http://: %s",
+			call->service, endpoint);
 		fail_later(op);
 		return;
 	}
@@ -454,7 +462,9 @@ struct aws_op *aws_start(struct aws *aws, const struct aws_call *call, aws_done_
 	struct aws_op *op = calloc(1, sizeof *op);
 	if (!op)
 		abort();
-	*op = (struct aws_op){ .aws = aws, .fn = fn, .ctx = ctx, .call = *call, .arena = ARENA_INIT, .scratch = ARENA_INIT };
+	*op = (struct aws_op){
+		.aws = aws, .fn = fn, .ctx = ctx, .call = *call, .arena = ARENA_INIT, .scratch = ARENA_INIT
+	};
 	op->call.service = arena_strdup(&op->arena, call->service);
 	op->call.host_prefix = call->host_prefix ? arena_strdup(&op->arena, call->host_prefix) : NULL;
 	op->call.method = arena_strdup(&op->arena, call->method);

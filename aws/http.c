@@ -41,8 +41,8 @@ struct pool {
 struct http {
 	uv_loop_t *loop;
 	struct pool pools[2]; /* [1]: what asks for HTTP/2 */
-	uv_timer_t *tick;         /* like the pools' timers */
-	int64_t tick_ms;          /* how often `tick` has to look */
+	uv_timer_t *tick;     /* like the pools' timers */
+	int64_t tick_ms;      /* how often `tick` has to look */
 	char *ca_bundle;
 	unsigned connections;
 	struct list ops;     /* handed to libcurl */
@@ -50,7 +50,7 @@ struct http {
 	CURL *spare[SPARE_HANDLES];
 	size_t n_spare;
 	unsigned calling; /* depth of callbacks under way */
-	bool freed;       /* from inside one: the memory goes when it has returned */
+	bool freed;	  /* from inside one: the memory goes when it has returned */
 };
 
 struct http_op {
@@ -64,7 +64,7 @@ struct http_op {
 	struct curl_slist *head;
 	size_t head_bytes; /* of the request, about */
 	size_t body_bytes; /* of the request */
-	char *origin;      /* "https://host:port" for messages: paths and queries may hold secrets */
+	char *origin;	   /* "https://host:port" for messages: paths and queries may hold secrets */
 	int64_t deadline_ms, stalled_ms;
 	int64_t moved, moved_ms; /* bytes both ways when last looked at, and when they changed */
 	size_t response_limit;
@@ -74,7 +74,7 @@ struct http_op {
 	size_t n_headers, header_bytes;
 	int status;
 	bool answering; /* its headers are complete */
-	bool over;      /* over a limit of ours */
+	bool over;	/* over a limit of ours */
 	struct buf body;
 	struct error error;
 	char text[CURL_ERROR_SIZE];
@@ -97,7 +97,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	struct pool *pool = sock->pool;
 	int running, action = 0;
 	if (status < 0)
-		events = UV_READABLE | UV_WRITABLE; /* by reading libcurl finds out what it was, and repeats what it may */
+		events = UV_READABLE |
+			 UV_WRITABLE; /* by reading libcurl finds out what it was, and repeats what it may */
 	if (events & UV_READABLE)
 		action |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
@@ -167,7 +168,8 @@ static void on_timer(uv_timer_t *timer)
 	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	/* The loop counts whole milliseconds, libcurl finer ones: woken a little early it finds nothing to do, and doesn't say again what it has said. */
 	long left_ms;
-	if (!uv_is_active((uv_handle_t *)timer) && curl_multi_timeout(pool->multi, &left_ms) == CURLM_OK && left_ms >= 0)
+	if (!uv_is_active((uv_handle_t *)timer) && curl_multi_timeout(pool->multi, &left_ms) == CURLM_OK &&
+		left_ms >= 0)
 		uv_timer_start(timer, on_timer, left_ms ? left_ms : 1, 0);
 	drain(pool);
 }
@@ -265,7 +267,9 @@ struct http *http_new(uv_loop_t *loop, const struct http_options *options, struc
 		abort();
 	http->tick = new_timer(loop, http);
 	CURLMcode code = open_pool(http, &http->pools[0], http->connections);
-	code = code ?: open_pool(http, &http->pools[1], CONNECTIONS_HTTP2 < http->connections ? CONNECTIONS_HTTP2 : http->connections);
+	code = code
+		       ?: open_pool(http, &http->pools[1],
+				  CONNECTIONS_HTTP2 < http->connections ? CONNECTIONS_HTTP2 : http->connections);
 	if (code) {
 		error_set(err, 0, "libcurl can't be set up: %s", curl_multi_strerror(code));
 		http_free(http);
@@ -306,9 +310,9 @@ void http_free(struct http *http)
 	if (!http || http->freed)
 		return;
 	struct http_op *op;
-	list_for_each(op, &http->ops, struct http_op, link)
+	list_for_each (op, &http->ops, struct http_op, link)
 		http_cancel(op);
-	list_for_each(op, &http->failing, struct http_op, link)
+	list_for_each (op, &http->failing, struct http_op, link)
 		http_cancel(op);
 	while (http->n_spare)
 		curl_easy_cleanup(http->spare[--http->n_spare]);
@@ -383,10 +387,10 @@ static bool complete(struct http_op *op, CURLcode result)
 {
 	if (result || op->over || !op->answering) {
 		bool sent = may_have_been_sent(op);
-		const char *text = op->over          ? "the answer is larger than it may be"
-		                   : op->text[0]     ? op->text
-		                   : result          ? curl_easy_strerror(result)
-		                                     : "no answer";
+		const char *text = op->over	 ? "the answer is larger than it may be"
+				   : op->text[0] ? op->text
+				   : result	 ? curl_easy_strerror(result)
+						 : "no answer";
 		struct error err;
 		error_set(&err, 0, "%s: %s", op->origin, text);
 		err.code = op->over ? EMSGSIZE : result ? errno_of(result, op->easy) : ECONNRESET;
@@ -468,14 +472,14 @@ static void on_tick(uv_timer_t *tick)
 	struct http *http = tick->data;
 	struct http_op *op;
 	int64_t now_ms = uv_now(http->loop);
-	list_for_each(op, &http->ops, struct http_op, link) {
+	list_for_each (op, &http->ops, struct http_op, link) {
 		const char *text = overdue(op, now_ms);
 		if (text)
 			fail(op, ETIMEDOUT, text);
 	}
 	/* Only those there are now: a callback that starts what fails at once must not keep us here. */
 	size_t n = 0;
-	list_for_each(op, &http->failing, struct http_op, link)
+	list_for_each (op, &http->failing, struct http_op, link)
 		n++;
 	while (n-- && (op = list_first(&http->failing, struct http_op, link))) {
 		struct error err = op->error;
@@ -498,7 +502,8 @@ static size_t on_header(char *bytes, size_t one, size_t n, void *ctx)
 	if (slice_has_prefix(line, "HTTP/")) { /* the first line; earlier answers were 1xx */
 		const char *space = memchr(line.ptr, ' ', line.len);
 		op->status = 0;
-		for (const char *c = space ? space + 1 : line.ptr; c < line.ptr + line.len && isdigit((unsigned char)*c) && op->status < 100; c++)
+		for (const char *c = space ? space + 1 : line.ptr;
+			c < line.ptr + line.len && isdigit((unsigned char)*c) && op->status < 100; c++)
 			op->status = 10 * op->status + (*c - '0');
 		op->n_headers = 0;
 		op->answering = false;
@@ -642,7 +647,8 @@ static CURLcode set_up(struct http_op *op, const struct http_request *request)
 		SET(CURLOPT_CUSTOMREQUEST, request->method);
 	}
 #undef SET
-	(void)curl_easy_setopt(op->easy, CURLOPT_BUFFERSIZE, 64L << 10); /* refused by a used handle that has its buffer still */
+	(void)curl_easy_setopt(
+		op->easy, CURLOPT_BUFFERSIZE, 64L << 10); /* refused by a used handle that has its buffer still */
 	return code;
 }
 

@@ -10,7 +10,7 @@
 enum {
 	RESPONSE_LIMIT = 8 << 20, /* Lambda's is 6 MiB */
 	REASON_CHARS = 120,
-	TAIL_CHARS = 8192,	  /* base64 of 4 KB */
+	TAIL_CHARS = 8192, /* base64 of 4 KB */
 };
 
 struct lambda_op {
@@ -56,13 +56,15 @@ static const struct {
  * be started, trouble of Lambda's own; whatever else a function can die of is its end. Types: internal/lambda/fatalerror of AWS's runtime interface emulator. */
 static enum lambda_outcome judge_function_error(const char *type, const char *message)
 {
-	if (strcmp(type, "Runtime.InvalidEntrypoint") == 0 || strcmp(type, "Runtime.InvalidWorkingDir") == 0 || strcmp(type, "Runtime.InvalidTaskConfig") == 0)
+	if (strcmp(type, "Runtime.InvalidEntrypoint") == 0 || strcmp(type, "Runtime.InvalidWorkingDir") == 0 ||
+		strcmp(type, "Runtime.InvalidTaskConfig") == 0)
 		return LAMBDA_BROKEN;
 	if (strcmp(type, "Sandbox.Failure") == 0)
 		return LAMBDA_TRANSIENT;
 	if (strcmp(type, "Function.ResponseSizeTooLarge") == 0)
 		return LAMBDA_TOO_LARGE;
-	if (strcmp(type, "Sandbox.Timedout") == 0 || strcmp(type, "Sandbox.Timeout") == 0 || strstr(message, "Task timed out after"))
+	if (strcmp(type, "Sandbox.Timedout") == 0 || strcmp(type, "Sandbox.Timeout") == 0 ||
+		strstr(message, "Task timed out after"))
 		return LAMBDA_TIMED_OUT;
 	return LAMBDA_CRASHED;
 }
@@ -76,8 +78,8 @@ static const char *printable(const char *text, struct arena *arena)
 	return copy;
 }
 
-enum lambda_outcome lambda_judge(int status, const char *code, const char *function_error, struct slice payload, struct arena *arena,
-	const char **reason)
+enum lambda_outcome lambda_judge(int status, const char *code, const char *function_error, struct slice payload,
+	struct arena *arena, const char **reason)
 {
 	*reason = *code ? printable(code, arena) : "";
 	if (status >= 200 && status < 300 && function_error) {
@@ -160,7 +162,8 @@ static void read_tail(const char *base64, struct lambda_result *ret)
 }
 
 /* What people are told. */
-static void explain(const struct lambda_op *op, const struct lambda_result *result, const char *message, struct error *err)
+static void explain(
+	const struct lambda_op *op, const struct lambda_result *result, const char *message, struct error *err)
 {
 	const char *function = op->function, *reason = *result->reason ? result->reason : "no reason given";
 	switch (result->outcome) {
@@ -173,7 +176,8 @@ static void explain(const struct lambda_op *op, const struct lambda_result *resu
 		error_set(err, 0, "function %s couldn't be invoked: %s %s", function, reason, message);
 		break;
 	case LAMBDA_CRASHED:
-		error_set(err, 0, "function %s ended before it answered: %s (out of memory? its log says more)", function, reason);
+		error_set(err, 0, "function %s ended before it answered: %s (out of memory? its log says more)",
+			function, reason);
 		break;
 	case LAMBDA_TIMED_OUT:
 		error_set(err, 0, "function %s reached its own time limit", function);
@@ -183,7 +187,9 @@ static void explain(const struct lambda_op *op, const struct lambda_result *resu
 		break;
 	case LAMBDA_DENIED:
 		error_set(err, 0, "function %s: %s %s; %s", function, reason, message,
-			strcmp(reason, "AccessDeniedException") == 0 ? "these credentials need lambda:InvokeFunction for it" : "check the credentials, and this machine's clock");
+			strcmp(reason, "AccessDeniedException") == 0
+				? "these credentials need lambda:InvokeFunction for it"
+				: "check the credentials, and this machine's clock");
 		err->code = EACCES;
 		break;
 	case LAMBDA_BROKEN:
@@ -201,7 +207,8 @@ static void answered(void *ctx, struct aws_answer *answer, const struct error *e
 		const struct http_response *response = answer->response;
 		const char *function_error = http_header(response, "x-amz-function-error");
 		result.payload = buf_slice(&response->body);
-		result.outcome = lambda_judge(answer->status, answer->code, function_error, result.payload, &op->arena, &result.reason);
+		result.outcome = lambda_judge(
+			answer->status, answer->code, function_error, result.payload, &op->arena, &result.reason);
 		result.bytes_sent = response->bytes_sent;
 		result.bytes_received = response->bytes_received;
 		result.retry_after_ms = answer->retry_after_ms;
@@ -222,8 +229,8 @@ static void answered(void *ctx, struct aws_answer *answer, const struct error *e
 	free(op);
 }
 
-struct lambda_op *lambda_invoke(
-	struct aws *aws, const char *function, struct slice payload, bool log_tail, int64_t timeout_ms, lambda_done_fn *fn, void *ctx)
+struct lambda_op *lambda_invoke(struct aws *aws, const char *function, struct slice payload, bool log_tail,
+	int64_t timeout_ms, lambda_done_fn *fn, void *ctx)
 {
 	struct lambda_op *op = calloc(1, sizeof(*op));
 	if (!op)

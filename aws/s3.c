@@ -40,7 +40,7 @@ struct s3_op {
 	struct aws *aws;
 	struct arena arena;
 	const char *bucket, *prefix, *key; /* of a list: its prefix below the bucket's */
-	const char *verb; /* for people */
+	const char *verb;		   /* for people */
 	const char *permission;
 	uint64_t *counter;
 	s3_done_fn *fn;
@@ -48,8 +48,8 @@ struct s3_op {
 	void *ctx;
 	struct aws_op *call;
 	uint64_t offset, length; /* get */
-	struct slice body;       /* put */
-	bool once, conditional;  /* asked for; in the call under way */
+	struct slice body;	 /* put */
+	bool once, conditional;	 /* asked for; in the call under way */
 	/* a large put */
 	const char *upload;
 	struct part *parts;
@@ -84,7 +84,7 @@ static void free_state(void *object)
 {
 	struct s3_state *state = object;
 	struct s3_op *op;
-	list_for_each(op, &state->ops, struct s3_op, link) {
+	list_for_each (op, &state->ops, struct s3_op, link) {
 		stop_calls(op);
 		op_free(op);
 	}
@@ -110,7 +110,8 @@ struct s3_counters s3_counters(const struct aws *aws)
 	return state ? state->counters : (struct s3_counters){ 0 };
 }
 
-static struct s3_op *op_new(const struct s3_bucket *bucket, const char *key, const char *verb, const char *permission, void *ctx)
+static struct s3_op *op_new(
+	const struct s3_bucket *bucket, const char *key, const char *verb, const char *permission, void *ctx)
 {
 	struct s3_op *op = calloc(1, sizeof *op);
 	if (!op)
@@ -142,13 +143,14 @@ static void count(struct s3_op *op, const struct aws_answer *answer)
 }
 
 /* `key` NULL: the bucket itself. */
-static struct aws_op *call(struct s3_op *op, const char *method, const char *key, const struct aws_call *more, aws_done_fn *fn, void *ctx)
+static struct aws_op *call(
+	struct s3_op *op, const char *method, const char *key, const struct aws_call *more, aws_done_fn *fn, void *ctx)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct aws_call call = *more;
 	bool custom = true;
 	aws_config_endpoint(aws_config(op->aws), "s3", &arena, &custom); /* that there is none call.c says */
-	bool in_host = !custom && !strchr(op->bucket, '.'); /* a certificate's * stands for no dot */
+	bool in_host = !custom && !strchr(op->bucket, '.');		 /* a certificate's * stands for no dot */
 	call.service = "s3";
 	call.method = method;
 	call.host_prefix = in_host ? arena_printf(&arena, "%s.", op->bucket) : NULL;
@@ -188,21 +190,29 @@ static void explain(struct s3_op *op, const struct aws_answer *answer, struct er
 	const char *region = header && s3_is_region(header) ? header : complaint.region;
 	int status = answer->status;
 	if (*region && (!here || strcmp(region, here) != 0) && (status < 400 || status == 400 || status == 403)) {
-		error_set(err, 0, "the bucket is in the region %s, not in %s: set `region` to it", region, here ? here : "the one configured");
+		error_set(err, 0, "the bucket is in the region %s, not in %s: set `region` to it", region,
+			here ? here : "the one configured");
 		err->code = EINVAL;
 	} else if (status == 301 || status == 307 || status == 308) {
-		error_set(err, 0, "the store sends us elsewhere (%d): the bucket is in another region, or has just been created; see `region` and the endpoint", status);
+		error_set(err, 0,
+			"the store sends us elsewhere (%d): the bucket is in another region, or has just been created; "
+			"see `region` and the endpoint",
+			status);
 		err->code = EINVAL;
 	} else if (strcmp(code, "NoSuchBucket") == 0) {
-		error_set(err, 0, "there is no such bucket: create it in this region (%s), or set `bucket` to one that exists", here ? here : "none is configured");
+		error_set(err, 0,
+			"there is no such bucket: create it in this region (%s), or set `bucket` to one that exists",
+			here ? here : "none is configured");
 		err->code = ENOENT;
 	} else if (status == 401 || status == 403) {
-		error_set(err, 0, "denied (%s%s%.120s): the credentials need %s on arn:aws:s3:::%s/*, and s3:ListBucket on the bucket, without which what is absent is denied too",
+		error_set(err, 0,
+			"denied (%s%s%.120s): the credentials need %s on arn:aws:s3:::%s/*, and s3:ListBucket on the "
+			"bucket, without which what is absent is denied too",
 			*code ? code : "no reason given", colon, complaint.message, op->permission, op->bucket);
 		err->code = EACCES;
 	} else {
-		error_set(err, 0, "the store answers %d%s%s%s%.200s after %u attempt%s", status, *code ? " " : "", code, colon, complaint.message,
-			answer->attempts, answer->attempts == 1 ? "" : "s");
+		error_set(err, 0, "the store answers %d%s%s%s%.200s after %u attempt%s", status, *code ? " " : "", code,
+			colon, complaint.message, answer->attempts, answer->attempts == 1 ? "" : "s");
 		err->code = status == 503 || status == 429 ? EAGAIN : EIO;
 	}
 }
@@ -230,7 +240,8 @@ static bool is_absent(const struct aws_answer *answer)
 static int cut(struct s3_op *op, struct buf *body, struct error *err)
 {
 	if (op->offset > body->len)
-		return error_set(err, ERANGE, "the object has %zu bytes, and from %llu on was asked for", body->len, (unsigned long long)op->offset);
+		return error_set(err, ERANGE, "the object has %zu bytes, and from %llu on was asked for", body->len,
+			(unsigned long long)op->offset);
 	body->len -= op->offset;
 	if (op->length && op->length < body->len)
 		body->len = op->length;
@@ -263,7 +274,8 @@ static void on_got(void *ctx, struct aws_answer *answer, const struct error *err
 		if (range && sscanf(range, "bytes %llu-", &from) == 1 && from != op->offset)
 			rc = error_set(&why, EBADMSG, "another range was sent: %.60s", range);
 		else if (op->length && body->len > op->length)
-			rc = error_set(&why, EBADMSG, "%zu bytes were sent, and %llu asked for", body->len, (unsigned long long)op->length);
+			rc = error_set(&why, EBADMSG, "%zu bytes were sent, and %llu asked for", body->len,
+				(unsigned long long)op->length);
 	} else if (answer->status == 200) {
 		rc = cut(op, body, &why);
 	} else if (answer->status == 416) {
@@ -278,7 +290,8 @@ static void on_got(void *ctx, struct aws_answer *answer, const struct error *err
 		finish(op, 0, body, NULL);
 }
 
-struct s3_op *s3_get(const struct s3_bucket *bucket, const char *key, uint64_t offset, uint64_t length, s3_done_fn *fn, void *ctx)
+struct s3_op *s3_get(
+	const struct s3_bucket *bucket, const char *key, uint64_t offset, uint64_t length, s3_done_fn *fn, void *ctx)
 {
 	struct s3_op *op = op_new(bucket, key, "get", "s3:GetObject", ctx);
 	op->fn = fn;
@@ -288,13 +301,16 @@ struct s3_op *s3_get(const struct s3_bucket *bucket, const char *key, uint64_t o
 	bool part = offset || length;
 	char range[64];
 	if (length)
-		snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset, (unsigned long long)(offset + length - 1));
+		snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
+			(unsigned long long)(offset + length - 1));
 	else
 		snprintf(range, sizeof range, "bytes=%llu-", (unsigned long long)offset);
 	struct aws_call get = {
 		.headers = &(struct aws_pair){ "range", range },
 		.n_headers = part,
-		.response_limit = !length ? OBJECT_LIMIT : length > RANGE_LIMIT ? length : RANGE_LIMIT,
+		.response_limit = !length		 ? OBJECT_LIMIT
+				  : length > RANGE_LIMIT ? length
+							 : RANGE_LIMIT,
 	};
 	op->call = call(op, "GET", key, &get, on_got, op);
 	return op;
@@ -388,9 +404,11 @@ static void abort_upload(const struct s3_op *op)
 {
 	if (!op->upload)
 		return;
-	struct s3_op *abortion = op_new(&(struct s3_bucket){ op->aws, op->bucket, op->prefix }, op->key, "abort", "s3:AbortMultipartUpload", NULL);
+	struct s3_op *abortion = op_new(&(struct s3_bucket){ op->aws, op->bucket, op->prefix }, op->key, "abort",
+		"s3:AbortMultipartUpload", NULL);
 	struct aws_pair query = { "uploadId", op->upload };
-	abortion->call = call(abortion, "DELETE", op->key, &(struct aws_call){ .query = &query, .n_query = 1 }, on_aborted, abortion);
+	abortion->call = call(
+		abortion, "DELETE", op->key, &(struct aws_call){ .query = &query, .n_query = 1 }, on_aborted, abortion);
 }
 
 static void fail_parts(struct s3_op *op, const struct aws_answer *answer, const struct error *err)
@@ -412,14 +430,17 @@ static void complete_parts(struct s3_op *op)
 	struct buf list = { 0 };
 	buf_append_str(&list, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
 	for (size_t i = 0; i < op->n_parts; i++)
-		buf_printf(&list, "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag></Part>", op->parts[i].number, op->parts[i].etag);
+		buf_printf(&list, "<Part><PartNumber>%u</PartNumber><ETag>%s</ETag></Part>", op->parts[i].number,
+			op->parts[i].etag);
 	buf_append_str(&list, "</CompleteMultipartUpload>");
 	struct slice body = slice_of(arena_strndup(&op->arena, list.ptr, list.len), list.len);
 	buf_deinit(&list);
 	op->conditional = op->once && !op->state->unconditional;
 	op->n_complete++;
 	struct aws_pair query = { "uploadId", op->upload };
-	struct aws_call post = { .query = &query, .n_query = 1, .headers = &if_absent, .n_headers = op->conditional, .body = body };
+	struct aws_call post = {
+		.query = &query, .n_query = 1, .headers = &if_absent, .n_headers = op->conditional, .body = body
+	};
 	op->call = call(op, "POST", op->key, &post, on_completed, op);
 }
 
@@ -538,7 +559,8 @@ static void on_looked(void *ctx, struct aws_answer *answer, const struct error *
 		create_upload(op); /* whatever it was: it is told in full there */
 }
 
-struct s3_op *s3_put(const struct s3_bucket *bucket, const char *key, struct slice body, bool once, s3_done_fn *fn, void *ctx)
+struct s3_op *s3_put(
+	const struct s3_bucket *bucket, const char *key, struct slice body, bool once, s3_done_fn *fn, void *ctx)
 {
 	struct s3_op *op = op_new(bucket, key, "put", "s3:PutObject", ctx);
 	op->fn = fn;
@@ -631,7 +653,8 @@ static void on_page(void *ctx, struct aws_answer *answer, const struct error *er
 	list_page(op);
 }
 
-struct s3_op *s3_list(const struct s3_bucket *bucket, const char *prefix, const char *after, size_t limit, s3_list_fn *fn, void *ctx)
+struct s3_op *s3_list(
+	const struct s3_bucket *bucket, const char *prefix, const char *after, size_t limit, s3_list_fn *fn, void *ctx)
 {
 	struct s3_op *op = op_new(bucket, prefix, "list", "s3:ListBucket", ctx);
 	op->list_fn = fn;

@@ -72,13 +72,15 @@ static void run(const struct aws_call *call)
 	assert_int_equal(out.calls, 1);
 }
 
-static const struct aws_call lambda_call = { .service = "lambda", .method = "GET", .path = "/2016-08-19/account-settings/" };
+static const struct aws_call lambda_call = {
+	.service = "lambda", .method = "GET", .path = "/2016-08-19/account-settings/"
+};
 
-#define PLAN(...)                                                             \
-	do {                                                                  \
-		typeof(plan[0]) given[] = { __VA_ARGS__ };                    \
-		memcpy(plan, given, sizeof given);                            \
-		n_planned = sizeof given / sizeof given[0];                   \
+#define PLAN(...)                                                                                                      \
+	do {                                                                                                           \
+		typeof(plan[0]) given[] = { __VA_ARGS__ };                                                             \
+		memcpy(plan, given, sizeof given);                                                                     \
+		n_planned = sizeof given / sizeof given[0];                                                            \
 	} while (0)
 
 static void call__an_answer_comes_back(void **state)
@@ -138,7 +140,8 @@ static void call__the_last_answer_is_given(void **state)
 
 static void call__who_has_flow_control_gets_429_at_once(void **state)
 {
-	PLAN({ 429, "Retry-After: 2\r\nx-amzn-ErrorType: TooManyRequestsException:http://internal/\r\n", "{\"message\":\"Rate exceeded\"}" });
+	PLAN({ 429, "Retry-After: 2\r\nx-amzn-ErrorType: TooManyRequestsException:http://internal/\r\n",
+		"{\"message\":\"Rate exceeded\"}" });
 	client_begin(&client, play, NULL, NULL);
 	struct aws_call call = lambda_call;
 	call.raw = true;
@@ -164,7 +167,8 @@ static void call__retry_after_is_heeded(void **state)
 
 static void call__a_refusal_is_an_answer(void **state)
 {
-	PLAN({ 404, "", "{\"__type\":\"com.amazonaws.lambda#ResourceNotFoundException\",\"Message\":\"Function not found\"}" });
+	PLAN({ 404, "",
+		"{\"__type\":\"com.amazonaws.lambda#ResourceNotFoundException\",\"Message\":\"Function not found\"}" });
 	client_begin(&client, play, NULL, NULL);
 	run(&lambda_call);
 	assert_int_equal(out.status, 404);
@@ -176,7 +180,8 @@ static void call__a_refusal_is_an_answer(void **state)
 static void call__a_wrong_clock_is_corrected_once(void **state)
 {
 	/* An hour ahead of ours: 1800003600. */
-	PLAN({ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" }, { 200, "", "" });
+	PLAN({ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" },
+		{ 200, "", "" });
 	client_begin(&client, play, NULL, NULL);
 	run(&lambda_call);
 	assert_int_equal(out.status, 200);
@@ -188,7 +193,8 @@ static void call__a_wrong_clock_is_corrected_once(void **state)
 
 	/* Several find out at the same time. */
 	PLAN({ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" },
-		{ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" }, { 200, "", "" });
+		{ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" },
+		{ 200, "", "" });
 	client_begin(&client, play, NULL, NULL);
 	struct outcome other = { 0 };
 	aws_start(client.aws, &lambda_call, on_done, &other);

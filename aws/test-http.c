@@ -109,7 +109,8 @@ static struct server_reply next;
 
 static void play(void *ctx, const struct server_request *request, struct server_reply *reply)
 {
-	snprintf(seen, sizeof seen, "%s %s\n%s\n%.*s", request->method, request->target, request->head, (int)request->body.len, request->body.ptr);
+	snprintf(seen, sizeof seen, "%s %s\n%s\n%.*s", request->method, request->target, request->head,
+		(int)request->body.len, request->body.ptr);
 	*reply = next;
 	reply->head = reply->body = (struct buf){ 0 };
 	buf_append_slice(&reply->head, buf_slice(&next.head));
@@ -150,7 +151,10 @@ static void http__only_what_was_asked_for_is_sent(void **state)
 	plan("", "");
 	begin(play, 0);
 	struct aws_pair headers[] = { { "X-A", "1" }, { "X-Empty", "" }, { "X-Null", NULL } };
-	start(&(struct http_request){ .method = "GET", .url = at("/a/../b/./c%2Fd//e?x=%20"), .headers = headers, .n_headers = 3 }, &out);
+	start(
+		&(struct http_request){
+			.method = "GET", .url = at("/a/../b/./c%2Fd//e?x=%20"), .headers = headers, .n_headers = 3 },
+		&out);
 	run_until(&out);
 	assert_non_null(strstr(seen, "GET /a/../b/./c%2Fd//e?x=%20\n"));
 	assert_non_null(strstr(seen, "X-A: 1\r\n"));
@@ -191,7 +195,8 @@ static void http__a_header_that_cannot_be_sent_is_an_error(void **state)
 	plan("", "");
 	begin(play, 0);
 	struct aws_pair header = { "X-A", "1\r\nX-B: 2" };
-	start(&(struct http_request){ .method = "GET", .url = at("/secret"), .headers = &header, .n_headers = 1 }, &out);
+	start(&(struct http_request){ .method = "GET", .url = at("/secret"), .headers = &header, .n_headers = 1 },
+		&out);
 	run_until(&out);
 	assert_int_equal(out.code, EINVAL);
 	assert_null(strstr(out.text, "secret"));
@@ -327,7 +332,8 @@ static void http__thinking_is_not_stalling(void **state)
 	plan("", "x");
 	next.hold_after = 0;
 	begin(play, 0);
-	start(&(struct http_request){ .method = "POST", .url = at("/"), .body = slice_str("x"), .stalled_ms = 20 }, &out);
+	start(&(struct http_request){ .method = "POST", .url = at("/"), .body = slice_str("x"), .stalled_ms = 20 },
+		&out);
 	uint64_t until_ms = uv_now(&loop) + 150;
 	uv_timer_t timer;
 	uv_timer_init(&loop, &timer);
@@ -364,7 +370,8 @@ static void http__an_upload_that_stalls_is_given_up(void **state)
 	size_t n = 32 << 20;
 	char *body = calloc(1, n);
 	begin(NULL, 0);
-	start(&(struct http_request){ .method = "PUT", .url = deaf, .body = slice_of(body, n), .stalled_ms = 100 }, &out);
+	start(&(struct http_request){ .method = "PUT", .url = deaf, .body = slice_of(body, n), .stalled_ms = 100 },
+		&out);
 	run_until(&out);
 	assert_int_equal(out.code, ETIMEDOUT);
 	assert_non_null(strstr(out.text, "stalled"));
@@ -524,7 +531,8 @@ static bool begin_h2(server_fn *fn, const char *streams, const char *requests, b
 	snprintf(certificate, sizeof certificate, "%s/certificate", directory);
 	snprintf(command, sizeof command,
 		"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost "
-		"-addext subjectAltName=IP:127.0.0.1 -days 2 -keyout %s -out %s 2>/dev/null", key, certificate);
+		"-addext subjectAltName=IP:127.0.0.1 -days 2 -keyout %s -out %s 2>/dev/null",
+		key, certificate);
 	assert_int_equal(system(command), 0);
 	struct error err;
 	uv_loop_init(&loop);
@@ -543,11 +551,13 @@ static bool begin_h2(server_fn *fn, const char *streams, const char *requests, b
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(null, 1);
 		dup2(null, 2);
-		execl("/usr/sbin/nghttpx", "nghttpx", "--conf=/dev/null", "--single-process", "--no-ocsp", listen_at, backend, "-c", streams, "--frontend-max-requests",
-			requests, key, certificate, NULL);
+		execl("/usr/sbin/nghttpx", "nghttpx", "--conf=/dev/null", "--single-process", "--no-ocsp", listen_at,
+			backend, "-c", streams, "--frontend-max-requests", requests, key, certificate, NULL);
 		_exit(127);
 	}
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port) };
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)
+	};
 	for (;;) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		int refused = connect(fd, (struct sockaddr *)&address, sizeof address);

@@ -60,7 +60,12 @@ static int64_t pause_ms; /* what Retry-After says */
 static void answer(int status, const char *code, const struct aws_pair *headers, size_t n_headers, const char *body)
 {
 	struct http_response response = { .status = status, .headers = headers, .n_headers = n_headers };
-	struct aws_answer answer = { .status = status, .response = &response, .code = code, .message = "its text", .attempts = 1, .retry_after_ms = pause_ms };
+	struct aws_answer answer = { .status = status,
+		.response = &response,
+		.code = code,
+		.message = "its text",
+		.attempts = 1,
+		.retry_after_ms = pause_ms };
 	buf_append_str(&response.body, body);
 	lambda_invoke(NULL, "builder", slice_str("{}"), true, 1000, take, NULL);
 	started.fn(started.ctx, &answer, NULL);
@@ -127,14 +132,16 @@ static void function_error(const char *payload)
 
 static void lambda__a_function_that_failed_is_no_success(void **state)
 {
-	function_error("{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":\"RequestId: 1 Error: Runtime exited with error: signal: killed\"}");
+	function_error("{\"errorType\":\"Runtime.ExitError\",\"errorMessage\":\"RequestId: 1 Error: Runtime exited "
+		       "with error: signal: killed\"}");
 	assert_int_equal(got.outcome, LAMBDA_CRASHED);
 	assert_string_equal(got_reason, "Runtime.ExitError");
 	function_error("{\"errorMessage\":\"2026-01-01T00:00:00.000Z 1 Task timed out after 3.00 seconds\"}");
 	assert_int_equal(got.outcome, LAMBDA_TIMED_OUT);
 	function_error("{\"errorType\":\"Sandbox.Timedout\",\"errorMessage\":\"\"}");
 	assert_int_equal(got.outcome, LAMBDA_TIMED_OUT);
-	function_error("{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size exceeded\"}");
+	function_error("{\"errorType\":\"Function.ResponseSizeTooLarge\",\"errorMessage\":\"Response payload size "
+		       "exceeded\"}");
 	assert_int_equal(got.outcome, LAMBDA_TOO_LARGE);
 	function_error("{\"errorType\":\"Runtime.InvalidEntrypoint\"}");
 	assert_int_equal(got.outcome, LAMBDA_BROKEN);
@@ -154,12 +161,17 @@ static void lambda__headers_tell_pauses_and_the_bill(void **state)
 	pause_ms = 0;
 	assert_int_equal(got.retry_after_ms, 1500);
 	assert_string_equal(got_reason, "TooManyRequestsException");
-	answer(429, "TooManyRequestsException", NULL, 0, "{\"Reason\":\"CallerRateLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}");
+	answer(429, "TooManyRequestsException", NULL, 0,
+		"{\"Reason\":\"CallerRateLimitExceeded\",\"Type\":\"User\",\"message\":\"Rate Exceeded.\"}");
 	assert_int_equal(got.outcome, LAMBDA_THROTTLED);
 	assert_string_equal(got_reason, "CallerRateLimitExceeded");
 	assert_int_equal(got.retry_after_ms, 0);
 	/* base64 of "REPORT RequestId: 1\tDuration: 1.2 ms\tBilled Duration: 35 ms\tMemory Size: 1769 MB\tInit Duration: 33.5 ms\t\n" */
-	answer(200, "", &(struct aws_pair){ "x-amz-log-result", "UkVQT1JUIFJlcXVlc3RJZDogMQlEdXJhdGlvbjogMS4yIG1zCUJpbGxlZCBEdXJhdGlvbjogMzUgbXMJTWVtb3J5IFNpemU6IDE3NjkgTUIJSW5pdCBEdXJhdGlvbjogMzMuNSBtcwkK" }, 1, "{}");
+	answer(200, "",
+		&(struct aws_pair){
+			"x-amz-log-result", "UkVQT1JUIFJlcXVlc3RJZDogMQlEdXJhdGlvbjogMS4yIG1zCUJpbGxlZCBEdXJhdGlvbjogMz"
+					    "UgbXMJTWVtb3J5IFNpemU6IDE3NjkgTUIJSW5pdCBEdXJhdGlvbjogMzMuNSBtcwkK" },
+		1, "{}");
 	assert_int_equal(got.billed_ms, 35);
 	assert_int_equal(got.memory_mb, 1769);
 	assert_int_equal(got.init_ms, 33);
@@ -170,7 +182,8 @@ static void lambda__no_answer_is_transient_unless_there_are_no_credentials(void 
 	static const struct {
 		int code;
 		enum lambda_outcome outcome;
-	} rows[] = { { ECONNRESET, LAMBDA_TRANSIENT }, { ETIMEDOUT, LAMBDA_TRANSIENT }, { EACCES, LAMBDA_DENIED }, { EMSGSIZE, LAMBDA_TOO_LARGE }, { EPROTO, LAMBDA_BROKEN } };
+	} rows[] = { { ECONNRESET, LAMBDA_TRANSIENT }, { ETIMEDOUT, LAMBDA_TRANSIENT }, { EACCES, LAMBDA_DENIED },
+		{ EMSGSIZE, LAMBDA_TOO_LARGE }, { EPROTO, LAMBDA_BROKEN } };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct error err = { rows[i].code, "why" };
 		lambda_invoke(NULL, "builder", slice_str("{}"), false, 0, take, NULL);

@@ -107,7 +107,8 @@ static int list(const char *prefix, const char *after, size_t limit)
 static void check(bool ok, const char *what)
 {
 	failed += !ok;
-	printf("%s %s%s%s\n", ok ? "ok" : "not ok", what, ok || out.outcome >= 0 ? "" : ": ", ok || out.outcome >= 0 ? "" : out.err.text);
+	printf("%s %s%s%s\n", ok ? "ok" : "not ok", what, ok || out.outcome >= 0 ? "" : ": ",
+		ok || out.outcome >= 0 ? "" : out.err.text);
 }
 
 static bool body_is(const char *s)
@@ -136,7 +137,8 @@ int main(int argc, char **argv)
 	aws_start(aws, &(struct aws_call){ .service = "s3", .method = "PUT", .path = path }, on_made, NULL);
 	run();
 
-	static const char *const odd[] = { "plain", "with space", "a+b=c&d", "per%cent", "tilde~", "sl//ash", "dots/../up", "uml\xc3\xa4ut", "q?m#h", "(x)'!*$,;:@" };
+	static const char *const odd[] = { "plain", "with space", "a+b=c&d", "per%cent", "tilde~", "sl//ash",
+		"dots/../up", "uml\xc3\xa4ut", "q?m#h", "(x)'!*$,;:@" };
 	for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
 		char what[96];
 		snprintf(what, sizeof what, "the key \"%s\"", odd[i]);
@@ -155,7 +157,8 @@ int main(int argc, char **argv)
 	check(get("a", 7, 0) == 0 && body_is("789"), "range to the end");
 	check(get("a", 8, 50) == 0 && body_is("89"), "range beyond the end");
 	check(get("a", 50, 5) == -1 && out.err.code == ERANGE, "range behind the end");
-	check(put("empty", (struct slice){ 0 }, true) == 0 && get("empty", 0, 0) == 0 && out.body.len == 0, "an empty object");
+	check(put("empty", (struct slice){ 0 }, true) == 0 && get("empty", 0, 0) == 0 && out.body.len == 0,
+		"an empty object");
 	remove_key("empty");
 
 	size_t n = ((size_t)21 << 20) + 3;
@@ -165,7 +168,9 @@ int main(int argc, char **argv)
 	check(put("large", slice_of(large, n), true) == 0, "a large object in parts");
 	check(get("large", 0, 0) == 0 && slice_equal(buf_slice(&out.body), slice_of(large, n)), "the same, got");
 	check(put("large", slice_of(large, n), true) == S3_EXISTS, "the same, once more");
-	check(get("large", (8 << 20) - 2, 4) == 0 && slice_equal(buf_slice(&out.body), slice_of(large + (8 << 20) - 2, 4)), "a range across parts");
+	check(get("large", (8 << 20) - 2, 4) == 0 &&
+			slice_equal(buf_slice(&out.body), slice_of(large + (8 << 20) - 2, 4)),
+		"a range across parts");
 	remove_key("large");
 
 	char key[64];
@@ -173,7 +178,9 @@ int main(int argc, char **argv)
 		snprintf(key, sizeof key, "list/%02d", i);
 		put(key, slice_str("1234567"), false);
 	}
-	check(list("list/", NULL, 1000) == 0 && out.n_keys == 25 && !strcmp(out.first, "list/00") && !strcmp(out.last, "list/24") && out.size_bytes == 7, "list");
+	check(list("list/", NULL, 1000) == 0 && out.n_keys == 25 && !strcmp(out.first, "list/00") &&
+			!strcmp(out.last, "list/24") && out.size_bytes == 7,
+		"list");
 	check(list("list/", "list/09", 5) == 0 && out.n_keys == 5 && !strcmp(out.first, "list/10"), "list after a key");
 	check(list("none/", NULL, 5) == 0 && out.n_keys == 0, "list of nothing");
 	for (int i = 0; i < 25; i++) {
@@ -188,7 +195,8 @@ int main(int argc, char **argv)
 
 	begin();
 	struct s3_counters counters = s3_counters(aws);
-	printf("# %llu gets, %llu puts, %llu others\n", (unsigned long long)counters.gets, (unsigned long long)counters.puts, (unsigned long long)counters.others);
+	printf("# %llu gets, %llu puts, %llu others\n", (unsigned long long)counters.gets,
+		(unsigned long long)counters.puts, (unsigned long long)counters.others);
 	aws_free(aws);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);

@@ -10,7 +10,8 @@ static struct {
 } objects[64];
 static size_t n_objects;
 static struct {
-	bool ignores_range, ignores_condition, refuses_condition, fails_complete_once, fails_part, says_other_region, lists_strangers, goes_nowhere, shifts_range;
+	bool ignores_range, ignores_condition, refuses_condition, fails_complete_once, fails_part, says_other_region,
+		lists_strangers, goes_nowhere, shifts_range;
 	int status; /* of every answer; with `body` */
 	const char *head, *body;
 } fault;
@@ -44,7 +45,8 @@ static void store(const char *key, struct slice body)
 static void answer_error(struct server_reply *reply, int status, const char *code)
 {
 	reply->status = status;
-	buf_printf(&reply->body, "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>It is so</Message></Error>", code);
+	buf_printf(&reply->body, "<?xml version=\"1.0\"?>\n<Error><Code>%s</Code><Message>It is so</Message></Error>",
+		code);
 }
 
 static const char *parameter(const char *target, const char *name, char value[static 256])
@@ -81,13 +83,15 @@ static void answer_list(const char *target, struct server_reply *reply)
 	const char *from = after, *last = "";
 	unsigned n = 0, limit = atoi(max) < 3 ? atoi(max) : 3; /* pages of three */
 	bool more = false;
-	buf_append_str(&reply->body, "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	buf_append_str(&reply->body,
+		"<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
 	for (;;) {
 		const char *next = NULL;
 		size_t size = 0;
 		for (size_t i = 0; i < n_objects; i++) {
 			const char *key = objects[i].key;
-			if (strncmp(key, prefix, strlen(prefix)) == 0 && strcmp(key, from) > 0 && (!next || strcmp(key, next) < 0)) {
+			if (strncmp(key, prefix, strlen(prefix)) == 0 && strcmp(key, from) > 0 &&
+				(!next || strcmp(key, next) < 0)) {
 				next = key;
 				size = objects[i].body.len;
 			}
@@ -98,13 +102,16 @@ static void answer_list(const char *target, struct server_reply *reply)
 			more = true;
 			break;
 		}
-		buf_printf(&reply->body, "<Contents><Key>%s%s</Key><LastModified>2027-01-15T08:00:00.000Z</LastModified><Size>%zu</Size></Contents>",
+		buf_printf(&reply->body,
+			"<Contents><Key>%s%s</Key><LastModified>2027-01-15T08:00:00.000Z</LastModified><Size>%zu</"
+			"Size></Contents>",
 			fault.lists_strangers ? "x" : "", next, size);
 		from = last = next;
 	}
 	buf_printf(&reply->body, "<IsTruncated>%s</IsTruncated>", more ? "true" : "false");
 	if (more)
-		buf_printf(&reply->body, "<NextContinuationToken>%s</NextContinuationToken>", fault.goes_nowhere ? "a" : last);
+		buf_printf(&reply->body, "<NextContinuationToken>%s</NextContinuationToken>",
+			fault.goes_nowhere ? "a" : last);
 	buf_append_str(&reply->body, "</ListBucketResult>");
 }
 
@@ -140,7 +147,8 @@ static void serve(void *ctx, const struct server_request *request, struct server
 	struct buf *there = find(key);
 	if (post && parameter(request->target, "uploads", number)) {
 		seen.created++;
-		buf_append_str(&reply->body, "<InitiateMultipartUploadResult><UploadId>an id</UploadId></InitiateMultipartUploadResult>");
+		buf_append_str(&reply->body,
+			"<InitiateMultipartUploadResult><UploadId>an id</UploadId></InitiateMultipartUploadResult>");
 	} else if (put && parameter(request->target, "partNumber", number)) {
 		int i = atoi(number);
 		assert_in_range(i, 1, 63);
@@ -159,7 +167,8 @@ static void serve(void *ctx, const struct server_request *request, struct server
 		assert_string_equal(value, "an id");
 		for (unsigned i = 1; i <= seen.parts; i++) {
 			char expected[96];
-			snprintf(expected, sizeof expected, "<Part><PartNumber>%u</PartNumber><ETag>\"part%u\"</ETag></Part>", i, i);
+			snprintf(expected, sizeof expected,
+				"<Part><PartNumber>%u</PartNumber><ETag>\"part%u\"</ETag></Part>", i, i);
 			assert_non_null(memmem(request->body.ptr, request->body.len, expected, strlen(expected)));
 			buf_append_slice(&whole, buf_slice(&upload_parts[i]));
 		}
@@ -192,7 +201,8 @@ static void serve(void *ctx, const struct server_request *request, struct server
 		}
 		to = to < there->len ? to : there->len - 1;
 		reply->status = 206;
-		buf_printf(&reply->head, "Content-Range: bytes %zu-%zu/%zu\r\n", from + fault.shifts_range, to, there->len);
+		buf_printf(&reply->head, "Content-Range: bytes %zu-%zu/%zu\r\n", from + fault.shifts_range, to,
+			there->len);
 		buf_append(&reply->body, there->ptr + from, to - from + 1);
 	} else {
 		buf_append_slice(&reply->body, buf_slice(there));
@@ -397,7 +407,7 @@ static void s3__a_large_object_goes_in_parts(void **state)
 	assert_int_equal(seen.largest_part, 8 << 20);
 	assert_int_equal(seen.completed, 2);
 	assert_int_equal(seen.aborted, 0);
-	assert_int_equal(get("our/large" + 4, 0, 0), 0);
+	assert_int_equal(get("large", 0, 0), 0);
 	assert_int_equal(out.body.len, n);
 	assert_memory_equal(out.body.ptr, large, n);
 	/* That it is there is known before it is sent. */
@@ -473,7 +483,8 @@ static void s3__a_list_has_all_pages(void **state)
 static void s3__an_illegible_list_is_an_error(void **state)
 {
 	fault.status = 200;
-	static const char *const bodies[] = { "", "<ListBucketResult><Contents>", "{}", "<Other></Other>", "<!DOCTYPE a [<!ENTITY x \"y\">]><ListBucketResult/>" };
+	static const char *const bodies[] = { "", "<ListBucketResult><Contents>", "{}", "<Other></Other>",
+		"<!DOCTYPE a [<!ENTITY x \"y\">]><ListBucketResult/>" };
 	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
 		fault.body = bodies[i];
 		assert_int_equal(list("", NULL, 10), -1);
@@ -490,7 +501,8 @@ static void s3__another_region_is_named(void **state)
 	assert_non_null(strstr(out.text, "eu-west-3, not in us-east-1"));
 	fault.status = 400;
 	fault.head = NULL;
-	fault.body = "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>garage</Region></Error>";
+	fault.body =
+		"<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>garage</Region></Error>";
 	assert_int_equal(put("a", slice_str("x"), true), -1);
 	assert_non_null(strstr(out.text, "garage"));
 	fault.status = 301;

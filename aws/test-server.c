@@ -62,8 +62,8 @@ static bool answer(struct connection *connection, const struct server_request *r
 	if (!reply->status)
 		return false;
 	buf_printf(&head, "HTTP/1.1 %d Whatever\r\n", reply->status);
-	if (!strcasestr(buf_str(&reply->head), "content-length:") && !strcasestr(buf_str(&reply->head), "transfer-encoding:") &&
-		reply->status != 204)
+	if (!strcasestr(buf_str(&reply->head), "content-length:") &&
+		!strcasestr(buf_str(&reply->head), "transfer-encoding:") && reply->status != 204)
 		buf_printf(&head, "Content-Length: %zu\r\n", reply->body.len);
 	buf_append_slice(&head, buf_slice(&reply->head));
 	buf_append_str(&head, "\r\n");
@@ -244,7 +244,8 @@ const char *server_header(const struct server_request *request, const char *name
 {
 	size_t n = strlen(name);
 	value[0] = '\0';
-	for (const char *line = request->head; line && *line; line = strstr(line, "\r\n"), line = line ? line + 2 : NULL) {
+	for (const char *line = request->head; line && *line;
+		line = strstr(line, "\r\n"), line = line ? line + 2 : NULL) {
 		if (strncasecmp(line, name, n) == 0 && line[n] == ':') {
 			const char *from = line + n + 1 + strspn(line + n + 1, " ");
 			snprintf(value, 1024, "%.*s", (int)strcspn(from, "\r"), from);
