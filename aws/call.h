@@ -41,9 +41,9 @@ struct aws_answer {
 	int64_t retry_after_ms; /* what the Retry-After header says; 0: nothing */
 };
 
-/* Exactly once, from the loop, never from inside aws_start. `answer` NULL: no credentials (EACCES), no region or endpoint (EINVAL), or no
- * answer at all (the codes of http.h), and `err` says why and what to do. An error
- * answer is an answer, a redirection too. All of `answer` is valid until the callback returns. */
+/* Exactly once, from the loop, never from inside aws_start. `answer` NULL: no credentials (EACCES), no region or endpoint (EINVAL), or no answer at all (the
+ * codes of http.h), and `err` says why and what to do. An error answer is an answer, a redirection too. All of `answer` is valid until the callback
+ * returns. */
 typedef void aws_done_fn(void *ctx, struct aws_answer *answer, const struct error *err);
 
 struct aws_op;
