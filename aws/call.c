@@ -286,9 +286,11 @@ static bool repeat(struct aws_op *op, const struct aws_answer *answer)
 	struct aws *aws = op->aws;
 	int status = answer->status;
 	bool refused = status == 400 || status == 401 || status == 403;
-	if (refused && !op->renewed && is_one_of(answer->code, expired)) {
-		op->renewed = true;
+	bool is_expired = refused && is_one_of(answer->code, expired);
+	if (is_expired)
 		credentials_drop(aws->credentials);
+	if (is_expired && !op->renewed) {
+		op->renewed = true;
 		wait_ms(op, 0);
 		return true;
 	}
@@ -308,8 +310,8 @@ static bool repeat(struct aws_op *op, const struct aws_answer *answer)
 	if (op->attempts >= op->call.attempts)
 		return false;
 	bool throttled = status == 429 || (status >= 400 && is_one_of(answer->code, throttling));
-	if (!throttled && !(status >= 400 && is_one_of(answer->code, transient)) && status != 500 && status != 502 &&
-		status != 503 && status != 504)
+	if (!throttled && !is_expired && !(status >= 400 && is_one_of(answer->code, transient)) && status != 500 &&
+		status != 502 && status != 503 && status != 504)
 		return false;
 	pause_and_repeat(op, throttled ? PAUSE_THROTTLED_MS : PAUSE_MS, answer->retry_after_ms);
 	return true;

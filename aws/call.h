@@ -1,8 +1,8 @@
 /* One call of an AWS service: endpoint, credentials, signature, retries. Every attempt is signed anew.
  *
- * Retried here: no connection, a cut one (the calls we make can be repeated), 500, 502, 503, 504, throttling by name or 429 (unless `raw`), each with
- * an exponential pause with full jitter, `Retry-After` heeded; 403 and 400 of an expired token or a skewed clock once, after the credentials were fetched
- * anew or the clock corrected by the Date header. What comes back is the last answer. */
+ * Retried here: no connection, a cut one (the calls we make can be repeated), 500, 502, 503, 504, throttling by name or 429 (unless `raw`), an expired
+ * token, each with an exponential pause with full jitter, `Retry-After` heeded. Beyond the number of attempts, and at once, 403 and 400 of an expired
+ * token or a skewed clock, once each: the credentials are fetched anew, the clock corrected by the Date header. What comes back is the last answer. */
 #pragma once
 
 #include "aws/config.h"

@@ -46,7 +46,8 @@ static const struct {
 	{ "TooManyRequestsException", LAMBDA_THROTTLED },
 	{ "ThrottlingException", LAMBDA_THROTTLED },
 	{ "AccessDeniedException", LAMBDA_DENIED },
-	{ "ExpiredTokenException", LAMBDA_DENIED },
+	{ "ExpiredTokenException",
+		LAMBDA_TRANSIENT }, /* others are on their way (credentials.h); where there are none that is said */
 	{ "UnrecognizedClientException", LAMBDA_DENIED },
 	{ "InvalidSignatureException", LAMBDA_DENIED },
 	{ "ServiceQuotaExceededException", LAMBDA_BROKEN },

@@ -444,6 +444,22 @@ static void complete_parts(struct s3_op *op)
 	op->call = call(op, "POST", op->key, &post, on_completed, op);
 }
 
+/* The upload is gone: completed by an attempt whose answer was lost, if what is there has our size. */
+static void on_found(void *ctx, struct aws_answer *answer, const struct error *err)
+{
+	struct s3_op *op = ctx;
+	op->call = NULL;
+	op->state->counters.others += answer ? answer->attempts : 1;
+	const char *length = answer && is_success(answer) ? http_header(answer->response, "content-length") : NULL;
+	if (length && strtoull(length, NULL, 10) == op->body.len) {
+		finish(op, 0, NULL, NULL);
+		return;
+	}
+	struct error why;
+	error_set(&why, EIO, "the store has forgotten the parts");
+	fail(op, answer ? &why : err);
+}
+
 static void on_completed(void *ctx, struct aws_answer *answer, const struct error *err)
 {
 	struct s3_op *op = ctx;
@@ -463,6 +479,8 @@ static void on_completed(void *ctx, struct aws_answer *answer, const struct erro
 		finish(op, S3_EXISTS, NULL, NULL);
 	} else if (answer && is_no_condition(op, answer)) {
 		complete_parts(op);
+	} else if (answer && strcmp(answer->code, "NoSuchUpload") == 0) {
+		op->call = call(op, "HEAD", op->key, &(struct aws_call){ 0 }, on_found, op);
 	} else {
 		fail_parts(op, answer, err);
 	}

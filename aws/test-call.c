@@ -214,14 +214,19 @@ static void call__a_wrong_clock_is_corrected_once(void **state)
 	client_end(&client);
 }
 
-static void call__an_expired_token_is_renewed_once(void **state)
+static void call__an_expired_token_is_renewed_at_once(void **state)
 {
 	PLAN({ 403, "x-amzn-errortype: ExpiredTokenException\r\n", "{}" });
 	client_begin(&client, play, NULL, NULL);
-	run(&lambda_call);
+	struct aws_call call = lambda_call;
+	call.attempts = 1;
+	run(&call);
 	assert_int_equal(out.status, 403);
 	assert_int_equal(server_requests(client.server), 2);
 	assert_int_equal(client.n_pauses, 0);
+	run(&lambda_call); /* and may be so for a while */
+	assert_int_equal(server_requests(client.server), 2 + 4);
+	assert_int_equal(client.n_pauses, 2);
 	client_end(&client);
 }
 
@@ -293,7 +298,7 @@ int main(void)
 		cmocka_unit_test(call__retry_after_is_heeded),
 		cmocka_unit_test(call__a_refusal_is_an_answer),
 		cmocka_unit_test(call__a_wrong_clock_is_corrected_once),
-		cmocka_unit_test(call__an_expired_token_is_renewed_once),
+		cmocka_unit_test(call__an_expired_token_is_renewed_at_once),
 		cmocka_unit_test(call__nobody_at_home_is_an_error),
 		cmocka_unit_test(call__a_wrong_endpoint_is_named),
 		cmocka_unit_test(call__an_endpoint_may_have_a_path_and_the_host_a_prefix),

@@ -111,7 +111,7 @@ static void lambda__every_way_to_fail_is_treated_by_its_kind(void **state)
 		{ 413, "RequestTooLargeException", LAMBDA_TOO_LARGE },
 		{ 415, "UnsupportedMediaTypeException", LAMBDA_BROKEN },
 		{ 400, "InvalidRequestContentException", LAMBDA_BROKEN },
-		{ 400, "ExpiredTokenException", LAMBDA_DENIED },
+		{ 400, "ExpiredTokenException", LAMBDA_TRANSIENT },
 		{ 403, "AccessDeniedException", LAMBDA_DENIED },
 		{ 403, "", LAMBDA_DENIED },
 		{ 404, "ResourceNotFoundException", LAMBDA_BROKEN },
@@ -168,9 +168,9 @@ static void lambda__headers_tell_pauses_and_the_bill(void **state)
 	assert_int_equal(got.retry_after_ms, 0);
 	/* base64 of "REPORT RequestId: 1\tDuration: 1.2 ms\tBilled Duration: 35 ms\tMemory Size: 1769 MB\tInit Duration: 33.5 ms\t\n" */
 	answer(200, "",
-		&(struct aws_pair){
-			"x-amz-log-result", "UkVQT1JUIFJlcXVlc3RJZDogMQlEdXJhdGlvbjogMS4yIG1zCUJpbGxlZCBEdXJhdGlvbjogMz"
-					    "UgbXMJTWVtb3J5IFNpemU6IDE3NjkgTUIJSW5pdCBEdXJhdGlvbjogMzMuNSBtcwkK" },
+		&(struct aws_pair){ "x-amz-log-result",
+			"UkVQT1JUIFJlcXVlc3RJZDogMQlEdXJhdGlvbjogMS4yIG1zCUJpbGxlZCBEdXJhdGlvbjogMz"
+			"UgbXMJTWVtb3J5IFNpemU6IDE3NjkgTUIJSW5pdCBEdXJhdGlvbjogMzMuNSBtcwkK" },
 		1, "{}");
 	assert_int_equal(got.billed_ms, 35);
 	assert_int_equal(got.memory_mb, 1769);

@@ -10,7 +10,7 @@ static struct {
 } objects[64];
 static size_t n_objects;
 static struct {
-	bool ignores_range, ignores_condition, refuses_condition, fails_complete_once, fails_part, says_other_region,
+	bool ignores_range, ignores_condition, refuses_condition, fails_complete_once, loses_completion, fails_part,
 		lists_strangers, goes_nowhere, shifts_range;
 	int status; /* of every answer; with `body` */
 	const char *head, *body;
@@ -174,6 +174,8 @@ static void serve(void *ctx, const struct server_request *request, struct server
 		}
 		if (conditional && there)
 			answer_error(reply, 412, "PreconditionFailed");
+		else if (fault.loses_completion && (store(key, buf_slice(&whole)), true))
+			answer_error(reply, 404, "NoSuchUpload");
 		else if (fault.fails_complete_once && !seen.completed)
 			answer_error(reply, 200, "InternalError");
 		else
@@ -192,6 +194,7 @@ static void serve(void *ctx, const struct server_request *request, struct server
 		answer_error(reply, 404, "NoSuchKey");
 	} else if (strcmp(request->method, "HEAD") == 0) {
 		seen.heads++;
+		buf_append_slice(&reply->body, buf_slice(there)); /* for its length */
 	} else if (*seen.range && !fault.ignores_range) {
 		size_t from = 0, to = there->len - 1;
 		sscanf(seen.range, "bytes=%zu-%zu", &from, &to);
@@ -416,6 +419,15 @@ static void s3__a_large_object_goes_in_parts(void **state)
 	assert_int_equal(seen.heads, 1);
 }
 
+static void s3__an_upload_whose_end_was_not_heard_of_is_looked_for(void **state)
+{
+	size_t n = 17 << 20;
+	_cleanup_free_ char *large = calloc(1, n);
+	fault.loses_completion = true;
+	assert_int_equal(put("large", slice_of(large, n), false), 0);
+	assert_int_equal(seen.heads, 1);
+}
+
 static void run_until_aborted(void)
 {
 	while (!seen.aborted)
@@ -552,6 +564,7 @@ int main(void)
 		TEST(s3__a_store_that_ignores_conditions_overwrites),
 		TEST(s3__a_part_of_an_object),
 		TEST(s3__a_large_object_goes_in_parts),
+		TEST(s3__an_upload_whose_end_was_not_heard_of_is_looked_for),
 		TEST(s3__parts_that_fail_are_cleared_away),
 		TEST(s3__a_cancelled_upload_is_cleared_away),
 		TEST(s3__left_alone_with_work_under_way),
