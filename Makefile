@@ -4,7 +4,7 @@ BUILD = build
 PREFIX = /usr/local
 DESTDIR =
 
-.PHONY: all install uninstall quickstart check check-full bench bench-full fuzz format clean help
+.PHONY: all install uninstall quickstart check check-full bench bench-full fuzz cloud format clean help
 
 all: # the release build, into build/
 	@scripts/build "$(BUILD)" --buildtype release -Dwerror=false -Dtests=false --prefix "$(abspath $(PREFIX))"
@@ -35,11 +35,14 @@ bench-full: # the same with more runs and units
 fuzz: # run every fuzz target for FUZZ_SECONDS (default 60) and keep what it learns
 	@scripts/fuzz --keep --seconds "$${FUZZ_SECONDS:-60}"
 
+cloud: # an S3 and a Lambda on loopback, until Ctrl-C; CLOUD_OPTIONS=--help lists what can be ordered
+	@scripts/cloud $(CLOUD_OPTIONS)
+
 format: # lay out the C sources
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean: # remove the build directories and the fetched projects
-	rm -rf "$(BUILD)" build-check build-fuzz build-bench build-corpora
+	rm -rf "$(BUILD)" build-check build-fuzz build-bench build-cloud build-corpora
 
 help:
 	@sed -n 's/^\([a-z-]*\):[^#]*# \(.*\)/make \1\t\2/p' Makefile | expand -t 20

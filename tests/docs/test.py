@@ -46,11 +46,13 @@ def problems(root):
     options = set(re.findall(r'\{ \.name = "(\w+)"', read(root, "daemon/config.c")))
     yield from compare("configuration", {word for word in table_words(section(interfaces, "## Environment"))
                                          if not word.isupper() and not word.startswith("LLAMA")}, options)
+    faults = set(re.findall(r'X\(\w+, "([\w-]+)"\)', read(root, "tests/cloud/faults.h")))
+    yield from compare("faults of the test cloud", table_words(section(read(root, "docs/test-cloud.md"), "## Faults")), faults)
     architecture = read(root, "docs/ARCHITECTURE.md")
     folders = {word.rstrip("/") for word in table_words(section(architecture, "## Folders"))}
     real = {name for name in os.listdir(root) if os.path.exists(os.path.join(root, name, "meson.build"))}
     yield from compare("folders", folders, real - {"tests", "bench", "man", "packaging"} - {name for name in real if "build" in name})
-    for document in ("README.md", "HACKING.md", "docs/ARCHITECTURE.md", "docs/INTERFACES.md"):
+    for document in ("README.md", "HACKING.md", "docs/ARCHITECTURE.md", "docs/INTERFACES.md", "docs/test-cloud.md"):
         text = read(root, document)
         names = re.findall(r"\]\(([^):]+)\)", text)
         for name in names:
