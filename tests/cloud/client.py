@@ -16,10 +16,13 @@ ENDPOINT = os.environ.get("AWS_ENDPOINT_URL", "")
 HOST = urlsplit(ENDPOINT).netloc
 
 
-def sign(method, target, headers=(), body=b"", service="s3", credentials=None, region=None):
-    """[(name, value)…] of all headers to be sent. `headers` may be a dictionary or pairs; `target` is encoded."""
+def sign(method, target, headers=(), body=b"", service="s3", credentials=None, region=None, trailer=False):
+    """[(name, value)…] of all headers to be sent. `headers` may be a dictionary or pairs; `target` is encoded.
+    With `trailer`, the body is in aws-chunked encoding, unsigned."""
     keys = credentials or Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
     request = AWSRequest(method=method, url=ENDPOINT + target, data=body, headers=dict(headers))
+    if trailer:
+        request.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
     signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(keys, service, region or os.environ["AWS_REGION"])
     signer.add_auth(request)
     return [("Host", HOST), *request.headers.items()]

@@ -107,6 +107,29 @@ load helpers
 	[[ $(request HEAD /bucket/a) == 404* ]]
 }
 
+@test "an upload in unsigned chunks with its checksum behind them, as new clients send it" {
+	start_cloud
+	request PUT /bucket
+	python3 - <<-'PYTHON'
+		import client
+		connection = client.Connection()
+		def put(key, chunks, length=8):
+		    headers = {"Content-Encoding": "aws-chunked", "x-amz-trailer": "x-amz-checksum-crc32", "x-amz-decoded-content-length": str(length)}
+		    signed = client.sign("PUT", key, headers, trailer=True)
+		    return connection.send("PUT", key, signed, chunks)[0]
+		good = b"3\r\nabc\r\n5\r\ndefgh\r\n0\r\nx-amz-checksum-crc32:ru8qUA==\r\n\r\n"
+		assert put("/bucket/good", good) == 200
+		assert put("/bucket/bad", good.replace(b"ru8", b"ru9")) == 400
+		assert put("/bucket/bad", good.replace(b"abc", b"abd")) == 400
+		assert put("/bucket/bad", good.replace(b"crc32", b"sha1")) == 403
+		assert put("/bucket/bad", good[:-2]) == 403
+		assert put("/bucket/bad", good + b"more") == 403
+		assert put("/bucket/bad", good, 9) == 403
+	PYTHON
+	[ "$(request GET /bucket/good)" = "200 abcdefgh" ]
+	[[ $(request GET /bucket/bad) == 404* ]]
+}
+
 @test "ranges and conditions of a read" {
 	start_cloud
 	request PUT /bucket

@@ -7,8 +7,6 @@
 
 #include <cmocka.h>
 
-#include <stdio.h>
-
 #include "tests/cloud/http1.h"
 #include "tests/cloud/sigv4.h"
 
@@ -133,16 +131,37 @@ static void sigv4__accepts_the_example_of_chunks(void **state)
 	assert_string_equal(judge_at(CHUNKED, buf_slice(&body), MAY_24, &request), "SignatureDoesNotMatch");
 }
 
-/* `text` with the first `from` replaced by `to`; valid until the next but one. */
+#define TRAILER                                                                                                                        \
+	"PUT /examplebucket/chunkObject.txt HTTP/1.1\r\nHost: s3.amazonaws.com\r\n" DATE                                               \
+	"x-amz-storage-class: REDUCED_REDUNDANCY\r\nAuthorization: AWS4-HMAC-SHA256 " CREDENTIAL                                        \
+	"SignedHeaders=content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class;"         \
+	"x-amz-trailer,Signature=106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e\r\n"                                \
+	"x-amz-content-sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER\r\nContent-Encoding: aws-chunked\r\n"                        \
+	"x-amz-decoded-content-length: 66560\r\nx-amz-trailer: x-amz-checksum-crc32c\r\n\r\n"
+
+static void sigv4__accepts_the_example_of_chunks_with_a_trailer(void **state)
+{
+	_cleanup_buf_ struct buf body = { 0 };
+	struct cloud_request request;
+	append_chunk(&body, 65536, "b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2");
+	append_chunk(&body, 1024, "1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7");
+	buf_append_str(&body, "0;chunk-signature=2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992\r\nx-amz-checksum-crc32c:sOO8/Q==\r\n"
+			      "x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n");
+	assert_string_equal(judge_at(TRAILER, buf_slice(&body), MAY_24, &request), "accepted");
+	assert_int_equal(request.body.len, 66560);
+	assert_string_equal(cloud_header(&request, "x-amz-checksum-crc32c"), "sOO8/Q==");
+	char *checksum = strstr(body.ptr, "sOO8");
+	checksum[0] = 't';
+	assert_string_equal(judge_at(TRAILER, buf_slice(&body), MAY_24, &request), "SignatureDoesNotMatch");
+}
+
+/* `text` with the first `from` replaced by `to`. */
 static const char *with(const char *text, const char *from, const char *to)
 {
-	static char both[2][4096];
-	static unsigned n;
-	char *changed = both[n++ % 2];
+	static struct arena changed; /* until the program ends */
 	const char *at = strstr(text, from);
 	assert_non_null(at);
-	snprintf(changed, sizeof both[0], "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-	return changed;
+	return arena_printf(&changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
 }
 
 static void sigv4__refuses_what_is_not_quite_that(void **state)
@@ -193,6 +212,7 @@ int main(void)
 		cmocka_unit_test(sigv4__accepts_the_example_of_a_presigned_url),
 		cmocka_unit_test(sigv4__accepts_the_example_of_other_services),
 		cmocka_unit_test(sigv4__accepts_the_example_of_chunks),
+		cmocka_unit_test(sigv4__accepts_the_example_of_chunks_with_a_trailer),
 		cmocka_unit_test(sigv4__refuses_what_is_not_quite_that),
 		cmocka_unit_test(sigv4__wants_a_temporary_key_with_its_token_while_it_lasts),
 	};
