@@ -65,7 +65,8 @@ int chunked_parse(struct slice bytes, struct arena *arena, struct chunked *ret, 
 		if (line.len > 0) {
 			if (!slice_has_prefix(line, extension))
 				return error_set(err, 0, "an unknown chunk extension");
-			chunk->signature = arena_strndup(arena, line.ptr + sizeof extension - 1, line.len - (sizeof extension - 1));
+			chunk->signature = arena_strndup(
+				arena, line.ptr + sizeof extension - 1, line.len - (sizeof extension - 1));
 		}
 		ret->n++;
 		if (size == 0)

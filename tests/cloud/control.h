@@ -1,11 +1,11 @@
 /* The control endpoints, on the plain port, unsigned:
- *	GET  /_cloud/counters     see counters_json
- *	GET, POST /_cloud/environments   see lambda.h
- *	GET  /_cloud/faults       [{"rule": "s3.GetObject.corrupt=100", "asked": 9, "struck": 1}]
- *	POST /_cloud/faults       ["RULE", …] added (faults.h)
- *	DELETE /_cloud/faults     no rule is left
- *	GET  /_cloud/settings     {"rtt-ms": 0, …}
- *	POST /_cloud/settings     {"rtt-ms": 25} changes those */
+ *      GET  /_cloud/counters     see counters_json
+ *      GET, POST /_cloud/environments   see lambda.h
+ *      GET  /_cloud/faults       [{"rule": "s3.GetObject.corrupt=100", "asked": 9, "struck": 1}]
+ *      POST /_cloud/faults       ["RULE", …] added (faults.h)
+ *      DELETE /_cloud/faults     no rule is left
+ *      GET  /_cloud/settings     {"rtt-ms": 0, …}
+ *      POST /_cloud/settings     {"rtt-ms": 25} changes those */
 #pragma once
 
 #include "tests/cloud/server.h"

@@ -70,7 +70,8 @@ static uint64_t mix(uint64_t x)
 
 static int malformed(const char *rule, struct error *err)
 {
-	return error_set(err, 0, "fault \"%s\" is not SERVICE.OPERATION.KIND=PER_MILLE[:VALUE], such as s3.GetObject.corrupt=100", rule);
+	return error_set(err, 0,
+		"fault \"%s\" is not SERVICE.OPERATION.KIND=PER_MILLE[:VALUE], such as s3.GetObject.corrupt=100", rule);
 }
 
 static char *copy(const char *s, size_t n)
@@ -89,10 +90,12 @@ int faults_add(struct faults *faults, const char *rule, struct error *err)
 	if (!equals || service_end == rule || operation_end == service_end + 1)
 		return malformed(rule, err);
 	size_t kind = 0, kind_length = (size_t)(equals - operation_end - 1);
-	while (kind < N_FAULT_KINDS && (strlen(kind_names[kind]) != kind_length || memcmp(kind_names[kind], operation_end + 1, kind_length) != 0))
+	while (kind < N_FAULT_KINDS && (strlen(kind_names[kind]) != kind_length ||
+					       memcmp(kind_names[kind], operation_end + 1, kind_length) != 0))
 		kind++;
 	if (kind == N_FAULT_KINDS)
-		return error_set(err, 0, "fault \"%s\": there is no kind \"%.*s\"", rule, (int)kind_length, operation_end + 1);
+		return error_set(
+			err, 0, "fault \"%s\": there is no kind \"%.*s\"", rule, (int)kind_length, operation_end + 1);
 	char *end;
 	unsigned long per_mille = strtoul(equals + 1, &end, 10);
 	if (end == equals + 1 || per_mille > 1000 || (*end && *end != ':'))
@@ -111,9 +114,10 @@ int faults_add(struct faults *faults, const char *rule, struct error *err)
 
 	pthread_mutex_lock(&faults->lock);
 	struct rule *old;
-	list_for_each(old, &faults->rules, struct rule, link)
-		if (old->kind == new->kind && strcmp(old->service, new->service) == 0 && strcmp(old->operation, new->operation) == 0 &&
-				(new->per_mille == 0 || strcmp(old->value, new->value) == 0))
+	list_for_each (old, &faults->rules, struct rule, link)
+		if (old->kind == new->kind && strcmp(old->service, new->service) == 0 &&
+			strcmp(old->operation, new->operation) == 0 &&
+			(new->per_mille == 0 || strcmp(old->value, new->value) == 0))
 			rule_free(old);
 	if (new->per_mille > 0)
 		list_append(&faults->rules, &new->link);
@@ -127,7 +131,7 @@ void faults_clear(struct faults *faults)
 {
 	pthread_mutex_lock(&faults->lock);
 	struct rule *rule;
-	list_for_each(rule, &faults->rules, struct rule, link)
+	list_for_each (rule, &faults->rules, struct rule, link)
 		rule_free(rule);
 	pthread_mutex_unlock(&faults->lock);
 }
@@ -137,13 +141,15 @@ static bool matches(const char *pattern, const char *name)
 	return strcmp(pattern, "*") == 0 || strcmp(pattern, name) == 0;
 }
 
-bool faults_strike(struct faults *faults, const char *service, const char *operation, enum fault_kind kind, struct arena *arena, const char **value)
+bool faults_strike(struct faults *faults, const char *service, const char *operation, enum fault_kind kind,
+	struct arena *arena, const char **value)
 {
 	bool struck = false;
 	pthread_mutex_lock(&faults->lock);
 	struct rule *rule;
-	list_for_each(rule, &faults->rules, struct rule, link) {
-		if (struck || rule->kind != kind || !matches(rule->service, service) || !matches(rule->operation, operation))
+	list_for_each (rule, &faults->rules, struct rule, link) {
+		if (struck || rule->kind != kind || !matches(rule->service, service) ||
+			!matches(rule->operation, operation))
 			continue;
 		struck = mix(rule->seed ^ mix(rule->asked++)) % 1000 < rule->per_mille;
 		if (struck) {
@@ -161,8 +167,10 @@ void faults_visit(struct faults *faults, faults_visit_fn *fn, void *ctx)
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	pthread_mutex_lock(&faults->lock);
 	struct rule *rule;
-	list_for_each(rule, &faults->rules, struct rule, link)
-		fn(ctx, arena_printf(&arena, "%s.%s.%s=%u%s%s", rule->service, rule->operation, kind_names[rule->kind], rule->per_mille,
-				rule->value[0] ? ":" : "", rule->value), rule->asked, rule->struck);
+	list_for_each (rule, &faults->rules, struct rule, link)
+		fn(ctx,
+			arena_printf(&arena, "%s.%s.%s=%u%s%s", rule->service, rule->operation, kind_names[rule->kind],
+				rule->per_mille, rule->value[0] ? ":" : "", rule->value),
+			rule->asked, rule->struck);
 	pthread_mutex_unlock(&faults->lock);
 }

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	size_t n = 0;
 	for (size_t i = 0; i < chunked.n; i++) {
-		assert(chunked.chunks[i].bytes.len == 0 || (chunked.chunks[i].bytes.ptr > (const char *)data &&
+		assert(chunked.chunks[i].bytes.len == 0 ||
+			(chunked.chunks[i].bytes.ptr > (const char *)data &&
 				chunked.chunks[i].bytes.ptr + chunked.chunks[i].bytes.len < (const char *)data + size));
 		n += chunked.chunks[i].bytes.len;
 	}

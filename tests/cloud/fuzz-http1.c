@@ -1,4 +1,5 @@
-/* Any bytes as an HTTP/1.1 request, its head and a chunked body: parsed or refused, the same in whatever pieces they come. */
+/* Any bytes as an HTTP/1.1 request, its head and a chunked body: parsed or refused, the same in whatever pieces they
+ * come. */
 #include <assert.h>
 #include <stdlib.h>
 

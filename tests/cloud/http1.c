@@ -26,7 +26,8 @@ static int parse_length(const char *s, uint64_t *ret)
 	return 0;
 }
 
-static int parse_headers(const char *at, const char *end, struct cloud_request *request, struct http1_head *head, struct error *err)
+static int parse_headers(
+	const char *at, const char *end, struct cloud_request *request, struct http1_head *head, struct error *err)
 {
 	size_t n_lines = 0;
 	for (const char *p = at; p < end; p++)
@@ -46,7 +47,8 @@ static int parse_headers(const char *at, const char *end, struct cloud_request *
 			from++;
 		while (to > from && (to[-1] == ' ' || to[-1] == '\t'))
 			to--;
-		if (memchr(from, 0, (size_t)(to - from)) || memchr(from, '\r', (size_t)(to - from)) || memchr(from, '\n', (size_t)(to - from)))
+		if (memchr(from, 0, (size_t)(to - from)) || memchr(from, '\r', (size_t)(to - from)) ||
+			memchr(from, '\n', (size_t)(to - from)))
 			return error_set(err, 0, "a control character in header %.40s", name);
 		char *value = arena_strndup(request->arena, from, (size_t)(to - from));
 		headers[request->n_headers] = (struct cloud_pair){ name, value };
@@ -125,7 +127,9 @@ int http1_parse_chunks(struct slice bytes, size_t limit, struct buf *body, size_
 		size_t head = (size_t)(eol + 2 - at);
 		if (size == 0) {
 			/* Trailers are dropped: nobody sends any that we know. */
-			const char *last = left - head >= 2 && memcmp(eol + 2, "\r\n", 2) == 0 ? eol : memmem(eol, left - head + 2, "\r\n\r\n", 4);
+			const char *last = left - head >= 2 && memcmp(eol + 2, "\r\n", 2) == 0
+						   ? eol
+						   : memmem(eol, left - head + 2, "\r\n\r\n", 4);
 			if (!last)
 				return left > SERVER_HEADERS_MAX ? error_set(err, 0, "trailers too long") : HTTP1_MORE;
 			*used = (size_t)(last + 4 - bytes.ptr);
@@ -182,10 +186,11 @@ static void drop(struct buf *buf, size_t n)
 }
 
 /* The body of a request whose head was dropped from `in`. -1: it doesn't come. */
-static int receive_body(struct connection *c, const struct http1_head *head, struct buf *in, struct buf *body, struct error *err)
+static int receive_body(
+	struct connection *c, const struct http1_head *head, struct buf *in, struct buf *body, struct error *err)
 {
 	if (head->expects_continue && (head->chunked || head->content_length > in->len) &&
-			transmit(c, slice_str("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
+		transmit(c, slice_str("HTTP/1.1 100 Continue\r\n\r\n")) < 0)
 		return error_set(err, 0, "the connection was cut");
 	for (;;) {
 		if (head->chunked) {
@@ -208,18 +213,21 @@ static int receive_body(struct connection *c, const struct http1_head *head, str
 }
 
 /* -1: the connection is over. */
-static int respond(struct connection *c, const struct cloud_request *request, const struct cloud_response *response, bool keep_alive)
+static int respond(struct connection *c, const struct cloud_request *request, const struct cloud_response *response,
+	bool keep_alive)
 {
 	if (response->status == 0)
 		return -1;
 	bool bodyless = strcmp(request->method, "HEAD") == 0 || response->status == 204 || response->status == 304;
 	_cleanup_buf_ struct buf head = { 0 };
-	buf_printf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", response->status, server_reason(response->status), server_date(c->server, request->arena));
+	buf_printf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n", response->status, server_reason(response->status),
+		server_date(c->server, request->arena));
 	for (size_t i = 0; i < response->n_headers; i++)
 		buf_printf(&head, "%s: %s\r\n", response->headers[i].name, response->headers[i].value);
 	if (response->status != 204 && response->status != 304)
 		buf_printf(&head, "Content-Length: %lld\r\n",
-				(long long)(response->content_length >= 0 ? response->content_length : (int64_t)response->body.len));
+			(long long)(response->content_length >= 0 ? response->content_length
+								  : (int64_t)response->body.len));
 	if (!keep_alive)
 		buf_append_str(&head, "Connection: close\r\n");
 	buf_append_str(&head, "\r\n");
@@ -251,7 +259,9 @@ static int serve_one(struct connection *c, struct buf *in)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_buf_ struct buf body = { 0 };
-	struct cloud_request request = { .arena = &arena, .tls = c->ssl != NULL, .listener_ctx = server_options(c->server)->ctx };
+	struct cloud_request request = {
+		.arena = &arena, .tls = c->ssl != NULL, .listener_ctx = server_options(c->server)->ctx
+	};
 	struct cloud_response response = { .status = 200, .content_length = -1, .cut_after = -1 };
 	struct http1_head head;
 	struct error err;

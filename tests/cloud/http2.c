@@ -1,6 +1,7 @@
-/* How it works: the connection's thread is the only one to touch the session and the socket. When a request is complete its handler gets a thread; that
- * puts the stream on the `finished` list and rings the bell, and the connection's thread submits the response. A stream that was closed meanwhile (by the
- * peer, or with the connection) lives on until its handler has returned. */
+/* How it works: the connection's thread is the only one to touch the session and the socket. When a request is complete
+ * its handler gets a thread; that puts the stream on the `finished` list and rings the bell, and the connection's
+ * thread submits the response. A stream that was closed meanwhile (by the peer, or with the connection) lives on until
+ * its handler has returned. */
 #include <fcntl.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
@@ -14,9 +15,9 @@
 struct session {
 	struct connection *connection;
 	nghttp2_session *nghttp2;
-	struct list streams; /* all */
+	struct list streams;       /* all */
 	int64_t n_requests, limit; /* of requests; 0: none */
-	bool paced; /* some stream waits for its time to send more */
+	bool paced;                /* some stream waits for its time to send more */
 	struct buf out;
 	int bell; /* eventfd */
 
@@ -65,15 +66,17 @@ static int on_begin_headers(nghttp2_session *nghttp2, const nghttp2_frame *frame
 	stream->id = frame->hd.stream_id;
 	list_init(&stream->finished);
 	list_append(&session->streams, &stream->link);
-	stream->request = (struct cloud_request){ .arena = &stream->arena, .http2 = true, .tls = session->connection->ssl != NULL,
+	stream->request = (struct cloud_request){ .arena = &stream->arena,
+		.http2 = true,
+		.tls = session->connection->ssl != NULL,
 		.listener_ctx = server_options(session->connection->server)->ctx };
 	stream->response = (struct cloud_response){ .status = 200, .content_length = -1, .cut_after = -1 };
 	nghttp2_session_set_stream_user_data(nghttp2, stream->id, stream);
 	return 0;
 }
 
-static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name, size_t name_len, const uint8_t *value,
-		size_t value_len, uint8_t flags, void *ctx)
+static int on_header(nghttp2_session *nghttp2, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
+	const uint8_t *value, size_t value_len, uint8_t flags, void *ctx)
 {
 	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
 	if (!stream || stream->running)
@@ -131,7 +134,8 @@ static int start_handler(struct stream *stream)
 	stream->request.body = buf_slice(&stream->body);
 	/* As AWS: an empty authority is malformed, though nghttp2 lets it pass. */
 	const char *host = cloud_header(&stream->request, "host");
-	int r = host && host[0] ? server_parse_target(&stream->request, &err) : error_set(&err, 0, "a request without :authority");
+	int r = host && host[0] ? server_parse_target(&stream->request, &err)
+				: error_set(&err, 0, "a request without :authority");
 	if (r < 0) {
 		stream->response.status = 400;
 		buf_printf(&stream->response.body, "%s\n", err.text);
@@ -158,7 +162,8 @@ static int start_handler(struct stream *stream)
 
 static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *ctx)
 {
-	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
+		!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
 	if (stream && !stream->running && start_handler(stream) < 0)
@@ -177,7 +182,8 @@ static int on_close(nghttp2_session *nghttp2, int32_t id, uint32_t code, void *c
 	return 0;
 }
 
-static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *to, size_t room, uint32_t *flags, nghttp2_data_source *source, void *ctx)
+static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *to, size_t room, uint32_t *flags,
+	nghttp2_data_source *source, void *ctx)
 {
 	struct stream *stream = source->ptr;
 	const struct cloud_response *response = &stream->response;
@@ -209,7 +215,8 @@ static ssize_t read_body(nghttp2_session *nghttp2, int32_t id, uint8_t *to, size
 
 static nghttp2_nv header_field(const char *name, const char *value)
 {
-	return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE };
+	return (nghttp2_nv){ (uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name), strlen(value),
+		NGHTTP2_NV_FLAG_NONE };
 }
 
 static int submit_response(struct stream *stream)
@@ -217,7 +224,8 @@ static int submit_response(struct stream *stream)
 	struct cloud_response *response = &stream->response;
 	struct session *session = stream->session;
 	if (response->status == 0)
-		return nghttp2_submit_rst_stream(session->nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
+		return nghttp2_submit_rst_stream(
+			session->nghttp2, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
 	nghttp2_nv fields[40];
 	size_t n = 0;
 	fields[n++] = header_field(":status", arena_printf(&stream->arena, "%d", response->status));
@@ -230,8 +238,10 @@ static int submit_response(struct stream *stream)
 	}
 	bool bodyless = stream->request.method && strcmp(stream->request.method, "HEAD") == 0;
 	if (response->status != 204 && response->status != 304)
-		fields[n++] = header_field("content-length", arena_printf(&stream->arena, "%lld",
-				(long long)(response->content_length >= 0 ? response->content_length : (int64_t)response->body.len)));
+		fields[n++] = header_field("content-length",
+			arena_printf(&stream->arena, "%lld",
+				(long long)(response->content_length >= 0 ? response->content_length
+									  : (int64_t)response->body.len)));
 	stream->sending_since_ms = clock_monotonic_ms();
 	nghttp2_data_provider provider = { .source.ptr = stream, .read_callback = read_body };
 	bool has_body = !bodyless && (response->body.len > 0 || response->cut_after >= 0);
@@ -263,7 +273,7 @@ static void resume_paced(struct session *session)
 {
 	struct stream *stream;
 	session->paced = false;
-	list_for_each(stream, &session->streams, struct stream, link) {
+	list_for_each (stream, &session->streams, struct stream, link) {
 		if (stream->paced) {
 			stream->paced = false;
 			nghttp2_session_resume_data(session->nghttp2, stream->id);
@@ -330,7 +340,8 @@ static void loop(struct session *session)
 		resume_paced(session);
 		if (transmit_all(session) < 0)
 			return;
-		if (session->out.len == 0 && !nghttp2_session_want_read(session->nghttp2) && !nghttp2_session_want_write(session->nghttp2))
+		if (session->out.len == 0 && !nghttp2_session_want_read(session->nghttp2) &&
+			!nghttp2_session_want_write(session->nghttp2))
 			return;
 		struct pollfd fds[] = {
 			{ session->connection->fd, (short)(POLLIN | (session->out.len ? POLLOUT : 0)), 0 },
@@ -364,20 +375,23 @@ static int session_start(struct session *session)
 		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 20 },
 	};
 	if (nghttp2_submit_settings(session->nghttp2, NGHTTP2_FLAG_NONE, settings, 2) != 0 ||
-			nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0, 8 << 20) != 0)
+		nghttp2_session_set_local_window_size(session->nghttp2, NGHTTP2_FLAG_NONE, 0, 8 << 20) != 0)
 		return -1;
 	return 0;
 }
 
 void http2_serve(struct connection *connection)
 {
-	struct session session = { .connection = connection, .lock = PTHREAD_MUTEX_INITIALIZER, .returned = PTHREAD_COND_INITIALIZER };
+	struct session session = {
+		.connection = connection, .lock = PTHREAD_MUTEX_INITIALIZER, .returned = PTHREAD_COND_INITIALIZER
+	};
 	list_init(&session.streams);
 	list_init(&session.finished);
 	session.limit = server_goaway_requests(connection->server);
 	session.bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	int flags = fcntl(connection->fd, F_GETFL);
-	if (session.bell >= 0 && fcntl(connection->fd, F_SETFL, flags | O_NONBLOCK) == 0 && session_start(&session) == 0)
+	if (session.bell >= 0 && fcntl(connection->fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
+		session_start(&session) == 0)
 		loop(&session);
 	/* The peer shall see the end now, not when the last handler returns. */
 	shutdown(connection->fd, SHUT_RDWR);
@@ -386,7 +400,7 @@ void http2_serve(struct connection *connection)
 		pthread_cond_wait(&session.returned, &session.lock);
 	pthread_mutex_unlock(&session.lock);
 	struct stream *stream;
-	list_for_each(stream, &session.streams, struct stream, link)
+	list_for_each (stream, &session.streams, struct stream, link)
 		stream_free(stream);
 	nghttp2_session_del(session.nghttp2);
 	buf_deinit(&session.out);

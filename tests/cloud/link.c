@@ -48,7 +48,8 @@ static void carry(struct cloud *cloud, int64_t *free_ns, int64_t kbit_s, int64_t
 
 void link_carry_up(struct cloud *cloud, size_t bytes)
 {
-	carry(cloud, &cloud->link->up_free_ns, cloud_setting(cloud, SETTING_UPLINK_KBIT_S), cloud_setting(cloud, SETTING_RTT_MS) * 1000000, bytes);
+	carry(cloud, &cloud->link->up_free_ns, cloud_setting(cloud, SETTING_UPLINK_KBIT_S),
+		cloud_setting(cloud, SETTING_RTT_MS) * 1000000, bytes);
 }
 
 void link_carry_down(struct cloud *cloud, size_t bytes)

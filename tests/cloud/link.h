@@ -1,4 +1,5 @@
-/* A model of the way to the cloud: a round trip, and an uplink and a downlink that all requests share, as those of one machine at home do. */
+/* A model of the way to the cloud: a round trip, and an uplink and a downlink that all requests share, as those of one
+ * machine at home do. */
 #pragma once
 
 #include "tests/cloud/cloud.h"

@@ -77,12 +77,18 @@ static void file_path(const struct object *object, char path[PATH_MAX])
 	snprintf(path, PATH_MAX, "%s/%llu", object->owner->dir, (unsigned long long)object->file);
 }
 
-struct object *object_new(struct objects *objects, const char *key, const char *etag, const struct cloud_pair *meta, size_t n_meta,
-		struct slice bytes, struct error *err)
+struct object *object_new(struct objects *objects, const char *key, const char *etag, const struct cloud_pair *meta,
+	size_t n_meta, struct slice bytes, struct error *err)
 {
 	struct object *object = must(calloc(1, sizeof *object));
-	*object = (struct object){ .refs = 1, .owner = objects, .key = must(strdup(key)), .etag = must(strdup(etag)),
-		.meta = copy_meta(meta, n_meta), .n_meta = n_meta, .size = (int64_t)bytes.len, .modified_ns = clock_realtime_ns(),
+	*object = (struct object){ .refs = 1,
+		.owner = objects,
+		.key = must(strdup(key)),
+		.etag = must(strdup(etag)),
+		.meta = copy_meta(meta, n_meta),
+		.n_meta = n_meta,
+		.size = (int64_t)bytes.len,
+		.modified_ns = clock_realtime_ns(),
 		.file = ++objects->last_file };
 	char path[PATH_MAX];
 	file_path(object, path);
@@ -233,8 +239,8 @@ static void unlock(pthread_mutex_t **lock)
 }
 
 /* Locked until the end of the block. */
-#define LOCK(objects)                                                                      \
-	__attribute__((cleanup(unlock))) pthread_mutex_t *lock_ = &(objects)->lock;         \
+#define LOCK(objects)                                                                                                  \
+	__attribute__((cleanup(unlock))) pthread_mutex_t *lock_ = &(objects)->lock;                                    \
 	pthread_mutex_lock(lock_)
 
 /* Where the bucket's link is, or would be. */
@@ -300,7 +306,8 @@ static struct subresource **subresource_link(struct bucket *bucket, const char *
 	return link;
 }
 
-int objects_set_subresource(struct objects *objects, const char *bucket_name, const char *name, const struct slice *value)
+int objects_set_subresource(
+	struct objects *objects, const char *bucket_name, const char *name, const struct slice *value)
 {
 	LOCK(objects);
 	struct bucket *bucket = find_bucket(objects, bucket_name);
@@ -340,7 +347,9 @@ int objects_put(struct objects *objects, const char *bucket_name, struct object 
 {
 	LOCK(objects);
 	struct bucket *bucket = find_bucket(objects, bucket_name);
-	int r = !bucket ? OBJECTS_NO_BUCKET : once && is_at(&bucket->index, find(&bucket->index, object->key), object->key) ? OBJECTS_THERE_ALREADY : 0;
+	int r = !bucket                                                                         ? OBJECTS_NO_BUCKET
+		: once && is_at(&bucket->index, find(&bucket->index, object->key), object->key) ? OBJECTS_THERE_ALREADY
+												: 0;
 	if (r == 0)
 		put(&bucket->index, object);
 	else
@@ -388,21 +397,27 @@ int objects_visit(struct objects *objects, const char *bucket_name, const char *
 	return 0;
 }
 
-int objects_begin_upload(struct objects *objects, const char *bucket_name, const char *id, const char *key, const struct cloud_pair *meta, size_t n_meta)
+int objects_begin_upload(struct objects *objects, const char *bucket_name, const char *id, const char *key,
+	const struct cloud_pair *meta, size_t n_meta)
 {
 	LOCK(objects);
 	struct bucket *bucket = find_bucket(objects, bucket_name);
 	if (!bucket)
 		return OBJECTS_NO_BUCKET;
 	struct upload *upload = must(calloc(1, sizeof *upload));
-	*upload = (struct upload){ .next = bucket->uploads, .id = must(strdup(id)), .key = must(strdup(key)), .meta = copy_meta(meta, n_meta),
-		.n_meta = n_meta, .begun_ns = clock_realtime_ns() };
+	*upload = (struct upload){ .next = bucket->uploads,
+		.id = must(strdup(id)),
+		.key = must(strdup(key)),
+		.meta = copy_meta(meta, n_meta),
+		.n_meta = n_meta,
+		.begun_ns = clock_realtime_ns() };
 	bucket->uploads = upload;
 	return 0;
 }
 
 /* Where its link is. Locked. */
-static int find_upload(struct objects *objects, const char *bucket_name, const char *id, const char *key, struct upload ***ret)
+static int find_upload(
+	struct objects *objects, const char *bucket_name, const char *id, const char *key, struct upload ***ret)
 {
 	struct bucket *bucket = find_bucket(objects, bucket_name);
 	if (!bucket)
@@ -426,7 +441,8 @@ int objects_put_part(struct objects *objects, const char *bucket, const char *id
 	return r;
 }
 
-int objects_visit_parts(struct objects *objects, const char *bucket, const char *id, const char *key, object_fn *fn, void *ctx)
+int objects_visit_parts(
+	struct objects *objects, const char *bucket, const char *id, const char *key, object_fn *fn, void *ctx)
 {
 	LOCK(objects);
 	struct upload **link;
@@ -436,7 +452,8 @@ int objects_visit_parts(struct objects *objects, const char *bucket, const char 
 	return r;
 }
 
-int objects_upload_meta(struct objects *objects, const char *bucket, const char *id, const char *key, struct arena *arena, struct cloud_pair **ret, size_t *n_ret)
+int objects_upload_meta(struct objects *objects, const char *bucket, const char *id, const char *key,
+	struct arena *arena, struct cloud_pair **ret, size_t *n_ret)
 {
 	LOCK(objects);
 	struct upload **link;
@@ -446,7 +463,8 @@ int objects_upload_meta(struct objects *objects, const char *bucket, const char 
 	*n_ret = (*link)->n_meta;
 	*ret = arena_array(arena, struct cloud_pair, *n_ret + 1);
 	for (size_t i = 0; i < *n_ret; i++)
-		(*ret)[i] = (struct cloud_pair){ arena_strdup(arena, (*link)->meta[i].name), arena_strdup(arena, (*link)->meta[i].value) };
+		(*ret)[i] = (struct cloud_pair){ arena_strdup(arena, (*link)->meta[i].name),
+			arena_strdup(arena, (*link)->meta[i].value) };
 	return 0;
 }
 

@@ -65,7 +65,8 @@ void s3_free(struct s3 *s3)
 
 /* ---- What is asked for ---- */
 
-/* The bucket in the host's name ("bucket.s3.us-east-1.amazonaws.com", "bucket.s3.localhost"), in the arena; NULL: it is in the path. */
+/* The bucket in the host's name ("bucket.s3.us-east-1.amazonaws.com", "bucket.s3.localhost"), in the arena; NULL: it is
+ * in the path. */
 static const char *host_bucket(const struct cloud_request *request)
 {
 	static const char *const ends[] = { ".s3.localhost", ".amazonaws.com" };
@@ -105,11 +106,13 @@ static enum scope find_scope(const struct cloud_request *request, const char **b
 	return OBJECT;
 }
 
-/* Subresources that change what a request means, and that this S3 doesn't have: they may not be taken for the plain operation. */
-static const char *const unknown_queries[] = { "accelerate", "acl", "analytics", "attributes", "cors", "encryption", "intelligent-tiering",
-	"inventory", "legal-hold", "lifecycle", "location", "logging", "metrics", "notification", "object-lock", "ownershipControls", "partNumber",
-	"policy", "policyStatus", "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent",
-	"uploadId", "uploads", "versionId", "versioning", "versions", "website" };
+/* Subresources that change what a request means, and that this S3 doesn't have: they may not be taken for the plain
+ * operation. */
+static const char *const unknown_queries[] = { "accelerate", "acl", "analytics", "attributes", "cors", "encryption",
+	"intelligent-tiering", "inventory", "legal-hold", "lifecycle", "location", "logging", "metrics", "notification",
+	"object-lock", "ownershipControls", "partNumber", "policy", "policyStatus", "publicAccessBlock", "replication",
+	"requestPayment", "restore", "retention", "select", "session", "tagging", "torrent", "uploadId", "uploads",
+	"versionId", "versioning", "versions", "website" };
 
 static const struct operation *find_operation(const struct cloud_request *request, enum scope scope);
 
@@ -131,8 +134,10 @@ static void fail_outcome(struct call *call, int outcome)
 		fail(call, 404, "NoSuchBucket", "The specified bucket does not exist");
 		break;
 	case OBJECTS_NO_UPLOAD:
-		fail(call, 404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been "
-						"aborted or completed.");
+		fail(call, 404, "NoSuchUpload",
+			"The specified upload does not exist. The upload ID may be invalid, or the upload may have "
+			"been "
+			"aborted or completed.");
 		break;
 	case OBJECTS_NO_KEY:
 		fail(call, 404, "NoSuchKey", "The specified key does not exist.");
@@ -174,7 +179,9 @@ static const char *http_time(struct arena *arena, int64_t ns)
 static struct buf *begin_xml(struct call *call, const char *root)
 {
 	cloud_add_header(call->response, "Content-Type", "application/xml");
-	buf_printf(&call->response->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<%s xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">", root);
+	buf_printf(&call->response->body,
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<%s xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">",
+		root);
 	return &call->response->body;
 }
 
@@ -190,7 +197,8 @@ static bool check_body(struct call *call)
 {
 	const struct cloud_request *request = call->request;
 	if (cloud_header(request, "transfer-encoding") && !cloud_header(request, "x-amz-decoded-content-length")) {
-		fail(call, 501, "NotImplemented", "A header you provided implies functionality that is not implemented: Transfer-Encoding");
+		fail(call, 501, "NotImplemented",
+			"A header you provided implies functionality that is not implemented: Transfer-Encoding");
 		return false;
 	}
 	const char *md5 = cloud_header(request, "content-md5");
@@ -201,7 +209,8 @@ static bool check_body(struct call *call)
 	for (size_t i = 0; i < request->n_headers; i++) {
 		const char *computed = checksum(request->headers[i].name, request->body, call->arena);
 		if (computed && strcmp(computed, request->headers[i].value) != 0) {
-			fail(call, 400, "BadDigest", "The %s you specified did not match the calculated checksum.", request->headers[i].name);
+			fail(call, 400, "BadDigest", "The %s you specified did not match the calculated checksum.",
+				request->headers[i].name);
 			return false;
 		}
 	}
@@ -211,8 +220,8 @@ static bool check_body(struct call *call)
 /* The headers that an object keeps. False: refused. */
 static bool collect_meta(struct call *call, struct cloud_pair **ret, size_t *n)
 {
-	static const char *const kept[] = { "content-type", "content-encoding", "content-disposition", "content-language", "cache-control", "expires",
-		"x-amz-website-redirect-location" };
+	static const char *const kept[] = { "content-type", "content-encoding", "content-disposition",
+		"content-language", "cache-control", "expires", "x-amz-website-redirect-location" };
 	const struct cloud_request *request = call->request;
 	struct cloud_pair *meta = arena_array(call->arena, struct cloud_pair, META_MAX + 1);
 	*n = 0;
@@ -229,7 +238,8 @@ static bool collect_meta(struct call *call, struct cloud_pair **ret, size_t *n)
 		if (!keep)
 			continue;
 		if (*n == META_MAX) {
-			fail(call, 400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size.");
+			fail(call, 400, "MetadataTooLarge",
+				"Your metadata headers exceed the maximum allowed metadata size.");
 			return false;
 		}
 		meta[(*n)++] = (struct cloud_pair){ name, value };
@@ -244,7 +254,8 @@ static bool wants_once(struct call *call, bool *ok)
 	const char *condition = cloud_header(call->request, "if-none-match");
 	*ok = (!condition || strcmp(condition, "*") == 0) && !cloud_header(call->request, "if-match");
 	if (!*ok)
-		fail(call, 501, "NotImplemented", "A header you provided implies functionality that is not implemented: only If-None-Match: *");
+		fail(call, 501, "NotImplemented",
+			"A header you provided implies functionality that is not implemented: only If-None-Match: *");
 	return condition;
 }
 
@@ -253,8 +264,8 @@ static bool wants_once(struct call *call, bool *ok)
 static bool is_bucket_name(const char *name)
 {
 	size_t n = strlen(name);
-	return n >= 3 && n <= 63 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n && name[0] != '.' && name[0] != '-' && name[n - 1] != '.' &&
-	       name[n - 1] != '-' && !strstr(name, "..");
+	return n >= 3 && n <= 63 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n && name[0] != '.' &&
+	       name[0] != '-' && name[n - 1] != '.' && name[n - 1] != '-' && !strstr(name, "..");
 }
 
 static void append_bucket(void *ctx, const char *name, int64_t created_ns)
@@ -290,12 +301,14 @@ static void create_bucket(struct call *call)
 	}
 	if (!place && !east) {
 		fail(call, 400, "IllegalLocationConstraintException",
-				"The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.");
+			"The unspecified location constraint is incompatible for the region specific endpoint this "
+			"request was sent to.");
 		return;
 	}
 	/* In us-east-1, and there only, the owner may create a bucket twice. */
 	if (objects_create_bucket(call->objects, call->bucket) != 0 && !east) {
-		fail(call, 409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.");
+		fail(call, 409, "BucketAlreadyOwnedByYou",
+			"Your previous request to create the named bucket succeeded and you already own it.");
 		return;
 	}
 	cloud_add_header(call->response, "Location", arena_printf(call->arena, "/%s", call->bucket));
@@ -352,7 +365,8 @@ static void get_subresource(struct call *call)
 	else if (r != 0)
 		fail_outcome(call, r);
 	else
-		cloud_add_header(call->response, "Content-Type", strcmp(operation->query, "policy") == 0 ? "application/json" : "application/xml");
+		cloud_add_header(call->response, "Content-Type",
+			strcmp(operation->query, "policy") == 0 ? "application/json" : "application/xml");
 }
 
 static void delete_subresource(struct call *call)
@@ -456,11 +470,16 @@ static const char *from_token(struct arena *arena, const char *token)
 static void list_objects(struct call *call)
 {
 	const struct cloud_request *request = call->request;
-	const char *prefix = cloud_query(request, "prefix"), *delimiter = cloud_query(request, "delimiter"), *after = cloud_query(request, "start-after");
+	const char *prefix = cloud_query(request, "prefix"), *delimiter = cloud_query(request, "delimiter"),
+		   *after = cloud_query(request, "start-after");
 	const char *token = cloud_query(request, "continuation-token"), *limit = cloud_query(request, "max-keys");
 	const char *encoding = cloud_query(request, "encoding-type"), *version = cloud_query(request, "list-type");
-	struct listing listing = { .call = call, .prefix = prefix ? prefix : "", .delimiter = delimiter ? delimiter : "", .after = after ? after : "",
-		.limit = PAGE_MAX, .encode = encoding && strcmp(encoding, "url") == 0 };
+	struct listing listing = { .call = call,
+		.prefix = prefix ? prefix : "",
+		.delimiter = delimiter ? delimiter : "",
+		.after = after ? after : "",
+		.limit = PAGE_MAX,
+		.encode = encoding && strcmp(encoding, "url") == 0 };
 	if (strcmp(version, "2") != 0) {
 		fail(call, 400, "InvalidArgument", "Invalid List Type specified in Query");
 		return;
@@ -478,7 +497,8 @@ static void list_objects(struct call *call)
 		fail(call, 400, "InvalidArgument", "The continuation token provided is incorrect");
 		return;
 	}
-	int r = objects_visit(call->objects, call->bucket, strcmp(listing.after, listing.prefix) > 0 ? listing.after : listing.prefix, list_one, &listing);
+	int r = objects_visit(call->objects, call->bucket,
+		strcmp(listing.after, listing.prefix) > 0 ? listing.after : listing.prefix, list_one, &listing);
 	if (r != 0) {
 		fail_outcome(call, r);
 		return;
@@ -494,8 +514,8 @@ static void list_objects(struct call *call)
 		xml_element(body, "ContinuationToken", token);
 	if (listing.encode)
 		xml_element(body, "EncodingType", "url");
-	buf_printf(body, "<KeyCount>%zu</KeyCount><MaxKeys>%zu</MaxKeys><IsTruncated>%s</IsTruncated>", listing.n, listing.limit,
-			listing.truncated && listing.limit ? "true" : "false");
+	buf_printf(body, "<KeyCount>%zu</KeyCount><MaxKeys>%zu</MaxKeys><IsTruncated>%s</IsTruncated>", listing.n,
+		listing.limit, listing.truncated && listing.limit ? "true" : "false");
 	if (listing.truncated && listing.last)
 		xml_element(body, "NextContinuationToken", to_token(call->arena, listing.last));
 	buf_append_slice(body, buf_slice(&listing.contents));
@@ -614,7 +634,8 @@ static void get_object(struct call *call)
 	struct object *object = find_object(call, call->bucket, call->key);
 	if (!object)
 		return;
-	const char *match = cloud_header(call->request, "if-match"), *none_match = cloud_header(call->request, "if-none-match");
+	const char *match = cloud_header(call->request, "if-match"),
+		   *none_match = cloud_header(call->request, "if-none-match");
 	int64_t first = 0, last = object->size - 1;
 	int range = parse_range(cloud_header(call->request, "range"), object->size, &first, &last);
 	struct error err;
@@ -625,13 +646,15 @@ static void get_object(struct call *call)
 		describe_object(call, object, false);
 	} else if (range < 0) {
 		fail(call, 416, "InvalidRange", "The requested range is not satisfiable");
-		cloud_add_header(response, "Content-Range", arena_printf(call->arena, "bytes */%lld", (long long)object->size));
+		cloud_add_header(
+			response, "Content-Range", arena_printf(call->arena, "bytes */%lld", (long long)object->size));
 	} else {
 		describe_object(call, object, range != 0);
 		if (range == 0) {
 			response->status = 206;
 			cloud_add_header(response, "Content-Range",
-					arena_printf(call->arena, "bytes %lld-%lld/%lld", (long long)first, (long long)last, (long long)object->size));
+				arena_printf(call->arena, "bytes %lld-%lld/%lld", (long long)first, (long long)last,
+					(long long)object->size));
 		} else {
 			first = 0;
 			last = object->size - 1;
@@ -659,7 +682,8 @@ static void copy_object(struct call *call)
 	const char *from = cloud_header(call->request, "x-amz-copy-source"), *bucket, *key;
 	source.target = from[0] == '/' ? from : arena_printf(call->arena, "/%s", from);
 	if (server_parse_target(&source, NULL) < 0 || find_scope(&source, &bucket, &key) != OBJECT) {
-		fail(call, 400, "InvalidArgument", "Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+		fail(call, 400, "InvalidArgument",
+			"Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
 		return;
 	}
 	bool ok, once = wants_once(call, &ok);
@@ -674,7 +698,8 @@ static void copy_object(struct call *call)
 	struct object *copy = NULL;
 	if (!directive || strcmp(directive, "REPLACE") != 0 || collect_meta(call, &meta, &n_meta)) {
 		if (object_read(object, 0, (size_t)object->size, &bytes, &err) == 0)
-			copy = object_new(call->objects, call->key, object->etag, meta, n_meta, buf_slice(&bytes), &err);
+			copy = object_new(
+				call->objects, call->key, object->etag, meta, n_meta, buf_slice(&bytes), &err);
 		if (!copy)
 			fail_disk(call, &err);
 	}
@@ -703,7 +728,8 @@ static bool has_checksum(const struct call *call)
 static void delete_objects(struct call *call)
 {
 	if (!has_checksum(call)) {
-		fail(call, 400, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
+		fail(call, 400, "InvalidRequest",
+			"Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
 		return;
 	}
 	if (!check_body(call))
@@ -719,7 +745,9 @@ static void delete_objects(struct call *call)
 	while (xml_next(&xml, "Object", &item)) {
 		const char *key = xml_text(item, "Key", call->arena);
 		if (!key || ++n > 1000) {
-			fail(call, 400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema");
+			fail(call, 400, "MalformedXML",
+				"The XML you provided was not well-formed or did not validate against our published "
+				"schema");
 			return;
 		}
 		objects_delete(call->objects, call->bucket, key);
@@ -767,11 +795,17 @@ static void upload_part(struct call *call)
 		fail(call, 400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive");
 		return;
 	}
+	if (cloud_header(call->request, "x-amz-copy-source")) {
+		fail(call, 501, "NotImplemented",
+			"A header you provided implies functionality that is not implemented: x-amz-copy-source");
+		return;
+	}
 	if (!check_body(call))
 		return;
 	struct error err;
 	const char *etag = checksum_md5_hex(call->request->body, call->arena);
-	struct object *part = object_new(call->objects, arena_printf(call->arena, "%05d", n), etag, NULL, 0, call->request->body, &err);
+	struct object *part = object_new(
+		call->objects, arena_printf(call->arena, "%05d", n), etag, NULL, 0, call->request->body, &err);
 	if (!part) {
 		fail_disk(call, &err);
 		return;
@@ -784,8 +818,9 @@ static void upload_part(struct call *call)
 	cloud_add_header(call->response, "ETag", arena_printf(call->arena, "\"%s\"", etag));
 	for (size_t i = 0; i < call->request->n_headers; i++)
 		if (strncmp(call->request->headers[i].name, "x-amz-checksum-", 15) == 0 &&
-				checksum(call->request->headers[i].name, slice_of(NULL, 0), call->arena))
-			cloud_add_header(call->response, call->request->headers[i].name, call->request->headers[i].value);
+			checksum(call->request->headers[i].name, slice_of(NULL, 0), call->arena))
+			cloud_add_header(
+				call->response, call->request->headers[i].name, call->request->headers[i].value);
 }
 
 struct parts {
@@ -818,7 +853,8 @@ static bool join_parts(struct call *call, const struct parts *parts, struct buf 
 	struct error err;
 	*n = 0;
 	while (xml_next(&xml, "Part", &item)) {
-		const char *number = xml_text(item, "PartNumber", call->arena), *etag = xml_text(item, "ETag", call->arena);
+		const char *number = xml_text(item, "PartNumber", call->arena),
+			   *etag = xml_text(item, "ETag", call->arena);
 		if (!number || !etag || *n == PART_NUMBER_MAX) {
 			fail(call, 400, "MalformedXML", "The XML you provided was not well-formed");
 			return false;
@@ -828,7 +864,8 @@ static bool join_parts(struct call *call, const struct parts *parts, struct buf 
 		while (i < parts->n && strcmp(parts->all[i]->key, number) != 0)
 			i++;
 		if (i == parts->n || !names_etag(etag, parts->all[i]->etag)) {
-			fail(call, 400, "InvalidPart", "One or more of the specified parts could not be found, or its entity tag is another.");
+			fail(call, 400, "InvalidPart",
+				"One or more of the specified parts could not be found, or its entity tag is another.");
 			return false;
 		}
 		if (strcmp(before, number) >= 0) {
@@ -837,7 +874,8 @@ static bool join_parts(struct call *call, const struct parts *parts, struct buf 
 		}
 		struct slice rest = xml, more;
 		if (parts->all[i]->size < PART_MIN && xml_next(&rest, "Part", &more)) {
-			fail(call, 400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size");
+			fail(call, 400, "EntityTooSmall",
+				"Your proposed upload is smaller than the minimum allowed size");
 			return false;
 		}
 		if (object_read(parts->all[i], 0, (size_t)parts->all[i]->size, bytes, &err) < 0) {
@@ -873,7 +911,8 @@ static void complete_upload(struct call *call)
 	const char **etags = arena_array(call->arena, const char *, PART_NUMBER_MAX);
 	if (join_parts(call, &parts, &bytes, etags, &n)) {
 		const char *etag = checksum_of_parts(etags, n, call->arena);
-		struct object *object = object_new(call->objects, call->key, etag, meta, n_meta, buf_slice(&bytes), &err);
+		struct object *object = object_new(
+			call->objects, call->key, etag, meta, n_meta, buf_slice(&bytes), &err);
 		r = object ? objects_put(call->objects, call->bucket, object, once) : -1;
 		if (r < 0) {
 			fail_disk(call, &err);
@@ -950,22 +989,26 @@ static void list_uploads(struct call *call)
 
 /* ---- The table: of those that fit, the first ---- */
 
-#define SUBRESOURCE(words, query, absent, body)                                                            \
-	{ "PutBucket" words, "PUT", BUCKET, query, NULL, put_subresource, NULL, NULL },                    \
-	{ "GetBucket" words, "GET", BUCKET, query, NULL, get_subresource, absent, body },                  \
-	{ "DeleteBucket" words, "DELETE", BUCKET, query, NULL, delete_subresource, NULL, NULL }
+#define SUBRESOURCE(words, query, absent, body)                                                                        \
+	{ "PutBucket" words, "PUT", BUCKET, query, NULL, put_subresource, NULL, NULL },                                \
+		{ "GetBucket" words, "GET", BUCKET, query, NULL, get_subresource, absent, body },                      \
+	{                                                                                                              \
+		"DeleteBucket" words, "DELETE", BUCKET, query, NULL, delete_subresource, NULL, NULL                    \
+	}
 
 static const struct operation operations[] = {
 	{ "ListBuckets", "GET", SERVICE, NULL, NULL, list_buckets, NULL, NULL },
 	SUBRESOURCE("LifecycleConfiguration", "lifecycle", "NoSuchLifecycleConfiguration", NULL),
 	SUBRESOURCE("Encryption", "encryption", NULL,
-			"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>"
-			"</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"),
+		"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</"
+		"SSEAlgorithm>"
+		"</ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"),
 	SUBRESOURCE("PublicAccessBlock", "publicAccessBlock", "NoSuchPublicAccessBlockConfiguration", NULL),
 	SUBRESOURCE("Policy", "policy", "NoSuchBucketPolicy", NULL),
 	SUBRESOURCE("Tagging", "tagging", "NoSuchTagSet", NULL),
 	SUBRESOURCE("OwnershipControls", "ownershipControls", "OwnershipControlsNotFoundError", NULL),
-	{ "GetBucketVersioning", "GET", BUCKET, "versioning", NULL, get_subresource, NULL, "<VersioningConfiguration/>" },
+	{ "GetBucketVersioning", "GET", BUCKET, "versioning", NULL, get_subresource, NULL,
+		"<VersioningConfiguration/>" },
 	{ "GetBucketLocation", "GET", BUCKET, "location", NULL, get_location, NULL, NULL },
 	{ "ListMultipartUploads", "GET", BUCKET, "uploads", NULL, list_uploads, NULL, NULL },
 	{ "ListObjectsV2", "GET", BUCKET, "list-type", NULL, list_objects, NULL, NULL },
@@ -990,8 +1033,8 @@ static const struct operation *find_operation(const struct cloud_request *reques
 	for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++) {
 		const struct operation *operation = &operations[i];
 		if (operation->scope != scope || strcmp(operation->method, request->method) != 0 ||
-				(operation->query && !cloud_query(request, operation->query)) ||
-				(operation->header && !cloud_header(request, operation->header)))
+			(operation->query && !cloud_query(request, operation->query)) ||
+			(operation->header && !cloud_header(request, operation->header)))
 			continue;
 		for (size_t j = 0; !operation->query && j < sizeof unknown_queries / sizeof unknown_queries[0]; j++)
 			if (cloud_query(request, unknown_queries[j]))
@@ -1003,7 +1046,11 @@ static const struct operation *find_operation(const struct cloud_request *reques
 
 void s3_handle(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response)
 {
-	struct call call = { .cloud = cloud, .objects = cloud->s3->objects, .request = request, .response = response, .arena = request->arena };
+	struct call call = { .cloud = cloud,
+		.objects = cloud->s3->objects,
+		.request = request,
+		.response = response,
+		.arena = request->arena };
 	enum scope scope = find_scope(request, &call.bucket, &call.key);
 	call.operation = find_operation(request, scope);
 	if (!call.operation)

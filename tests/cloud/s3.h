@@ -1,6 +1,7 @@
-/* S3 as its clients see it: buckets in the path or in the host's name, objects with conditions and ranges, uploads in parts and in aws-chunked encoding, checksums held
- * against the bytes, the subresources of a bucket (lifecycle and the like) kept and given back. What it doesn't have it refuses with 501, as S3-compatible stores do.
- * No versions, no access control. */
+/* S3 as its clients see it: buckets in the path or in the host's name, objects with conditions and ranges, uploads in
+ * parts and in aws-chunked encoding, checksums held against the bytes, the subresources of a bucket (lifecycle and the
+ * like) kept and given back. What it doesn't have it refuses with 501, as S3-compatible stores do. No versions, no
+ * access control. */
 #pragma once
 
 #include "tests/cloud/cloud.h"

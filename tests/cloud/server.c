@@ -100,7 +100,8 @@ int server_parse_target(struct cloud_request *request, struct error *err)
 		if (length > 0) {
 			const char *value = name_length < length ? at + name_length + 1 : at + length;
 			query[request->n_query].name = decode(request->arena, at, name_length, true);
-			query[request->n_query].value = decode(request->arena, value, (size_t)(at + length - value), true);
+			query[request->n_query].value = decode(
+				request->arena, value, (size_t)(at + length - value), true);
 			if (!query[request->n_query].name || !query[request->n_query].value)
 				return error_set(err, 0, "a malformed escape in the query");
 			request->n_query++;
@@ -131,11 +132,29 @@ const char *server_reason(int status)
 		int status;
 		const char *reason;
 	} reasons[] = {
-		{ 100, "Continue" }, { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 206, "Partial Content" },
-		{ 301, "Moved Permanently" }, { 304, "Not Modified" }, { 400, "Bad Request" }, { 403, "Forbidden" }, { 404, "Not Found" },
-		{ 405, "Method Not Allowed" }, { 409, "Conflict" }, { 411, "Length Required" }, { 412, "Precondition Failed" },
-		{ 413, "Payload Too Large" }, { 415, "Unsupported Media Type" }, { 416, "Range Not Satisfiable" }, { 429, "Too Many Requests" },
-		{ 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" }, { 503, "Service Unavailable" },
+		{ 100, "Continue" },
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 206, "Partial Content" },
+		{ 301, "Moved Permanently" },
+		{ 304, "Not Modified" },
+		{ 400, "Bad Request" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 409, "Conflict" },
+		{ 411, "Length Required" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Payload Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 416, "Range Not Satisfiable" },
+		{ 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" },
+		{ 501, "Not Implemented" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
 		{ 504, "Gateway Timeout" },
 	};
 	for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
@@ -266,7 +285,10 @@ struct server *server_listen_fd(struct cloud *cloud, int fd, const struct server
 		error_set(err, ENOMEM, "cannot start a server");
 		return NULL;
 	}
-	*server = (struct server){ .cloud = cloud, .options = *options, .fd = fd, .lock = PTHREAD_MUTEX_INITIALIZER,
+	*server = (struct server){ .cloud = cloud,
+		.options = *options,
+		.fd = fd,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.ended = PTHREAD_COND_INITIALIZER };
 	list_init(&server->connections);
 	server->stop = eventfd(0, EFD_CLOEXEC);
@@ -283,14 +305,18 @@ struct server *server_listen_fd(struct cloud *cloud, int fd, const struct server
 	return NULL;
 }
 
-struct server *server_listen(struct cloud *cloud, uint16_t *port, const struct server_options *options, struct error *err)
+struct server *server_listen(
+	struct cloud *cloud, uint16_t *port, const struct server_options *options, struct error *err)
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
 	socklen_t length = sizeof address;
 	int yes = 1;
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 || bind(fd, (struct sockaddr *)&address, length) < 0 ||
-			listen(fd, 1024) < 0 || getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+		bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 1024) < 0 ||
+		getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
 		error_set(err, errno, "cannot listen on port %u of 127.0.0.1", *port);
 		return NULL;
 	}
@@ -298,7 +324,8 @@ struct server *server_listen(struct cloud *cloud, uint16_t *port, const struct s
 	return server_listen_fd(cloud, take_fd(fd), options, err);
 }
 
-struct server *server_listen_plain(struct cloud *cloud, uint16_t *port, cloud_handler *handler, void *ctx, struct error *err)
+struct server *server_listen_plain(
+	struct cloud *cloud, uint16_t *port, cloud_handler *handler, void *ctx, struct error *err)
 {
 	return server_listen(cloud, port, &(struct server_options){ .handler = handler, .ctx = ctx }, err);
 }
@@ -312,7 +339,7 @@ void server_close(struct server *server)
 	close(server->fd);
 	pthread_mutex_lock(&server->lock);
 	struct connection *c;
-	list_for_each(c, &server->connections, struct connection, link)
+	list_for_each (c, &server->connections, struct connection, link)
 		shutdown(c->fd, SHUT_RDWR);
 	while (server->n_threads > 0)
 		pthread_cond_wait(&server->ended, &server->lock);

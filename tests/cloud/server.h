@@ -1,5 +1,5 @@
-/* The test cloud's front: TLS (HTTP/1.1, or HTTP/2 by ALPN) and plain HTTP/1.1, every request a blocking call of a handler on a thread of its own. Handlers
- * are thread-safe. Services don't see which protocol a request came by. */
+/* The test cloud's front: TLS (HTTP/1.1, or HTTP/2 by ALPN) and plain HTTP/1.1, every request a blocking call of a
+ * handler on a thread of its own. Handlers are thread-safe. Services don't see which protocol a request came by. */
 #pragma once
 
 #include <openssl/ssl.h>
@@ -46,13 +46,15 @@ struct cloud_response {
 
 const char *cloud_header(const struct cloud_request *request, const char *name);
 const char *cloud_query(const struct cloud_request *request, const char *name); /* NULL: not there; "" without value */
-void cloud_add_header(struct cloud_response *response, const char *name, const char *value); /* both must live as long as the request's arena */
+/* Both must live as long as the request's arena. */
+void cloud_add_header(struct cloud_response *response, const char *name, const char *value);
 
 /* Split and decode `target` into path and query; the front has done it. -1: malformed. */
 int server_parse_target(struct cloud_request *request, struct error *err);
 
-/* Fills `response`, which comes as { .status = 200, .content_length = -1, .cut_after = -1 }. May block as long as it likes. All signals are blocked in its
- * thread, and SIGPIPE is ignored in the process: what starts a program sets both right there. */
+/* Fills `response`, which comes as { .status = 200, .content_length = -1, .cut_after = -1 }. May block as long as it
+ * likes. All signals are blocked in its thread, and SIGPIPE is ignored in the process: what starts a program sets both
+ * right there. */
 typedef void cloud_handler(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response);
 
 enum {
@@ -66,21 +68,24 @@ struct server;
 
 struct server_options {
 	cloud_handler *handler;
-	void *ctx;             /* request->listener_ctx */
-	SSL_CTX *tls;          /* borrowed; NULL: plain HTTP/1.1 */
-	int64_t idle_ms;       /* a connection without a request is closed after this; 0: never */
-	int64_t (*goaway_requests)(struct cloud *cloud);  /* of an HTTP/2 connection, then GOAWAY; 0: never. NULL: never */
-	int64_t (*connect_delay_ms)(struct cloud *cloud); /* before a connection is served; NULL: none */
-	int64_t (*now_s)(struct cloud *cloud);            /* of the Date header; NULL: the machine's */
+	void *ctx;       /* request->listener_ctx */
+	SSL_CTX *tls;    /* borrowed; NULL: plain HTTP/1.1 */
+	int64_t idle_ms; /* a connection without a request is closed after this; 0: never */
+	/* May be NULL: never, none, the machine's own. */
+	int64_t (*goaway_requests)(struct cloud *cloud);  /* of an HTTP/2 connection, then GOAWAY; 0: never */
+	int64_t (*connect_delay_ms)(struct cloud *cloud); /* before a connection is served */
+	int64_t (*now_s)(struct cloud *cloud);            /* of the Date header */
 };
 
 /* On 127.0.0.1; *port 0 becomes the one it got. */
-struct server *server_listen(struct cloud *cloud, uint16_t *port, const struct server_options *options, struct error *err);
+struct server *server_listen(
+	struct cloud *cloud, uint16_t *port, const struct server_options *options, struct error *err);
 /* The same on a bound and listening socket of any kind or network namespace; takes `fd`, even on failure. */
 struct server *server_listen_fd(struct cloud *cloud, int fd, const struct server_options *options, struct error *err);
 /* The common case: plain HTTP/1.1 on a port of its own, never idle. */
-struct server *server_listen_plain(struct cloud *cloud, uint16_t *port, cloud_handler *handler, void *ctx, struct error *err);
+struct server *server_listen_plain(
+	struct cloud *cloud, uint16_t *port, cloud_handler *handler, void *ctx, struct error *err);
 
-/* Accept no more, cut all connections, wait until their handlers have returned (a blocked one must be woken by whoever made it block), free. NULL is allowed.
- * Not from a handler of the same server. */
+/* Accept no more, cut all connections, wait until their handlers have returned (a blocked one must be woken by whoever
+ * made it block), free. NULL is allowed. Not from a handler of the same server. */
 void server_close(struct server *server);

@@ -1,5 +1,5 @@
-/* What the two protocols share. A connection has a thread; of HTTP/1.1 it calls the handlers itself, of HTTP/2 it serves the session and every stream's
- * handler has a thread of its own. */
+/* What the two protocols share. A connection has a thread; of HTTP/1.1 it calls the handlers itself, of HTTP/2 it
+ * serves the session and every stream's handler has a thread of its own. */
 #pragma once
 
 #include <pthread.h>
@@ -13,7 +13,6 @@ struct connection {
 	int fd;
 	SSL *ssl; /* NULL: plain */
 };
-
 
 const struct server_options *server_options(const struct server *server);
 

@@ -115,7 +115,8 @@ static void append_query(const struct cloud_request *request, bool without_signa
 		if (without_signature && strcmp(request->query[i].name, "X-Amz-Signature") == 0)
 			continue;
 		/* Sorted by what is sent, which is the encoded name. */
-		pairs[n++] = (struct cloud_pair){ encoded(request->arena, request->query[i].name), encoded(request->arena, request->query[i].value) };
+		pairs[n++] = (struct cloud_pair){ encoded(request->arena, request->query[i].name),
+			encoded(request->arena, request->query[i].value) };
 	}
 	qsort(pairs, n, sizeof *pairs, compare_pairs);
 	for (size_t i = 0; i < n; i++)
@@ -142,7 +143,8 @@ static void append_header(const struct cloud_request *request, const char *name,
 	buf_append_char(to, '\n');
 }
 
-static struct hash canonical_hash(const struct cloud_request *request, const struct claim *claim, const char *payload_hash)
+static struct hash canonical_hash(
+	const struct cloud_request *request, const struct claim *claim, const char *payload_hash)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	_cleanup_buf_ struct buf path = { 0 };
@@ -206,7 +208,8 @@ static bool parse_credential(struct arena *arena, const char *text, struct claim
 	claim->region = parts[1];
 	claim->service = parts[2];
 	claim->credential = text + strlen(copy) + 1;
-	return copy[0] && strlen(claim->day) == 8 && claim->region[0] && claim->service[0] && strcmp(parts[3], "aws4_request") == 0;
+	return copy[0] && strlen(claim->day) == 8 && claim->region[0] && claim->service[0] &&
+	       strcmp(parts[3], "aws4_request") == 0;
 }
 
 /* 0: there is no signature. -1: there is something that is none. 1: parsed. */
@@ -229,7 +232,10 @@ static int parse_claim(const struct cloud_request *request, struct claim *ret)
 		ret->time = cloud_query(request, "X-Amz-Date");
 		ret->token = cloud_query(request, "X-Amz-Security-Token");
 		const char *expires = cloud_query(request, "X-Amz-Expires");
-		ret->expires_s = expires && expires[0] && strspn(expires, "0123456789") == strlen(expires) && strlen(expires) < 8 ? atoi(expires) : -1;
+		ret->expires_s = expires && expires[0] && strspn(expires, "0123456789") == strlen(expires) &&
+						 strlen(expires) < 8
+					 ? atoi(expires)
+					 : -1;
 		if (strcmp(algorithm, ALGORITHM) != 0 || ret->expires_s < 1 || ret->expires_s > 604800)
 			return -1;
 	} else {
@@ -254,7 +260,8 @@ static int parse_claim(const struct cloud_request *request, struct claim *ret)
 		ret->time = cloud_header(request, "x-amz-date");
 		ret->token = cloud_header(request, "x-amz-security-token");
 	}
-	if (!credential || !ret->signed_headers || !ret->signature || !ret->time || !parse_credential(request->arena, credential, ret))
+	if (!credential || !ret->signed_headers || !ret->signature || !ret->time ||
+		!parse_credential(request->arena, credential, ret))
 		return -1;
 	ret->time_s = parse_time(ret->time);
 	return ret->time_s >= 0 && strncmp(ret->time, ret->day, 8) == 0 ? 1 : -1;
@@ -266,7 +273,8 @@ const char *sigv4_service(const struct cloud_request *request)
 	return parse_claim(request, &claim) > 0 ? claim.service : NULL;
 }
 
-/* Sorted, in lower case, no doubles; with host and every x-amz-* header that was sent. NULL: as it must be; else what is wrong. */
+/* Sorted, in lower case, no doubles; with host and every x-amz-* header that was sent. NULL: as it must be; else what
+ * is wrong. */
 static const char *check_signed_headers(const struct cloud_request *request, const struct claim *claim)
 {
 	char *rest = arena_strdup(request->arena, claim->signed_headers);
@@ -289,7 +297,8 @@ static const char *check_signed_headers(const struct cloud_request *request, con
 		while (j < n && strcmp(names[j], needed) != 0)
 			j++;
 		if (j == n)
-			return arena_printf(request->arena, "There were headers present in the request which were not signed: %s", needed);
+			return arena_printf(request->arena,
+				"There were headers present in the request which were not signed: %s", needed);
 	}
 	return NULL;
 }
@@ -310,7 +319,8 @@ enum verdict {
 	BAD_CHUNKS,
 };
 
-static int refuse(enum verdict verdict, const struct cloud_request *request, struct sigv4_refusal *ret, const char *detail)
+static int refuse(
+	enum verdict verdict, const struct cloud_request *request, struct sigv4_refusal *ret, const char *detail)
 {
 	static const struct {
 		int s3_status;
@@ -318,28 +328,33 @@ static int refuse(enum verdict verdict, const struct cloud_request *request, str
 		int status;
 		const char *code, *message;
 	} table[] = {
-		[UNSIGNED] = { 403, "AccessDenied", 403, "MissingAuthenticationTokenException", "Missing Authentication Token" },
-		[MALFORMED] = { 400, "AuthorizationHeaderMalformed", 403, "IncompleteSignatureException", "The authorization is malformed." },
+		[UNSIGNED] = { 403, "AccessDenied", 403, "MissingAuthenticationTokenException",
+			"Missing Authentication Token" },
+		[MALFORMED] = { 400, "AuthorizationHeaderMalformed", 403, "IncompleteSignatureException",
+			"The authorization is malformed." },
 		[UNKNOWN_KEY] = { 403, "InvalidAccessKeyId", 403, "UnrecognizedClientException",
-				"The security token included in the request is invalid." },
+			"The security token included in the request is invalid." },
 		[WRONG_TOKEN] = { 400, "InvalidToken", 403, "UnrecognizedClientException",
-				"The security token included in the request is invalid." },
+			"The security token included in the request is invalid." },
 		[EXPIRED_TOKEN] = { 400, "ExpiredToken", 403, "ExpiredTokenException",
-				"The security token included in the request is expired" },
+			"The security token included in the request is expired" },
 		[WRONG_SCOPE] = { 400, "AuthorizationHeaderMalformed", 403, "InvalidSignatureException",
-				"Credential should be scoped to a valid region." },
+			"Credential should be scoped to a valid region." },
 		[SKEWED] = { 403, "RequestTimeTooSkewed", 403, "InvalidSignatureException",
-				"The difference between the request time and the current time is too large: Signature expired or not yet current" },
+			"The difference between the request time and the current time is too large: Signature expired "
+			"or not yet current" },
 		[EXPIRED_URL] = { 403, "AccessDenied", 403, "AccessDeniedException", "Request has expired" },
 		[UNSIGNED_HEADERS] = { 403, "AccessDenied", 403, "InvalidSignatureException", "" },
 		[WRONG_SIGNATURE] = { 403, "SignatureDoesNotMatch", 403, "InvalidSignatureException",
-				"The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and "
-				"signing method." },
+			"The request signature we calculated does not match the signature you provided. Check your AWS "
+			"Secret Access Key and "
+			"signing method." },
 		[NO_PAYLOAD_HASH] = { 400, "MissingSecurityHeader", 403, "InvalidSignatureException",
-				"x-amz-content-sha256 is missing or is none of those that the service takes" },
+			"x-amz-content-sha256 is missing or is none of those that the service takes" },
 		[WRONG_PAYLOAD_HASH] = { 400, "XAmzContentSHA256Mismatch", 403, "InvalidSignatureException",
-				"The provided 'x-amz-content-sha256' header does not match what was computed." },
-		[BAD_CHUNKS] = { 403, "SignatureDoesNotMatch", 403, "InvalidSignatureException", "The body's chunks are not what was signed." },
+			"The provided 'x-amz-content-sha256' header does not match what was computed." },
+		[BAD_CHUNKS] = { 403, "SignatureDoesNotMatch", 403, "InvalidSignatureException",
+			"The body's chunks are not what was signed." },
 	};
 	bool s3 = !request->service || strcmp(request->service, "s3") == 0;
 	ret->status = s3 ? table[verdict].s3_status : table[verdict].status;
@@ -353,7 +368,8 @@ static bool is_hash(const char *text)
 	return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
-/* The body of `request`, in aws-chunked encoding, becomes what it encodes. False: it is not what was signed. `key` NULL: the chunks are not signed. */
+/* The body of `request`, in aws-chunked encoding, becomes what it encodes. False: it is not what was signed. `key`
+ * NULL: the chunks are not signed. */
 static bool open_chunks(struct cloud_request *request, const struct claim *claim, const struct hash *key, bool trailer)
 {
 	struct chunked chunked;
@@ -367,8 +383,8 @@ static bool open_chunks(struct cloud_request *request, const struct claim *claim
 	struct hex nothing = to_hex(sha256(slice_of("", 0)));
 	for (size_t i = 0; key && i < chunked.n; i++) {
 		buf_reset(&text);
-		buf_printf(&text, ALGORITHM "-PAYLOAD\n%s\n%s\n%s\n%s\n%s", claim->time, claim->credential, before, nothing.text,
-				to_hex(sha256(chunked.chunks[i].bytes)).text);
+		buf_printf(&text, ALGORITHM "-PAYLOAD\n%s\n%s\n%s\n%s\n%s", claim->time, claim->credential, before,
+			nothing.text, to_hex(sha256(chunked.chunks[i].bytes)).text);
 		if (!chunked.chunks[i].signature || !signature_is(*key, &text, chunked.chunks[i].signature))
 			return false;
 		before = chunked.chunks[i].signature;
@@ -376,7 +392,8 @@ static bool open_chunks(struct cloud_request *request, const struct claim *claim
 	if (trailer) {
 		_cleanup_buf_ struct buf lines = { 0 };
 		const char *announced = cloud_header(request, "x-amz-trailer");
-		struct cloud_pair *headers = arena_array(request->arena, struct cloud_pair, request->n_headers + chunked.n_trailers);
+		struct cloud_pair *headers = arena_array(
+			request->arena, struct cloud_pair, request->n_headers + chunked.n_trailers);
 		memcpy(headers, request->headers, request->n_headers * sizeof *headers);
 		for (size_t i = 0; i < chunked.n_trailers; i++) {
 			buf_printf(&lines, "%s:%s\n", chunked.trailers[i].name, chunked.trailers[i].value);
@@ -388,7 +405,7 @@ static bool open_chunks(struct cloud_request *request, const struct claim *claim
 		request->n_headers += chunked.n_trailers;
 		buf_reset(&text);
 		buf_printf(&text, ALGORITHM "-TRAILER\n%s\n%s\n%s\n%s", claim->time, claim->credential, before,
-				to_hex(sha256(buf_slice(&lines))).text);
+			to_hex(sha256(buf_slice(&lines))).text);
 		if (key && (!chunked.trailer_signature || !signature_is(*key, &text, chunked.trailer_signature)))
 			return false;
 	}
@@ -401,7 +418,8 @@ static bool open_chunks(struct cloud_request *request, const struct claim *claim
 	return true;
 }
 
-int sigv4_check(const struct sigv4_keys *keys, const char *region, int64_t now_s, struct cloud_request *request, struct sigv4_refusal *ret)
+int sigv4_check(const struct sigv4_keys *keys, const char *region, int64_t now_s, struct cloud_request *request,
+	struct sigv4_refusal *ret)
 {
 	struct claim claim;
 	int r = parse_claim(request, &claim);
@@ -420,8 +438,10 @@ int sigv4_check(const struct sigv4_keys *keys, const char *region, int64_t now_s
 	if (key->expires_s && key->expires_s <= now_s)
 		return refuse(EXPIRED_TOKEN, request, ret, NULL);
 	if (strcmp(claim.region, region) != 0)
-		return refuse(WRONG_SCOPE, request, ret, arena_printf(request->arena,
-				"The authorization header is malformed; the region '%s' is wrong; expecting '%s'", claim.region, region));
+		return refuse(WRONG_SCOPE, request, ret,
+			arena_printf(request->arena,
+				"The authorization header is malformed; the region '%s' is wrong; expecting '%s'",
+				claim.region, region));
 	int64_t tolerance_s = s3 ? 15 * 60 : 5 * 60;
 	if (claim.time_s > now_s + tolerance_s || (!claim.in_query && claim.time_s < now_s - tolerance_s))
 		return refuse(SKEWED, request, ret, NULL);
@@ -443,7 +463,8 @@ int sigv4_check(const struct sigv4_keys *keys, const char *region, int64_t now_s
 		return refuse(NO_PAYLOAD_HASH, request, ret, NULL);
 
 	_cleanup_buf_ struct buf text = { 0 };
-	buf_printf(&text, ALGORITHM "\n%s\n%s\n%s", claim.time, claim.credential, to_hex(canonical_hash(request, &claim, payload)).text);
+	buf_printf(&text, ALGORITHM "\n%s\n%s\n%s", claim.time, claim.credential,
+		to_hex(canonical_hash(request, &claim, payload)).text);
 	struct hash key_hash = signing_key(key, &claim);
 	if (!signature_is(key_hash, &text, claim.signature))
 		return refuse(WRONG_SIGNATURE, request, ret, NULL);

@@ -19,7 +19,8 @@ static int parse(struct arena *arena, const char *text, struct cloud_request *re
 
 static void http1__reads_a_head_in_whatever_pieces_it_comes(void **state)
 {
-	static const char text[] = "PUT /a%20b/c?x=%C3%BC&y&z=1+2 HTTP/1.1\r\nHost: x:1\r\nX-Two:  a b \r\nx-two:\tc\r\nContent-Length: 5\r\n"
+	static const char text[] = "PUT /a%20b/c?x=%C3%BC&y&z=1+2 HTTP/1.1\r\nHost: x:1\r\nX-Two:  a b "
+				   "\r\nx-two:\tc\r\nContent-Length: 5\r\n"
 				   "Expect: 100-continue\r\n\r\nhello";
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct cloud_request request = { .arena = &arena };
@@ -78,7 +79,9 @@ static void http1__reads_chunks_in_whatever_pieces_they_come(void **state)
 		int r = http1_parse_chunks(slice_of(text, cut), 100, &body, &used, &err);
 		assert_int_equal(r, cut < sizeof text - 1 - 3 ? HTTP1_MORE : 0);
 		if (r == HTTP1_MORE) {
-			assert_int_equal(http1_parse_chunks(slice_of(text + used, sizeof text - 1 - used), 100, &body, &more, &err), 0);
+			assert_int_equal(http1_parse_chunks(slice_of(text + used, sizeof text - 1 - used), 100, &body,
+						 &more, &err),
+				0);
 			used += more;
 		}
 		assert_int_equal(used, sizeof text - 1 - 3);
@@ -111,11 +114,13 @@ static void checksum__agrees_with_published_values(void **state)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct slice digits = slice_str("123456789"), abc = slice_str("abc");
-	assert_string_equal(checksum("x-amz-checksum-crc32", digits, &arena), "y/Q5Jg==");     /* cbf43926 */
-	assert_string_equal(checksum("x-amz-checksum-crc32c", digits, &arena), "4waSgw==");    /* e3069283 */
-	assert_string_equal(checksum("x-amz-checksum-crc64nvme", digits, &arena), "rosUhgp5mIg="); /* ae8b14860a799888 */
+	assert_string_equal(checksum("x-amz-checksum-crc32", digits, &arena), "y/Q5Jg==");  /* cbf43926 */
+	assert_string_equal(checksum("x-amz-checksum-crc32c", digits, &arena), "4waSgw=="); /* e3069283 */
+	assert_string_equal(
+		checksum("x-amz-checksum-crc64nvme", digits, &arena), "rosUhgp5mIg="); /* ae8b14860a799888 */
 	assert_string_equal(checksum("x-amz-checksum-sha1", abc, &arena), "qZk+NkcGgWq6PiVxeFDCbJzQ2J0=");
-	assert_string_equal(checksum("x-amz-checksum-sha256", abc, &arena), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+	assert_string_equal(
+		checksum("x-amz-checksum-sha256", abc, &arena), "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
 	assert_null(checksum("x-amz-checksum-type", abc, &arena));
 	assert_string_equal(checksum_md5_hex(abc, &arena), "900150983cd24fb0d6963f7d28e17f72");
 }
@@ -123,7 +128,8 @@ static void checksum__agrees_with_published_values(void **state)
 static void xml__finds_elements_by_their_whole_name(void **state)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	struct slice xml = slice_str("<A><Keys>no</Keys><Key x=\"1\">&lt;a&amp;&#x20ac;&#13;</Key><Key>b</Key><Key>c"), item;
+	struct slice xml = slice_str("<A><Keys>no</Keys><Key x=\"1\">&lt;a&amp;&#x20ac;&#13;</Key><Key>b</Key><Key>c"),
+		     item;
 	assert_string_equal(xml_text(xml, "Key", &arena), "<a&€\r");
 	assert_true(xml_next(&xml, "Key", &item));
 	assert_true(xml_next(&xml, "Key", &item));

@@ -29,21 +29,23 @@ static X509 *certify(const char *name, EVP_PKEY *key, X509 *issuer, EVP_PKEY *is
 	if (!certificate || RAND_bytes((unsigned char *)&serial, sizeof serial) != 1)
 		goto failed;
 	X509_NAME *subject = X509_get_subject_name(certificate);
-	if (!X509_set_version(certificate, X509_VERSION_3) || !ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1) ||
-			!X509_gmtime_adj(X509_getm_notBefore(certificate), -86400) || !X509_gmtime_adj(X509_getm_notAfter(certificate), 30 * 86400) ||
-			!X509_set_pubkey(certificate, key) ||
-			!X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0) ||
-			!X509_set_issuer_name(certificate, issuer ? X509_get_subject_name(issuer) : subject))
+	if (!X509_set_version(certificate, X509_VERSION_3) ||
+		!ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1) ||
+		!X509_gmtime_adj(X509_getm_notBefore(certificate), -86400) ||
+		!X509_gmtime_adj(X509_getm_notAfter(certificate), 30 * 86400) || !X509_set_pubkey(certificate, key) ||
+		!X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0) ||
+		!X509_set_issuer_name(certificate, issuer ? X509_get_subject_name(issuer) : subject))
 		goto failed;
 	if (issuer ? add_extension(certificate, issuer, NID_subject_alt_name, names) < 0 ||
-							  add_extension(certificate, issuer, NID_ext_key_usage, "serverAuth") < 0 ||
-							  add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") < 0
+				add_extension(certificate, issuer, NID_ext_key_usage, "serverAuth") < 0 ||
+				add_extension(certificate, issuer, NID_basic_constraints, "critical,CA:FALSE") < 0
 		   : add_extension(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE") < 0 ||
-							  add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") < 0)
+				add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign,cRLSign") <
+					0)
 		goto failed;
 	if (add_extension(certificate, issuer ? issuer : certificate, NID_subject_key_identifier, "hash") < 0 ||
-			add_extension(certificate, issuer ? issuer : certificate, NID_authority_key_identifier, "keyid") < 0 ||
-			!X509_sign(certificate, issuer_key, EVP_sha256()))
+		add_extension(certificate, issuer ? issuer : certificate, NID_authority_key_identifier, "keyid") < 0 ||
+		!X509_sign(certificate, issuer_key, EVP_sha256()))
 		goto failed;
 	return certificate;
 failed:
@@ -66,12 +68,14 @@ static int write_certificate(X509 *certificate, const char *path, struct error *
 	return r;
 }
 
-static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *n, const unsigned char *offered, unsigned n_offered, void *ctx)
+static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *n, const unsigned char *offered,
+	unsigned n_offered, void *ctx)
 {
 	static const unsigned char ours[] = "\x02h2\x08http/1.1";
-	return SSL_select_next_proto((unsigned char **)(uintptr_t)ret, n, ours, sizeof ours - 1, offered, n_offered) == OPENSSL_NPN_NEGOTIATED
-			       ? SSL_TLSEXT_ERR_OK
-			       : SSL_TLSEXT_ERR_NOACK;
+	return SSL_select_next_proto((unsigned char **)(uintptr_t)ret, n, ours, sizeof ours - 1, offered, n_offered) ==
+			       OPENSSL_NPN_NEGOTIATED
+		       ? SSL_TLSEXT_ERR_OK
+		       : SSL_TLSEXT_ERR_NOACK;
 }
 
 SSL_CTX *tls_new(const char *ca_path, struct error *err)
@@ -79,10 +83,11 @@ SSL_CTX *tls_new(const char *ca_path, struct error *err)
 	EVP_PKEY *ca_key = EVP_EC_gen("P-256"), *key = EVP_EC_gen("P-256");
 	X509 *ca = NULL, *certificate = NULL;
 	SSL_CTX *tls = NULL;
-	if (ca_key && key && (ca = certify("Llama test cloud CA", ca_key, NULL, ca_key)) && (certificate = certify("localhost", key, ca, ca_key)))
+	if (ca_key && key && (ca = certify("Llama test cloud CA", ca_key, NULL, ca_key)) &&
+		(certificate = certify("localhost", key, ca, ca_key)))
 		tls = SSL_CTX_new(TLS_server_method());
 	if (!tls || SSL_CTX_use_certificate(tls, certificate) != 1 || SSL_CTX_use_PrivateKey(tls, key) != 1 ||
-			SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1) {
+		SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION) != 1) {
 		error_set(err, 0, "OpenSSL cannot make certificates for the test cloud");
 		SSL_CTX_free(tls);
 		tls = NULL;
@@ -90,7 +95,8 @@ SSL_CTX *tls_new(const char *ca_path, struct error *err)
 		SSL_CTX_free(tls);
 		tls = NULL;
 	} else {
-		SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+		SSL_CTX_set_mode(tls,
+			SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 		SSL_CTX_set_alpn_select_cb(tls, choose_protocol, NULL);
 	}
 	X509_free(certificate);

@@ -42,7 +42,8 @@ static const char *find_tag(struct slice xml, const char *opening, const char *n
 	const char *at = xml.ptr, *end = xml.ptr + xml.len;
 	while (at && at < end && (at = memmem(at, (size_t)(end - at), opening, opening_length))) {
 		const char *after = at + opening_length;
-		if ((size_t)(end - after) > n && memcmp(after, name, n) == 0 && (after[n] == '>' || isspace((unsigned char)after[n]))) {
+		if ((size_t)(end - after) > n && memcmp(after, name, n) == 0 &&
+			(after[n] == '>' || isspace((unsigned char)after[n]))) {
 			const char *close = memchr(after, '>', (size_t)(end - after));
 			*start = at;
 			return close ? close + 1 : NULL;
@@ -115,7 +116,7 @@ const char *xml_text(struct slice xml, const char *name, struct arena *arena)
 		} else {
 			size_t i = 0, n = sizeof entities / sizeof entities[0];
 			while (i < n && (strlen(entities[i].name) != (size_t)(semicolon - from) ||
-							memcmp(entities[i].name, from, (size_t)(semicolon - from)) != 0))
+						memcmp(entities[i].name, from, (size_t)(semicolon - from)) != 0))
 				i++;
 			if (i == n)
 				return NULL;
