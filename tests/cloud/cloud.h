@@ -21,6 +21,9 @@
 	X(COLD_START_MS, "cold-start-ms", 0, "before the runtime of a new environment begins, beyond what it takes")             \
 	X(INIT_TIMEOUT_MS, "init-timeout-ms", 10000, "a new runtime's time to ask for work")                                     \
 	X(UPDATE_MS, "update-ms", 200, "that a function's creation or update takes at least")                                    \
+	X(REPLAY_OVERHEAD_MS, "replay-overhead-ms", 8, "with --replay: of the worker, for each job")                             \
+	X(REPLAY_S3_MS, "replay-s3-ms", 15, "with --replay: until a pack that a worker fetches begins to come")                  \
+	X(REPLAY_S3_KBIT_S, "replay-s3-kbit-s", 500000, "with --replay: how fast it comes")                                      \
 	X(SEED, "seed", 0, "of the faults; 0 = a new one, printed (start only)")
 
 #define CLOUD_SETTING_ENUM(id, name, value, help) SETTING_##id,

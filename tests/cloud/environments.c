@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "tests/cloud/cloud.h"
 #include "tests/cloud/jail.h"
+#include "tests/cloud/recorded.h"
 #include "tests/cloud/runtime_api.h"
 
 enum {
@@ -35,6 +36,7 @@ struct environment {
 	/* Of the thread that runs an invocation; the watcher and acts use jail and api, which stay from open to close. */
 	struct jail *jail;
 	struct runtime_api *api;
+	struct recorded_worker *worker; /* in the place of both, where nothing is run */
 	bool ready;  /* the runtime waits for work, frozen */
 	bool has_ca; /* JAIL_CA_FILE is one */
 	bool broken; /* good for nothing any more */
@@ -65,6 +67,7 @@ struct environments {
 	struct cloud *cloud;
 	const char *ca_file;
 	const char *const *keys;
+	struct recorded *recorded; /* NULL: functions run */
 	pthread_mutex_t lock; /* everything below */
 	pthread_cond_t changed;
 	struct list idle;     /* longest unused first */
@@ -162,6 +165,7 @@ static void environment_close(struct environment *e)
 	}
 	jail_close(e->jail);
 	runtime_api_close(e->api);
+	recorded_worker_free(e->worker);
 	if (e->log_in >= 0)
 		close(e->log_in);
 	buf_deinit(&e->log);
@@ -515,6 +519,15 @@ static void report(struct run *run)
 	pthread_mutex_unlock(&e->pool->lock);
 }
 
+static void sleep_until(struct environments *pool, int64_t until_ms)
+{
+	struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
+	pthread_mutex_lock(&pool->lock);
+	while (!pool->stopping && clock_monotonic_ms() < until_ms)
+		pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
+	pthread_mutex_unlock(&pool->lock);
+}
+
 /* What a cold start is made longer by: of every one, and of one that a fault was ordered for. */
 static void delay_cold_start(struct environments *pool)
 {
@@ -523,11 +536,27 @@ static void delay_cold_start(struct environments *pool)
 	int64_t until_ms = clock_monotonic_ms() + cloud_setting(pool->cloud, SETTING_COLD_START_MS);
 	if (faults_strike(pool->cloud->faults, "lambda", "Invoke", FAULT_COLD_START, &arena, &value))
 		until_ms += atoi(value);
-	struct timespec until = { until_ms / 1000, until_ms % 1000 * 1000000 };
-	pthread_mutex_lock(&pool->lock);
-	while (!pool->stopping && clock_monotonic_ms() < until_ms)
-		pthread_cond_timedwait(&pool->changed, &pool->lock, &until);
-	pthread_mutex_unlock(&pool->lock);
+	sleep_until(pool, until_ms);
+}
+
+/* Nothing runs, but it takes its time. */
+static void replay(struct run *run)
+{
+	struct environment *e = run->e;
+	struct error err;
+	int64_t began_ns = clock_monotonic_ns();
+	if (!e->worker) {
+		delay_cold_start(e->pool);
+		e->worker = recorded_worker_new();
+		run->init_us = (clock_monotonic_ns() - began_ns) / 1000;
+	}
+	began_ns = clock_monotonic_ns();
+	e->ready = true;
+	if (recorded_answer(e->pool->recorded, e->worker, run->invocation->payload, &run->result->payload, &run->duration_us, &err) < 0) {
+		fail(run, "Function.NotRecorded", "%s", err.text);
+		return;
+	}
+	sleep_until(e->pool, began_ns / 1000000 + (run->duration_us + 999) / 1000);
 }
 
 static void run_in(struct environment *e, const struct invocation *invocation, struct invocation_result *result)
@@ -535,6 +564,11 @@ static void run_in(struct environment *e, const struct invocation *invocation, s
 	struct run run = { .e = e, .invocation = invocation, .result = result, .error_type = "" };
 	bool cold = !e->jail, ready = e->ready;
 	struct error err = { 0 };
+	if (e->pool->recorded) {
+		replay(&run);
+		report(&run);
+		return;
+	}
 	if (cold) {
 		delay_cold_start(e->pool);
 		if (environment_open(e, &err) < 0) {
@@ -785,6 +819,11 @@ struct environments *environments_new(struct cloud *cloud, const char *ca_file, 
 	if (pthread_create(&pool->reaper, NULL, reap, pool) != 0)
 		abort();
 	return pool;
+}
+
+void environments_replay(struct environments *pool, struct recorded *recorded)
+{
+	pool->recorded = recorded;
 }
 
 void environments_stop(struct environments *pool)

@@ -9,8 +9,11 @@
 #include "tests/cloud/environments.h"
 #include "tests/cloud/functions.h"
 #include "tests/cloud/invoke.h"
+#include "tests/cloud/recorded.h"
 
 struct lambda {
+	struct cloud *cloud;
+	struct recorded *recorded; /* NULL: functions run */
 	struct arena arena;
 	struct sigv4_keys keys;
 	struct environments *environments;
@@ -148,6 +151,7 @@ struct lambda *lambda_new(struct cloud *cloud, struct error *err)
 	struct lambda *lambda = calloc(1, sizeof(*lambda));
 	if (!lambda)
 		abort();
+	lambda->cloud = cloud;
 	const char *const *settings = add_role_key(cloud, lambda);
 	lambda->environments = environments_new(cloud, arena_printf(&lambda->arena, "%s/ca.pem", cloud->state_dir), settings);
 	lambda->functions = functions_new(cloud, lambda->environments, err);
@@ -155,6 +159,15 @@ struct lambda *lambda_new(struct cloud *cloud, struct error *err)
 		return lambda;
 	lambda_free(lambda);
 	return NULL;
+}
+
+int lambda_replay(struct lambda *lambda, const char *directory, struct error *err)
+{
+	lambda->recorded = recorded_open(lambda->cloud, directory, err);
+	if (!lambda->recorded)
+		return -1;
+	environments_replay(lambda->environments, lambda->recorded);
+	return 0;
 }
 
 void lambda_stop(struct lambda *lambda)
@@ -168,6 +181,7 @@ void lambda_free(struct lambda *lambda)
 		return;
 	functions_free(lambda->functions);
 	environments_free(lambda->environments);
+	recorded_close(lambda->recorded);
 	arena_deinit(&lambda->arena);
 	free(lambda);
 }
