@@ -2,6 +2,8 @@
 
 #include <jansson.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -72,6 +74,9 @@ static int reach(struct api *api, struct error *err)
 			last = errno;
 	}
 	freeaddrinfo(list);
+	/* Head and body of a request go apart; without this the body waits for the head's acknowledgement, 40 ms. */
+	if (api->fd >= 0)
+		setsockopt(api->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	return api->fd >= 0 ? 0 : error_set(err, last, "cannot connect to the Runtime API at %s:%s", api->host, api->port);
 }
 
