@@ -876,7 +876,7 @@ int environments_act(struct environments *pool, enum environment_act what, int64
 			done++;
 		}
 	list_for_each(e, &pool->idle, struct environment, link)
-		if (id && e->id == id) {
+		if (e->jail && id && e->id == id) {
 			act(e, what);
 			done++;
 		}

@@ -13,14 +13,14 @@
 #include "tests/cloud/tls.h"
 
 struct options {
-	const char *state_dir, *region, *ready_file;
+	const char *state_dir, *region, *ready_file, *replay;
 	uint16_t port, plain_port;
 	int64_t settings[CLOUD_N_SETTINGS];
 	const char *faults[64];
 	size_t n_faults;
 };
 
-enum { OPTION_STATE = CLOUD_N_SETTINGS, OPTION_PORT, OPTION_PLAIN_PORT, OPTION_REGION, OPTION_READY, OPTION_FAULT, OPTION_HELP, N_OPTIONS };
+enum { OPTION_STATE = CLOUD_N_SETTINGS, OPTION_PORT, OPTION_PLAIN_PORT, OPTION_REGION, OPTION_READY, OPTION_REPLAY, OPTION_FAULT, OPTION_HELP, N_OPTIONS };
 
 static void print_help(void)
 {
@@ -30,6 +30,7 @@ static void print_help(void)
 	       "  --port=N, --plain-port=N  of https, and of http with the control endpoints (default: free ones)\n"
 	       "  --region=NAME           (default: us-east-1)\n"
 	       "  --ready=FILE            written, with what is to be exported, when it serves\n"
+	       "  --replay=DIR            functions run nothing, but answer with results recorded there (the daemon's dev_record)\n"
 	       "  --fault=RULE            SERVICE.OPERATION.KIND=PER_MILLE[:VALUE]; may be repeated\n");
 	for (size_t i = 0; i < CLOUD_N_SETTINGS; i++)
 		printf("  --%s=N%*s%s (default: %lld)\n", cloud_settings[i].name, (int)(20 - strlen(cloud_settings[i].name)), "",
@@ -55,6 +56,7 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
 		[OPTION_PORT] = { "port", required_argument, NULL, OPTION_PORT },
 		[OPTION_PLAIN_PORT] = { "plain-port", required_argument, NULL, OPTION_PLAIN_PORT },
 		[OPTION_REGION] = { "region", required_argument, NULL, OPTION_REGION },
+		[OPTION_REPLAY] = { "replay", required_argument, NULL, OPTION_REPLAY },
 		[OPTION_READY] = { "ready", required_argument, NULL, OPTION_READY },
 		[OPTION_FAULT] = { "fault", required_argument, NULL, OPTION_FAULT },
 		[OPTION_HELP] = { "help", no_argument, NULL, OPTION_HELP },
@@ -80,6 +82,9 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
 			break;
 		case OPTION_REGION:
 			options->region = optarg;
+			break;
+		case OPTION_REPLAY:
+			options->replay = optarg;
 			break;
 		case OPTION_READY:
 			options->ready_file = optarg;
@@ -170,6 +175,8 @@ int main(int argc, char **argv)
 		error_set(&err, errno, "cannot make a directory below /tmp");
 	SSL_CTX *tls = cloud ? tls_new(ca_path, &err) : NULL;
 	r = tls ? 0 : -1;
+	if (r == 0 && options.replay)
+		r = lambda_replay(cloud->lambda, options.replay, &err);
 	for (size_t i = 0; r == 0 && i < options.n_faults; i++)
 		r = faults_add(cloud->faults, options.faults[i], &err);
 	if (r == 0) {
