@@ -239,12 +239,14 @@ static const char *const *make_env(struct environment *e, struct arena *arena)
 		e->pool->keys[0], e->pool->keys[1], e->pool->keys[2],
 		"LAMBDA_TASK_ROOT=/var/task",
 		"LAMBDA_RUNTIME_DIR=/var/runtime",
+		/* Not Lambda's, but the one way to this cloud's S3; an image may name the certificates of the real one. */
+		e->has_ca ? "AWS_CA_BUNDLE=" JAIL_CA_FILE : "AWS_EXECUTION_ENV=AWS_Lambda_Image",
 	};
 	static const char *const defaults[] = { "TZ=:UTC", "LANG=en_US.UTF-8", "PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin" };
 	size_t n_own = sizeof(own) / sizeof(own[0]), n_defaults = sizeof(defaults) / sizeof(defaults[0]), n_theirs = 0, n = 0;
 	while (r->env[n_theirs])
 		n_theirs++;
-	const char **all = arena_array(arena, const char *, n_own + n_theirs + n_defaults + 2);
+	const char **all = arena_array(arena, const char *, n_own + n_theirs + n_defaults + 1);
 	for (size_t i = 0; i < n_own; i++)
 		all[n++] = own[i];
 	for (size_t i = 0; i < n_theirs; i++) {
@@ -255,13 +257,12 @@ static const char *const *make_env(struct environment *e, struct arena *arena)
 			all[n++] = r->env[i];
 	}
 	size_t n_set = n;
-	for (size_t i = 0; i <= n_defaults; i++) {
-		const char *setting = i < n_defaults ? defaults[i] : e->has_ca ? "AWS_CA_BUNDLE=" JAIL_CA_FILE : NULL;
-		bool set = !setting;
+	for (size_t i = 0; i < n_defaults; i++) {
+		bool set = false;
 		for (size_t j = n_own; j < n_set && !set; j++)
-			set = has_name(all[j], arena_strndup(arena, setting, strcspn(setting, "=")));
+			set = has_name(all[j], arena_strndup(arena, defaults[i], strcspn(defaults[i], "=")));
 		if (!set)
-			all[n++] = setting;
+			all[n++] = defaults[i];
 	}
 	all[n] = NULL;
 	return all;
