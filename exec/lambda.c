@@ -373,6 +373,15 @@ static void crashed(struct job *job, const struct error *err)
 		fail(job, err);
 }
 
+/* It lives, but could do nothing: its disk is full, it has no way to the bucket. Another environment may be better off. */
+static void worker_failed(struct job *job, const struct error *err)
+{
+	if (++job->n_crashed < LAMBDA_CRASHES)
+		repeat(job);
+	else
+		strike(job, err);
+}
+
 /* Whether it was our deadline that it met, and not the one that came with the job. */
 static bool met_our_deadline(const struct job *job)
 {
@@ -505,7 +514,8 @@ static void judge(struct job *job)
 		return;
 	case LAMBDA_ANSWER_FAILED:
 		error_set(&err, 0, "the worker could not run the job: %s", answer->error);
-		fail(job, &err);
+		forget_answer(job);
+		worker_failed(job, &err);
 		return;
 	case LAMBDA_ANSWER_LEAKED:
 		error_set(&job->err, 0, "the worker's root is in what the job made: %s", answer->error);
@@ -514,6 +524,7 @@ static void judge(struct job *job)
 	case LAMBDA_ANSWER_DONE:
 		break;
 	}
+	job->lambda->strikes = 0;
 	if (met_our_deadline(job)) {
 		error_set(&err, ETIMEDOUT, "the command took more than %lld s", (long long)job->timeout_ms / 1000);
 		learn(job->lambda, job->job, job->timeout_ms);
@@ -542,11 +553,8 @@ static void outdated(struct job *job, const struct error *why)
 static void opened(void *ctx)
 {
 	struct job *job = ctx;
-	struct lambda *lambda = job->lambda;
-	if (job->opened == 0) {
-		lambda->strikes = 0;
+	if (job->opened == 0)
 		count_answer(job);
-	}
 	if (job->cancelled) {
 		end(job, EXEC_CANCELLED);
 	} else if (job->opened == 0) {

@@ -777,6 +777,11 @@ static void lambda__a_leak_and_a_failure_of_the_worker_are_told_apart(void **sta
 	t = run_one();
 	assert_int_equal(t->outcome, -1);
 	assert_string_equal(t->err.text, "the worker could not run the job: disk full");
+	assert_int_equal(cloud.invocations, 1 + LAMBDA_CRASHES);
+	/* What no worker can do is nobody's to try. */
+	for (unsigned i = 1; i < LAMBDA_STRIKES; i++)
+		run_one();
+	assert_non_null(lambda_down(lambda));
 }
 
 /* --- Ends of commands, deadlines ------------------------------------------------------------------------------- */
