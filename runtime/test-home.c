@@ -106,10 +106,12 @@ void test_home_run(struct test_home *home, const struct test_command *command, s
 		const struct lookup *lookup = &log.lookups.v[i];
 		if (lookup->kind == LOOKUP_SPECIAL)
 			continue;
-		if (lookup->kind != LOOKUP_LISTING)
-			test_home_mirror(home, lookup->path);
-		else if (snapshot_add_listing(home->snapshot, view_arrive(home->view), lookup->path, &err) != 0)
-			fail_msg("listing %s", lookup->path);
+		uint64_t since = view_arrive(home->view);
+		int outcome = lookup->kind == LOOKUP_LISTING
+				      ? snapshot_add_listing(home->snapshot, since, lookup->path, &err)
+				      : snapshot_add_toolchain(home->snapshot, since, lookup->path, &err);
+		if (outcome != 0 && outcome != SNAPSHOT_SPECIAL)
+			fail_msg("%s: %d %s", lookup->path, outcome, err.text);
 	}
 	/* libc's own. */
 	test_home_mirror(home, "/etc/ld.so.cache");

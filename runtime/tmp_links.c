@@ -56,7 +56,7 @@ int tmp_links_update(const char *root, struct error *err)
 		const char *name = entry->d_name;
 		if (is_dots(name))
 			continue;
-		if (strcmp(name, path_basename(root)) == 0 || strcmp(name, TRACE_FOREIGN_PRIVATE + 1) == 0)
+		if (strcmp(name, path_basename(root)) == 0 || strcmp(name, &TRACE_FOREIGN_PRIVATE[1]) == 0)
 			return error_set(err, 0, "%s/%s can't be mirrored", directory, name);
 		const char *target = arena_printf(&arena, "%s/%s", inside, name);
 		if (!leads_to(fd, name, target) && symlinkat(target, fd, name) < 0)
