@@ -20,8 +20,9 @@ static void put(const char *name, struct slice bytes)
 {
 	char path[128];
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || file_write_fd(fd, bytes, NULL) < 0)
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	/* Cut afterwards: a file that is emptied first ext4 writes to the disk when it is closed. */
+	if (fd < 0 || file_write_fd(fd, bytes, NULL) < 0 || ftruncate(fd, (off_t)bytes.len) < 0)
 		abort();
 	close(fd);
 }

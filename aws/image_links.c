@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "worker/trace.h"
 
 /* Sorted bytewise (see the test). /etc, /run and /var are directories of the image: the function's own resolver reads /etc/resolv.conf, and Lambda
  * has files of its own below /var. Nothing that the runtime's libc or OpenSSL trusts (hosts, nsswitch.conf, ld.so.preload, ssl) is linked. */
@@ -229,7 +230,7 @@ bool image_links_mirror(const struct image_links *links, const char *path)
 	if (bsearch(&path, own, sizeof(own) / sizeof(own[0]), sizeof(own[0]), compare))
 		return true;
 	if (path_is_below(path, "/tmp"))
-		return !path_is_below(path, IMAGE_TREE);
+		return !path_is_below(path, IMAGE_TREE) && !path_is_below(path, "/tmp" TRACE_FOREIGN_PRIVATE);
 	/* A link is a path's first component, or its first two. */
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	size_t one = 1 + strcspn(path + 1, "/");

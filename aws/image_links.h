@@ -26,5 +26,5 @@ enum { IMAGE_LINK_NAME_BYTES = 92 };
 int image_links_read(const char *root, struct arena *arena, struct image_links *ret, struct error *err);
 
 /* Whether what is at home under `path` (absolute, squeezed) can be had under the same name in an image with these links: it is one of them, or below one,
- * or below /tmp (where the runtime links what its tree has), or /dev/null, or one of the image's own directories ("/", /etc, …). */
+ * or below /tmp (where the runtime links what its tree has) but not the runtime's own there, or /dev/null, or one of the image's own directories ("/", /etc, …). */
 bool image_links_mirror(const struct image_links *links, const char *path);

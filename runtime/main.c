@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "aws/image_links.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/path.h"
@@ -10,9 +11,6 @@
 #include "runtime/job.h"
 #include "runtime/secrets.h"
 #include "runtime/workplace.h"
-
-/* As in the image (aws/image.h), for it is nowhere else. */
-#define TREE "/tmp/r"
 
 static const char *find_secret(char *const *secrets, const char *name)
 {
@@ -75,7 +73,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "llama-runtime: %s\n", err.text);
 		return 1;
 	}
-	struct workplace_options options = { .root = TREE,
+	struct workplace_options options = { .root = IMAGE_TREE,
 		.runner = find_beside(&arena, "llama-runner"),
 		.interposer = find_beside(&arena, "llama-interpose.so"),
 		.secrets = secrets,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""test.py ROOT: what the documents list is what the code has: reasons, statistics, configuration keys, folders, links."""
+"""test.py ROOT: what the documents list is what the code has: reasons, statistics, configuration keys, image rules, folders, links."""
 
 import os
 import re
@@ -48,11 +48,14 @@ def problems(root):
                                          if not word.isupper() and not word.startswith("LLAMA")}, options)
     faults = set(re.findall(r'X\(\w+, "([\w-]+)"\)', read(root, "tests/cloud/faults.h")))
     yield from compare("faults of the test cloud", table_words(section(read(root, "docs/test-cloud.md"), "## Faults")), faults)
+    image = section(read(root, "docs/IMAGE.md"), "## What Lambda demands")
+    yield from compare("rules for images", table_words(image), set(re.findall(r'X\(\w+, "([\w-]+)"', read(root, "aws/image_lint.h"))))
     architecture = read(root, "docs/ARCHITECTURE.md")
     folders = {word.rstrip("/") for word in table_words(section(architecture, "## Folders"))}
     real = {name for name in os.listdir(root) if os.path.exists(os.path.join(root, name, "meson.build"))}
     yield from compare("folders", folders, real - {"tests", "bench", "man", "packaging"} - {name for name in real if "build" in name})
-    for document in ("README.md", "HACKING.md", "docs/ARCHITECTURE.md", "docs/INTERFACES.md", "docs/test-cloud.md"):
+    for document in ("README.md", "HACKING.md", "docs/ARCHITECTURE.md", "docs/INTERFACES.md", "docs/IMAGE.md",
+                     "docs/test-cloud.md"):
         text = read(root, document)
         names = re.findall(r"\]\(([^):]+)\)", text)
         for name in names:
