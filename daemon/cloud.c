@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "aws/image_links.h"
 #include "base/cleanup.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
@@ -17,6 +18,7 @@ struct cloud {
 	struct aws_config config;
 	struct aws *aws;
 	struct uplink *uplink;
+	struct image_links links; /* that an image built here has */
 	struct arena arena;
 };
 
@@ -30,6 +32,8 @@ static int open_lambda(struct cloud *cloud, const struct s3_bucket *bucket, cons
 {
 	struct daemon *daemon = cloud->daemon;
 	_cleanup_buf_ struct buf directory = { 0 };
+	if (image_links_read("/", &cloud->arena, &cloud->links, err) < 0)
+		return -1;
 	buf_printf(&directory, "%s/cloud", daemon->cache_dir);
 	struct uplink_options uplink = {
 		.bucket = *bucket,
@@ -116,4 +120,9 @@ void cloud_close(struct cloud *cloud)
 	aws_config_deinit(&cloud->config);
 	arena_deinit(&cloud->arena);
 	free(cloud);
+}
+
+bool cloud_mirrors(const struct cloud *cloud, const char *path)
+{
+	return image_links_mirror(&cloud->links, path);
 }

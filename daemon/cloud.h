@@ -2,6 +2,8 @@
  * configured; nothing is asked of the network before something needs it, but what others have shared. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 struct daemon;
@@ -14,3 +16,6 @@ struct cloud *cloud_open(struct daemon *daemon, struct error *err);
 void cloud_stop(struct cloud *cloud);
 /* After the loop's end. NULL is allowed. */
 void cloud_close(struct cloud *cloud);
+
+/* Whether the function's image has a name for what is at `path` (aws/image_links.h), if it was built on a machine like this one. */
+bool cloud_mirrors(const struct cloud *cloud, const char *path);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "daemon/cloud.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/locale.h"
 #include "files/snapshot_answer.h"
@@ -301,6 +302,11 @@ int inputs_enter(struct daemon *daemon, const struct plan *plan, struct toolchai
 	const struct lookup_log *scan, struct arena *arena, struct inputs *ret, struct reason *reason, struct error *err)
 {
 	*ret = (struct inputs){ 0 };
+	/* What else the job needs it looks up in vain, and is repeated at home. */
+	const char *paths[] = { plan->compiler, plan->frame->cwd, plan->source };
+	for (size_t i = 0; plan->engine == &daemon->lambda && i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (!cloud_mirrors(daemon->cloud, path_squeeze(arena, paths[i])))
+			return local(reason, REASON_PATH_NOT_MIRRORED, paths[i]);
 	keep_bounds(daemon);
 	if (inputs_add_toolchain(daemon, plan->since, toolchain, err) < 0)
 		return -1;
