@@ -3,7 +3,8 @@
  * of a request, waiting for a connection included, and another for standing still while a body is on its way.
  *
  * A connection that died without a word is noticed by the kernel (keep-alive probes, and a limit for bytes that nobody acknowledged). libcurl's
- * curl_easy_upkeep, which sends HTTP/2 PINGs, doesn't see the connections of a multi handle in the versions we are made for. */
+ * curl_easy_upkeep, which sends HTTP/2 PINGs, doesn't see the connections of a multi handle in the versions we are made for; so one whose host lives while
+ * the server behind it doesn't is noticed by a request that gets no answer in its time (struct pool). */
 #include "aws/http.h"
 
 #include <assert.h>
@@ -31,18 +32,22 @@ enum {
 #define DEFAULT_RESPONSE_LIMIT ((size_t)64 << 20)
 #define HEADER_BYTES_LIMIT     ((size_t)256 << 10)
 
-/* Connections of a kind. */
+/* Connections of a kind. One is retired when a request that had reached the server got no answer in its time: its connections may be dead, and of HTTP/2
+ * libcurl would go on using them as long as one request waits. What is new goes elsewhere then; what is under way may end. */
 struct pool {
+	struct list link; /* in retired; else by itself */
 	struct http *http;
 	CURLM *multi;
 	uv_timer_t *timer; /* libcurl's; on the heap by itself: it outlives us by a turn of the loop */
+	size_t n_ops;
 };
 
 struct http {
 	uv_loop_t *loop;
-	struct pool pools[2]; /* [1]: what asks for HTTP/2 */
-	uv_timer_t *tick;     /* like the pools' timers */
-	int64_t tick_ms;      /* how often `tick` has to look */
+	struct pool *pools[2]; /* [1]: what asks for HTTP/2 */
+	struct list retired;
+	uv_timer_t *tick; /* like the pools' timers */
+	int64_t tick_ms;  /* how often `tick` has to look */
 	char *ca_bundle;
 	unsigned connections;
 	struct list ops;     /* handed to libcurl */
@@ -220,11 +225,27 @@ static uv_timer_t *new_timer(uv_loop_t *loop, void *data)
 	return timer;
 }
 
-static CURLMcode open_pool(struct http *http, struct pool *pool, unsigned connections)
+static void pool_free(struct pool *pool)
 {
+	if (!pool)
+		return;
+	list_remove(&pool->link);
+	if (pool->multi)
+		curl_multi_cleanup(pool->multi); /* takes its sockets back by watch_socket */
+	uv_close((uv_handle_t *)pool->timer, free_handle);
+	free(pool);
+}
+
+static struct pool *pool_new(struct http *http, bool http2, struct error *err)
+{
+	struct pool *pool = calloc(1, sizeof *pool);
+	if (!pool)
+		abort();
+	list_init(&pool->link);
 	pool->http = http;
 	pool->timer = new_timer(http->loop, pool);
 	pool->multi = curl_multi_init();
+	long connections = http2 && CONNECTIONS_HTTP2 < http->connections ? CONNECTIONS_HTTP2 : http->connections;
 	CURLMcode code = pool->multi ? CURLM_OK : CURLM_OUT_OF_MEMORY;
 #define SET(option, value) (code = code ?: curl_multi_setopt(pool->multi, (option), (value)))
 	SET(CURLMOPT_SOCKETFUNCTION, watch_socket);
@@ -233,19 +254,15 @@ static CURLMcode open_pool(struct http *http, struct pool *pool, unsigned connec
 	SET(CURLMOPT_TIMERDATA, pool);
 	SET(CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	SET(CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_PER_CONNECTION);
-	SET(CURLMOPT_MAX_HOST_CONNECTIONS, (long)connections);
+	SET(CURLMOPT_MAX_HOST_CONNECTIONS, connections);
 	SET(CURLMOPT_MAXCONNECTS, 2L * http->connections); /* else as many are kept as there are requests, times four */
 #undef SET
-	return code;
-}
-
-static void close_pool(struct pool *pool)
-{
-	if (pool->multi)
-		curl_multi_cleanup(pool->multi); /* takes its sockets back by watch_socket */
-	if (pool->timer)
-		uv_close((uv_handle_t *)pool->timer, free_handle);
-	*pool = (struct pool){ 0 };
+	if (code) {
+		error_set(err, 0, "libcurl can't be set up: %s", curl_multi_strerror(code));
+		pool_free(pool);
+		return NULL;
+	}
+	return pool;
 }
 
 struct http *http_new(uv_loop_t *loop, const struct http_options *options, struct error *err)
@@ -261,17 +278,15 @@ struct http *http_new(uv_loop_t *loop, const struct http_options *options, struc
 	http->loop = loop;
 	list_init(&http->ops);
 	list_init(&http->failing);
+	list_init(&http->retired);
 	http->tick_ms = TICK_MS;
 	http->connections = options && options->connections ? options->connections : DEFAULT_CONNECTIONS;
 	if (options && options->ca_bundle && !(http->ca_bundle = strdup(options->ca_bundle)))
 		abort();
 	http->tick = new_timer(loop, http);
-	CURLMcode code = open_pool(http, &http->pools[0], http->connections);
-	code = code
-		       ?: open_pool(http, &http->pools[1],
-				  CONNECTIONS_HTTP2 < http->connections ? CONNECTIONS_HTTP2 : http->connections);
-	if (code) {
-		error_set(err, 0, "libcurl can't be set up: %s", curl_multi_strerror(code));
+	http->pools[0] = pool_new(http, false, err);
+	http->pools[1] = http->pools[0] ? pool_new(http, true, err) : NULL;
+	if (!http->pools[1]) {
 		http_free(http);
 		return NULL;
 	}
@@ -285,6 +300,7 @@ static void detach(struct http_op *op)
 	list_remove(&op->link);
 	if (op->added)
 		curl_multi_remove_handle(op->pool->multi, op->easy);
+	op->pool->n_ops -= op->added;
 	op->added = false;
 	if (op->easy && http->n_spare < SPARE_HANDLES) {
 		curl_easy_reset(op->easy);
@@ -316,8 +332,11 @@ void http_free(struct http *http)
 		http_cancel(op);
 	while (http->n_spare)
 		curl_easy_cleanup(http->spare[--http->n_spare]);
-	close_pool(&http->pools[0]);
-	close_pool(&http->pools[1]);
+	pool_free(http->pools[0]);
+	pool_free(http->pools[1]);
+	struct pool *pool;
+	list_for_each (pool, &http->retired, struct pool, link)
+		pool_free(pool);
 	uv_close((uv_handle_t *)http->tick, free_handle);
 	free(http->ca_bundle);
 	curl_global_cleanup();
@@ -403,7 +422,7 @@ static bool complete(struct http_op *op, CURLcode result)
 	curl_easy_getinfo(op->easy, CURLINFO_HEADER_SIZE, &received_head);
 	curl_easy_getinfo(op->easy, CURLINFO_HTTP_VERSION, &version);
 	/* Who speaks no HTTP/2 needs a connection for each request. */
-	if (op->pool == &op->http->pools[1] && version < CURL_HTTP_VERSION_2_0)
+	if (op->pool == op->http->pools[1] && version < CURL_HTTP_VERSION_2_0)
 		curl_multi_setopt(op->pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)op->http->connections);
 	struct http_response response = {
 		.status = op->status,
@@ -457,13 +476,24 @@ static const char *overdue(struct http_op *op, int64_t now_ms)
 	return now_ms - op->moved_ms >= op->stalled_ms ? "the connection stalled" : NULL;
 }
 
+static void retire(struct pool *pool)
+{
+	struct http *http = pool->http;
+	struct error err;
+	struct pool *next = pool == http->pools[1] ? pool_new(http, true, &err) : NULL;
+	if (!next)
+		return; /* has been; or HTTP/1.1, which has a connection for each request; or libcurl can't */
+	http->pools[1] = next;
+	list_append(&http->retired, &pool->link);
+}
+
 static void on_tick(uv_timer_t *tick);
 
 static void schedule(struct http *http)
 {
 	if (!list_empty(&http->failing))
 		uv_timer_start(http->tick, on_tick, 0, 0);
-	else if (!list_empty(&http->ops))
+	else if (!list_empty(&http->ops) || !list_empty(&http->retired))
 		uv_timer_start(http->tick, on_tick, http->tick_ms, 0);
 }
 
@@ -474,8 +504,11 @@ static void on_tick(uv_timer_t *tick)
 	int64_t now_ms = uv_now(http->loop);
 	list_for_each (op, &http->ops, struct http_op, link) {
 		const char *text = overdue(op, now_ms);
-		if (text)
-			fail(op, ETIMEDOUT, text);
+		if (!text)
+			continue;
+		if (may_have_been_sent(op))
+			retire(op->pool);
+		fail(op, ETIMEDOUT, text);
 	}
 	/* Only those there are now: a callback that starts what fails at once must not keep us here. */
 	size_t n = 0;
@@ -485,6 +518,11 @@ static void on_tick(uv_timer_t *tick)
 		struct error err = op->error;
 		if (!finish(op, NULL, may_have_been_sent(op), &err))
 			return;
+	}
+	struct pool *pool;
+	list_for_each (pool, &http->retired, struct pool, link) {
+		if (!pool->n_ops)
+			pool_free(pool);
 	}
 	if (list_empty(&http->ops))
 		http->tick_ms = TICK_MS;
@@ -660,7 +698,7 @@ struct http_op *http_start(struct http *http, const struct http_request *request
 	if (!op)
 		abort();
 	op->http = http;
-	op->pool = &http->pools[request->http2];
+	op->pool = http->pools[request->http2];
 	op->fn = fn;
 	op->ctx = ctx;
 	op->body_bytes = request->body.len;
@@ -690,6 +728,7 @@ struct http_op *http_start(struct http *http, const struct http_request *request
 	CURLcode code = op->head ? set_up(op, request) : CURLE_OK;
 	CURLMcode added = op->head && !code ? curl_multi_add_handle(op->pool->multi, op->easy) : CURLM_OK;
 	op->added = op->head && !code && !added;
+	op->pool->n_ops += op->added;
 	if (!op->head)
 		fail(op, EINVAL, "a header has a control character in it");
 	else if (code)

@@ -524,7 +524,7 @@ static void stop_front(void)
 /* The front, and a client that takes it for what it says it is, or not. */
 static bool begin_h2(server_fn *fn, const char *streams, const char *requests, bool trusted)
 {
-	char key[64], command[512], listen_at[64], backend[64];
+	char key[64], command[512], listen_at[64], backend[64], access_log[96];
 	if (access("/usr/sbin/nghttpx", X_OK) != 0 || !mkdtemp(directory))
 		return false;
 	snprintf(key, sizeof key, "%s/key", directory);
@@ -544,6 +544,7 @@ static bool begin_h2(server_fn *fn, const char *streams, const char *requests, b
 	int port = atoi(strrchr(deaf, ':') + 1);
 	snprintf(front, sizeof front, "https://127.0.0.1:%d", port);
 	snprintf(listen_at, sizeof listen_at, "-f127.0.0.1,%d", port);
+	snprintf(access_log, sizeof access_log, "--accesslog-file=%s/log", directory);
 	snprintf(backend, sizeof backend, "-b127.0.0.1,%s", strrchr(server_url(server), ':') + 1);
 	nghttpx = fork();
 	if (nghttpx == 0) {
@@ -551,8 +552,9 @@ static bool begin_h2(server_fn *fn, const char *streams, const char *requests, b
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(null, 1);
 		dup2(null, 2);
-		execl("/usr/sbin/nghttpx", "nghttpx", "--conf=/dev/null", "--single-process", "--no-ocsp", listen_at,
-			backend, "-c", streams, "--frontend-max-requests", requests, key, certificate, NULL);
+		execl("/usr/sbin/nghttpx", "nghttpx", "--conf=/dev/null", "--single-process", "--no-ocsp",
+			"--accesslog-format=$remote_port", access_log, listen_at, backend, "-c", streams,
+			"--frontend-max-requests", requests, key, certificate, NULL);
 		_exit(127);
 	}
 	struct sockaddr_in address = {
@@ -669,6 +671,59 @@ static void http__h2_cut_off_tells_everybody(void **state)
 	stop_front();
 }
 
+/* The ports that requests came from, a line each, of those that have ended. */
+static unsigned read_ports(int ports[static 8])
+{
+	char path[64], line[32];
+	unsigned n = 0;
+	snprintf(path, sizeof path, "%s/log", directory);
+	FILE *log = fopen(path, "r");
+	while (log && n < 8 && fgets(line, sizeof line, log))
+		ports[n++] = atoi(line);
+	if (log)
+		fclose(log);
+	return n;
+}
+
+static void http__h2_that_gave_no_answer_in_time_is_not_used_again(void **state)
+{
+	struct outcome out, before;
+	int ports[8];
+	plan("", "small");
+	if (!begin_h2(play, "20", "100000", true)) {
+		skip();
+		return;
+	}
+	h2("GET", (struct slice){ 0 }, &out);
+	run_until(&out);
+	h2("GET", (struct slice){ 0 }, &out);
+	run_until(&out);
+	next.hold_after = 0;
+	h2("GET", (struct slice){ 0 }, &before);
+	while (server_requests(server) < 3)
+		uv_run(&loop, UV_RUN_ONCE);
+	struct http_request slow = { .method = "GET", .url = front, .http2 = true, .timeout_ms = 50 };
+	start(&slow, &out);
+	run_until(&out);
+	assert_int_equal(out.code, ETIMEDOUT);
+	next.hold_after = -1;
+	h2("GET", (struct slice){ 0 }, &out);
+	run_until(&out);
+	assert_int_equal(out.status, 200);
+	server_release(server);
+	run_until(&before); /* what was under way may end */
+	assert_int_equal(before.status, 200);
+	while (read_ports(ports) < 5)
+		uv_run(&loop, UV_RUN_NOWAIT);
+	int first = ports[0];
+	unsigned others = 0;
+	for (int i = 0; i < 5; i++)
+		others += ports[i] != first;
+	assert_int_equal(others, 1);
+	end();
+	stop_front();
+}
+
 static void http__an_unknown_authority_is_refused(void **state)
 {
 	struct outcome out;
@@ -710,6 +765,7 @@ int main(void)
 		cmocka_unit_test(http__h2_carries_large_bodies_both_ways),
 		cmocka_unit_test(http__h2_goes_on_after_goaway),
 		cmocka_unit_test(http__h2_cut_off_tells_everybody),
+		cmocka_unit_test(http__h2_that_gave_no_answer_in_time_is_not_used_again),
 		cmocka_unit_test(http__an_unknown_authority_is_refused),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
