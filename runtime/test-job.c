@@ -117,7 +117,8 @@ static void expect_output(const char *name, const char *text)
 {
 	struct slice bytes = output(name);
 	if (!slice_equal_str(bytes, text))
-		fail_msg("%s: %.*s", name, (int)bytes.len, bytes.ptr);
+		fail_msg("%s: %.*s, stderr: %.*s", name, (int)bytes.len, bytes.ptr, (int)f.result->result->stderr_raw.len,
+			(char *)f.result->result->stderr_raw.data);
 }
 
 /* The tree is what its digest says, and marked so. */
@@ -247,6 +248,29 @@ static void job__what_it_leaves_is_told_and_removed(void **state)
 	job->command->arguments[2] = (char *)"cat in >a.o; [ ! -e stray ]";
 	assert_int_equal(done(job)->result->exit_code, 0);
 	expect_output("a.o", "text");
+}
+
+static void job__what_was_not_observed_is_told_and_undone(void **state)
+{
+	test_home_write(&f.home, "in", "text");
+	test_home_write(&f.home, "sub/in", "text");
+	Job__Job *job = observe(COMMAND(TEST_STATIC, "/bin/sh", "-c", "cat in sub/in >a.o; [ ! -e stray ]; rm -f none"));
+	assert_false(done(job)->complete);
+	expect_output("a.o", "texttext");
+	expect_pristine();
+	job->command->arguments[3] = (char *)"echo >stray; rm -f in; rm -f sub/in; echo other >sub/in";
+	/* Of this nothing is in the log. */
+	Job__Job *unseen = observe(COMMAND("/usr/bin/env", "-u", "LD_PRELOAD", "/bin/sh", "-c", "true"));
+	unseen->command->arguments[5] = arena_printf(&f.home.arena, "cd %s%s; echo >stray; echo more >>sub/stray; exec true",
+		f.workplace.options.root, f.home.dir);
+	assert_false(done(unseen)->complete);
+	assert_int_equal(f.result->n_strays, 0);
+	expect_pristine();
+	assert_int_equal(done(job)->n_strays, 2);
+	expect_pristine();
+	job->command->arguments[3] = (char *)"cat in sub/in >a.o; [ ! -e stray ]";
+	assert_int_equal(done(job)->result->exit_code, 0);
+	expect_output("a.o", "texttext");
 }
 
 static void job__what_the_bucket_lacks_is_told_and_then_found(void **state)
@@ -431,6 +455,7 @@ int main(void)
 		TEST(job__the_same_root_again_costs_no_request),
 		TEST(job__an_overlay_stands_in_for_one_job),
 		TEST(job__what_it_leaves_is_told_and_removed),
+		TEST(job__what_was_not_observed_is_told_and_undone),
 		TEST(job__what_the_bucket_lacks_is_told_and_then_found),
 		TEST(job__a_root_that_leaks_is_told),
 		TEST(job__how_a_command_ended_is_told),
