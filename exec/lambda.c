@@ -656,6 +656,12 @@ static void answered(void *ctx, const struct lambda_result *result, const struct
 		fail(job, err);
 		break;
 	case LAMBDA_DENIED:
+		/* The next attempt has other credentials, if any are to be had. */
+		if (strstr(result->reason, "ExpiredToken") && ++job->n_failed < LAMBDA_ATTEMPTS) {
+			repeat(job);
+			break;
+		}
+		/* fall through */
 	case LAMBDA_BROKEN:
 		fail(job, err);
 		go_down(lambda, lambda->options.down_ms, err);

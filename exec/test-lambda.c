@@ -478,6 +478,16 @@ static void lambda__refused_credentials_fail_everybody_for_a_while(void **state)
 	assert_delivered(run_one());
 }
 
+static void lambda__an_expired_token_is_one_for_a_moment(void **state)
+{
+	failure_reason = "ExpiredTokenException";
+	assert_delivered(run_with_failures(LAMBDA_DENIED, 2));
+	assert_null(lambda_down(lambda));
+	assert_int_equal(run_with_failures(LAMBDA_DENIED, 9)->outcome, -1);
+	assert_int_equal(cloud.invocations, LAMBDA_ATTEMPTS);
+	assert_non_null(lambda_down(lambda));
+}
+
 static void lambda__a_few_failures_in_a_row_are_everybodys(void **state)
 {
 	cloud.script = fail_first;
@@ -959,6 +969,7 @@ int main(void)
 		TEST(lambda__a_call_that_got_no_answer_in_time_is_one_that_hung),
 		TEST(lambda__what_is_too_large_fails_at_once),
 		TEST(lambda__refused_credentials_fail_everybody_for_a_while),
+		TEST(lambda__an_expired_token_is_one_for_a_moment),
 		TEST(lambda__a_few_failures_in_a_row_are_everybodys),
 		TEST(lambda__one_pack_that_fails_for_many_is_no_outage),
 		TEST(lambda__a_put_that_failed_is_tried_again),

@@ -133,8 +133,9 @@ int64_t window_refused(struct window *window, struct window_slot *slot, const ch
 	int64_t limit = (int64_t)WINDOW_PAUSE_MS << window->refused;
 	if (limit > WINDOW_PAUSE_LIMIT_MS)
 		limit = WINDOW_PAUSE_LIMIT_MS;
-	int64_t pause_ms = retry_after_ms + random_below(window, limit);
-	if ((rate || window->under_way == 0) && now_ms + pause_ms > window->paused_until_ms)
-		window->paused_until_ms = now_ms + pause_ms;
+	int64_t jitter_ms = random_below(window, limit), pause_ms = retry_after_ms + jitter_ms;
+	int64_t until_ms = now_ms + (rate ? pause_ms : window->under_way == 0 ? jitter_ms : 0);
+	if (until_ms > window->paused_until_ms)
+		window->paused_until_ms = until_ms;
 	return pause_ms;
 }

@@ -4,8 +4,8 @@
  * not at all, so growth needn't wait for compilers to finish. While every try is accepted the window grows by two for each (it doubles each
  * WINDOW_ACCEPT_MS); a 429 for concurrency halves what was under way, and from then on a whole round of accepted ones adds a little. One cut answers
  * all that was sent before it. What was refused waits for Retry-After and a random part of a growing pause, so that many daemons don't come back
- * together. Quotas of requests a second (the caller's, the account's) say nothing of how much may run at once: they cut nothing, but everybody waits. So
- * does everybody while nothing is under way whose end would tell that there is room again.
+ * together. Quotas of requests a second (the caller's, the account's) say nothing of how much may run at once: they cut nothing, but everybody waits as
+ * long. While nothing is under way whose end would tell that there is room again, everybody waits for the random part.
  * Independent of this, environments that never ran before are asked for at Lambda's own rate, 1,000 in 10 s.
  *
  * Pure: the time comes with every call, in milliseconds, and never goes back. */
