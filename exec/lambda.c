@@ -491,11 +491,16 @@ static void count_answer(struct job *job)
 	counters->billed_mb_ms += ms * job->lambda->options.memory_mb;
 }
 
-/* Home may well have what the bucket lacks. */
+/* Home has what the bucket lacks, or the uplink will say that it hasn't. */
 static void repair(struct job *job)
 {
 	if (job->n_repaired++ == LAMBDA_REPAIRS) {
-		end(job, EXEC_MISSING);
+		struct error err;
+		char hex[DIGEST_HEX_CHARS + 1];
+		digest_hex(&job->answer.missing[0], hex);
+		error_set(&err, 0, "bucket %s loses what is put there: a worker misses %s", job->lambda->options.place.bucket, hex);
+		forget_answer(job);
+		strike(job, &err);
 		return;
 	}
 	job->lambda->counters.retries++;
