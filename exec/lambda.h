@@ -11,11 +11,11 @@
  *   FETCHING    what didn't fit into the answer, from the bucket
  *   DELIVERING  likewise verified and delivered, on a thread
  *   ENDING      its callback is called in the loop's next turn
- * What fails is treated by its kind: a 429 is flow control and counts as no attempt, but a job that meets nothing else for `wait_ms` fails; what may pass
- * (a 5xx, a cut connection, a damaged answer, a pack that didn't get up) is tried LAMBDA_ATTEMPTS times, with full jitter; a function that crashed or ran
- * out of time, and a worker that failed, once more; what is missing in the bucket is sent again LAMBDA_REPAIRS times, unless it is gone from home (EXEC_MISSING); what is too
- * large fails. Every failure is the caller's to compile locally. Credentials or a configuration that are
- * refused fail at once, and all jobs with them for `down_ms`: a thousand shouldn't each find out. So do a few failures of several attempts in a row. */
+ * What fails is treated by its kind. A 429 is flow control and counts as no attempt, but a job that meets nothing else for `wait_ms` fails. What may
+ * pass (a 5xx, a cut connection, a damaged answer, a pack that didn't get up) is tried LAMBDA_ATTEMPTS times, with full jitter; a function that crashed
+ * or ran out of time, and a worker that failed, once more. What is missing in the bucket is sent again LAMBDA_REPAIRS times, unless it is gone from
+ * home (EXEC_MISSING). What is too large fails. Every failure is the caller's to compile locally. Credentials or a configuration that are refused
+ * fail at once, and all jobs with them for `down_ms`: a thousand shouldn't each find out. So do a few failures of several attempts in a row. */
 #pragma once
 
 #include "aws/lambda.h"
