@@ -540,24 +540,24 @@ static void delay_cold_start(struct environments *pool)
 	sleep_until(pool, until_ms);
 }
 
-/* Nothing runs, but it takes its time. */
-static void replay(struct run *run)
+/* Nothing runs, but it takes its time. False: this one is to be run. */
+static bool replay(struct run *run)
 {
 	struct environment *e = run->e;
-	struct error err;
+	bool cold = !e->worker;
 	int64_t began_ns = clock_monotonic_ns();
-	if (!e->worker) {
-		delay_cold_start(e->pool);
+	if (cold)
 		e->worker = recorded_worker_new();
-		run->init_us = (clock_monotonic_ns() - began_ns) / 1000;
-	}
-	began_ns = clock_monotonic_ns();
-	e->ready = true;
-	if (recorded_answer(e->pool->recorded, e->worker, run->invocation->payload, &run->result->payload, &run->duration_us, &err) < 0) {
-		fail(run, "Function.NotRecorded", "%s", err.text);
-		return;
+	if (recorded_answer(e->pool->recorded, e->worker, run->invocation->payload, &run->result->payload, &run->duration_us) != 0)
+		return false;
+	if (cold) {
+		delay_cold_start(e->pool);
+		int64_t now_ns = clock_monotonic_ns();
+		run->init_us = (now_ns - began_ns) / 1000;
+		began_ns = now_ns;
 	}
 	sleep_until(e->pool, began_ns / 1000000 + (run->duration_us + 999) / 1000);
+	return true;
 }
 
 static void run_in(struct environment *e, const struct invocation *invocation, struct invocation_result *result)
@@ -565,8 +565,7 @@ static void run_in(struct environment *e, const struct invocation *invocation, s
 	struct run run = { .e = e, .invocation = invocation, .result = result, .error_type = "" };
 	bool cold = !e->jail, ready = e->ready;
 	struct error err = { 0 };
-	if (e->pool->recorded) {
-		replay(&run);
+	if (e->pool->recorded && replay(&run)) {
 		report(&run);
 		return;
 	}
@@ -658,7 +657,7 @@ static struct environment *acquire(struct environments *pool, struct revision *r
 		list_append(&pool->busy, &e->link);
 		pool->n_busy++;
 		e->n_invocations++;
-		e->state = e->ready ? "busy" : "starting";
+		e->state = e->ready || e->worker ? "busy" : "starting";
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return e;

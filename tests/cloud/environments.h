@@ -35,7 +35,7 @@ void revision_unref(struct revision *revision); /* NULL is allowed */
 
 /* `ca_file`: bound to JAIL_CA_FILE, where it exists when an environment starts; `keys`: "NAME=VALUE" of the credentials that functions get, three and NULL. Borrowed. */
 struct environments *environments_new(struct cloud *cloud, const char *ca_file, const char *const *keys);
-/* From now on nothing is run: jobs are answered as recorded.h says, in environments that are nothing but counted. Before the first invocation. */
+/* From now on nothing is run that was recorded (recorded.h): it is answered in environments that are nothing but counted. Before the first invocation. */
 struct recorded;
 void environments_replay(struct environments *environments, struct recorded *recorded); /* borrowed */
 /* End them all, running ones too, whose invocations then fail; refuse new ones. For the time when handlers still run. */

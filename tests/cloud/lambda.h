@@ -7,7 +7,7 @@ struct lambda;
 
 /* `cloud` is borrowed, and gets the key that functions have, for their role. */
 struct lambda *lambda_new(struct cloud *cloud, struct error *err);
-/* Run nothing: answer from the recordings in `directory` (recorded.h). Before the first request. */
+/* Run nothing that is recorded in `directory`, but answer from there (recorded.h). Before the first request. */
 int lambda_replay(struct lambda *lambda, const char *directory, struct error *err);
 /* End all environments, so that no handler blocks any more; refuse invocations. */
 void lambda_stop(struct lambda *lambda);

@@ -30,7 +30,8 @@ static void print_help(void)
 	       "  --port=N, --plain-port=N  of https, and of http with the control endpoints (default: free ones)\n"
 	       "  --region=NAME           (default: us-east-1)\n"
 	       "  --ready=FILE            written, with what is to be exported, when it serves\n"
-	       "  --replay=DIR            functions run nothing, but answer with results recorded there (the daemon's dev_record)\n"
+	       "  --replay=DIR            jobs whose results are recorded there (by the daemon's dev_record) take\n"
+	       "                          their time, but aren't run\n"
 	       "  --fault=RULE            SERVICE.OPERATION.KIND=PER_MILLE[:VALUE]; may be repeated\n");
 	for (size_t i = 0; i < CLOUD_N_SETTINGS; i++)
 		printf("  --%s=N%*s%s (default: %lld)\n", cloud_settings[i].name, (int)(20 - strlen(cloud_settings[i].name)), "",

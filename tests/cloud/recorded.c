@@ -102,11 +102,11 @@ static void job_deinit(struct job *job)
 }
 
 /* The job as it was at home. Its outputs come sorted; there the compiler's main one was first, and recordings number them so. */
-static int read_command(struct job *job, struct error *err)
+static bool read_command(struct job *job)
 {
 	const Reapi__Command *command = job->request->command;
 	if (!command || command->n_arguments == 0)
-		return error_set(err, EINVAL, "the job has no command");
+		return false;
 	const char **argv = arena_array(&job->arena, const char *, command->n_arguments + 1);
 	const char *main_output = "";
 	for (size_t i = 0; i < command->n_arguments; i++) {
@@ -129,18 +129,22 @@ static int read_command(struct job *job, struct error *err)
 				outputs[k++] = (struct exec_output){ path, arena_printf(&job->arena, "%s/%llu-%zu", job->recorded->temporaries, (unsigned long long)n, i) };
 		}
 	job->exec = (struct exec_job){ .argv = argv, .cwd = command->working_directory, .umask = 077, .outputs = outputs, .n_outputs = k };
-	return 0;
+	return true;
 }
 
-static int load(struct job *job, struct error *err)
+/* NULL: it wasn't recorded. Others could stand in for it (exec/replay.h), but a job that is not of the build is one that its asker looks at closely. */
+static const struct recording *find(struct job *job)
 {
 	bool exact;
 	pthread_mutex_lock(&job->recorded->lock);
 	const struct recording *recording = recordings_choose(job->recorded->recordings, &job->exec, &exact);
 	pthread_mutex_unlock(&job->recorded->lock);
-	if (!recording)
-		return error_set(err, 0, "nothing like this job was recorded");
-	int done = recording_load(job->recorded->recordings, recording, exact, &job->exec, NULL, &job->result, err);
+	return exact ? recording : NULL;
+}
+
+static int load(struct job *job, const struct recording *recording, struct error *err)
+{
+	int done = recording_load(job->recorded->recordings, recording, true, &job->exec, NULL, &job->result, err);
 	for (size_t i = 0; i < job->exec.n_outputs; i++) {
 		const char *temporary = job->exec.outputs[i].temporary;
 		if (done == 0 && job->result.outputs[i].present)
@@ -278,10 +282,10 @@ static void seal(struct job *job, Job__Result__Outcome outcome, const char *text
 	job_seal(JOB_RESULT, buf_slice(&message), ret);
 }
 
-static void answer(struct job *job, struct buf *ret)
+static void answer(struct job *job, const struct recording *recording, struct buf *ret)
 {
 	struct error err = { 0 };
-	if (read_command(job, &err) == 0 && load(job, &err) == 0 && keep(job, &err) == 0) {
+	if (load(job, recording, &err) == 0 && keep(job, &err) == 0) {
 		job->usage.user_us = job->result.user_us;
 		job->usage.system_us = job->result.system_us;
 		job->usage.wall_us = job->result.wall_us;
@@ -317,21 +321,24 @@ static int64_t fetch_us(struct job *job, struct recorded_worker *worker)
 	return us;
 }
 
-int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, struct slice payload, struct buf *ret, int64_t *ret_us, struct error *err)
+int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, struct slice payload, struct buf *ret, int64_t *ret_us)
 {
 	_cleanup_buf_ struct buf message = { 0 };
-	if (job_open(JOB_REQUEST, payload, &message, err) < 0)
-		return -1;
-	Job__Job *request = job__job__unpack(NULL, message.len, (const uint8_t *)message.ptr);
+	if (job_open(JOB_REQUEST, payload, &message, NULL) < 0)
+		return RECORDED_NOT;
+	Job__Job *request = job__job__unpack(NULL, message.len, (const uint8_t *)buf_str(&message));
 	if (!request)
-		return error_set(err, EBADMSG, "the job is malformed");
+		return RECORDED_NOT;
 	struct job job = { .recorded = recorded, .request = request, .usage = JOB__USAGE__INIT, .kept = JOB__PACK__INIT };
-	job.usage.cold = !worker->used;
-	worker->used = true;
-	job.usage.overhead_us = cloud_setting(recorded->cloud, SETTING_REPLAY_OVERHEAD_MS) * 1000 + fetch_us(&job, worker);
-	answer(&job, ret);
-	*ret_us = job.result.wall_us + job.usage.overhead_us;
+	const struct recording *recording = read_command(&job) ? find(&job) : NULL;
+	if (recording) {
+		job.usage.cold = !worker->used;
+		worker->used = true;
+		job.usage.overhead_us = cloud_setting(recorded->cloud, SETTING_REPLAY_OVERHEAD_MS) * 1000 + fetch_us(&job, worker);
+		answer(&job, recording, ret);
+		*ret_us = job.result.wall_us + job.usage.overhead_us;
+	}
 	job_deinit(&job);
 	job__job__free_unpacked(request, NULL);
-	return 0;
+	return recording ? 0 : RECORDED_NOT;
 }
