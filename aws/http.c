@@ -666,7 +666,9 @@ static CURLcode set_up(struct http_op *op, const struct http_request *request)
 	SET(CURLOPT_WRITEDATA, op);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms ? request->connect_ms : DEFAULT_CONNECT_MS));
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	/* The same versions for both, said differently, so that connections of the two kinds are never exchanged: where one host serves S3 and Lambda, libcurl
+	 * (7.88 does) lends a kept HTTP/1.1 connection to several requests at once that may share one of HTTP/2, and mixes up the answers. */
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2 | (request->http2 ? (long)CURL_SSLVERSION_MAX_TLSv1_3 : (long)CURL_SSLVERSION_MAX_DEFAULT));
 	SET(CURLOPT_HTTP_VERSION, (long)(request->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	SET(CURLOPT_PIPEWAIT, (long)request->http2);
 	if (http->ca_bundle)
