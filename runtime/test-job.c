@@ -7,9 +7,15 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "runtime/job.h"
@@ -428,6 +434,71 @@ static void job__messages_for_a_terminal_are_written_to_one(void **state)
 	expect_output("a.o", "45 123\n");
 }
 
+/* A root with a file `large` of so many megabytes. */
+static Job__Job *observe_large(int megabytes)
+{
+	const char *path = test_home_path(&f.home, "large");
+	unlink(path);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	/* Hardly anything to send: what is written counts. */
+	assert_true(fd >= 0 && ftruncate(fd, (off_t)megabytes << 20) == 0 && pwrite(fd, &megabytes, sizeof(megabytes), 0) > 0);
+	return observe(SHELL("[ -e large ] && cat </dev/null >a.o; stat -c %s large >b.o"));
+}
+
+static bool fits(Job__Job *job)
+{
+	Job__Result *result = perform(job);
+	return result->outcome == JOB__RESULT__OUTCOME__DONE && result->result->n_output_files == 2;
+}
+
+static bool write_map(const char *name, const char *text)
+{
+	char path[40];
+	snprintf(path, sizeof(path), "/proc/self/%s", name);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* In a file system of 130 MB, of which 64 are for what jobs write. */
+static int run_in_a_small_place(Job__Job *const jobs[3])
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || !write_map("setgroups", "deny") ||
+		!write_map("uid_map", arena_printf(&f.home.arena, "0 %u 1", uid)) ||
+		!write_map("gid_map", arena_printf(&f.home.arena, "0 %u 1", gid)) ||
+		mount("tmpfs", f.dir, "tmpfs", 0, "size=130m") < 0)
+		return 77;
+	if (!fits(jobs[0]) || f.workplace.target.state != SYNC_CLEAN)
+		return 1;
+	if (!fits(jobs[1])) /* when the first is gone */
+		return 2;
+	if (fits(jobs[2]) || !strstr(f.result->error, "no room"))
+		return 3;
+	return fits(jobs[0]) ? 0 : 4;
+}
+
+static void job__a_tree_that_leaves_no_room_for_the_next_is_thrown_away(void **state)
+{
+	Job__Job *jobs[3];
+	int status;
+	for (int i = 0; i < 3; i++)
+		jobs[i] = observe_large((const int[]){ 40, 45, 80 }[i]);
+	for (int i = 0; i < 3; i++) { /* in whose pack they are */
+		jobs[i]->n_packs = jobs[2]->n_packs;
+		jobs[i]->packs = jobs[2]->packs;
+	}
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(run_in_a_small_place(jobs));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void job__a_malformed_one_is_refused(void **state)
 {
 	struct job_times times = { 0 };
@@ -464,6 +535,7 @@ int main(void)
 		TEST(job__outputs_too_large_for_an_answer_are_in_the_bucket),
 		TEST(job__what_is_kept_is_one_pack),
 		TEST(job__messages_for_a_terminal_are_written_to_one),
+		TEST(job__a_tree_that_leaves_no_room_for_the_next_is_thrown_away),
 		TEST(job__a_malformed_one_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
