@@ -50,6 +50,7 @@ struct http {
 	int64_t tick_ms;  /* how often `tick` has to look */
 	char *ca_bundle;
 	unsigned connections;
+	bool proxied;	     /* maybe: the environment names one */
 	struct list ops;     /* handed to libcurl */
 	struct list failing; /* ended by us; told from `tick` */
 	CURL *spare[SPARE_HANDLES];
@@ -210,6 +211,15 @@ static void survive_sigpipe(void)
 	}
 }
 
+static bool is_proxied(void)
+{
+	static const char *const names[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" };
+	bool named = false;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		named = named || (getenv(names[i]) && *getenv(names[i]));
+	return named;
+}
+
 static void free_handle(uv_handle_t *handle)
 {
 	free(handle);
@@ -255,7 +265,7 @@ static struct pool *pool_new(struct http *http, bool http2, struct error *err)
 	SET(CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	SET(CURLMOPT_MAX_CONCURRENT_STREAMS, (long)STREAMS_PER_CONNECTION);
 	SET(CURLMOPT_MAX_HOST_CONNECTIONS, connections);
-	SET(CURLMOPT_MAXCONNECTS, 2L * http->connections); /* else as many are kept as there are requests, times four */
+	SET(CURLMOPT_MAXCONNECTS, 4L * http->connections); /* else as many are kept as there are requests, times four */
 #undef SET
 	if (code) {
 		error_set(err, 0, "libcurl can't be set up: %s", curl_multi_strerror(code));
@@ -280,6 +290,7 @@ struct http *http_new(uv_loop_t *loop, const struct http_options *options, struc
 	list_init(&http->failing);
 	list_init(&http->retired);
 	http->tick_ms = TICK_MS;
+	http->proxied = is_proxied();
 	http->connections = options && options->connections ? options->connections : DEFAULT_CONNECTIONS;
 	if (options && options->ca_bundle && !(http->ca_bundle = strdup(options->ca_bundle)))
 		abort();
@@ -423,7 +434,7 @@ static bool complete(struct http_op *op, CURLcode result)
 	curl_easy_getinfo(op->easy, CURLINFO_HTTP_VERSION, &version);
 	/* Who speaks no HTTP/2 needs a connection for each request. */
 	if (op->pool == op->http->pools[1] && version < CURL_HTTP_VERSION_2_0)
-		curl_multi_setopt(op->pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)op->http->connections);
+		curl_multi_setopt(op->pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 4L * op->http->connections);
 	struct http_response response = {
 		.status = op->status,
 		.headers = op->headers,
@@ -666,11 +677,11 @@ static CURLcode set_up(struct http_op *op, const struct http_request *request)
 	SET(CURLOPT_WRITEDATA, op);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms ? request->connect_ms : DEFAULT_CONNECT_MS));
-	/* The same versions for both, said differently, so that connections of the two kinds are never exchanged: where one host serves S3 and Lambda, libcurl
-	 * (7.88 does) lends a kept HTTP/1.1 connection to several requests at once that may share one of HTTP/2, and mixes up the answers. */
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2 | (request->http2 ? (long)CURL_SSLVERSION_MAX_TLSv1_3 : (long)CURL_SSLVERSION_MAX_DEFAULT));
-	SET(CURLOPT_HTTP_VERSION, (long)(request->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-	SET(CURLOPT_PIPEWAIT, (long)request->http2);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	/* libcurl 7.88 closes HTTP/2 connections through a proxy under the requests that share them ("no filter connected"). */
+	bool http2 = request->http2 && (!http->proxied || request->no_proxy);
+	SET(CURLOPT_HTTP_VERSION, (long)(http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+	SET(CURLOPT_PIPEWAIT, (long)http2);
 	if (http->ca_bundle)
 		SET(CURLOPT_CAINFO, http->ca_bundle);
 	if (request->no_proxy)

@@ -28,7 +28,7 @@ struct http_request {
 	const struct aws_pair *headers; /* sent as they are; libcurl adds nothing but Host, Content-Length and :authority */
 	size_t n_headers;
 	struct slice body;             /* borrowed until the callback */
-	bool http2;                    /* by ALPN; over plain http it is 1.1 */
+	bool http2;                    /* by ALPN; over plain http, and where the environment names a proxy, it is 1.1 */
 	int64_t connect_ms;            /* limit for connecting; 0 = 10 s */
 	int64_t timeout_ms;            /* for all of it, waiting for a connection included; 0 = none */
 	int64_t stalled_ms;            /* without a byte either way while a body is on its way; 0 = 30 s */
