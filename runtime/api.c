@@ -77,7 +77,8 @@ static int reach(struct api *api, struct error *err)
 	/* Head and body of a request go apart; without this the body waits for the head's acknowledgement, 40 ms. */
 	if (api->fd >= 0)
 		setsockopt(api->fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-	return api->fd >= 0 ? 0 : error_set(err, last, "cannot connect to the Runtime API at %s:%s", api->host, api->port);
+	return api->fd >= 0 ? 0
+			    : error_set(err, last, "cannot connect to the Runtime API at %s:%s", api->host, api->port);
 }
 
 static int send_all(int fd, struct slice bytes)
@@ -112,7 +113,8 @@ static int try_exchange(struct api *api, struct slice head, struct slice body, s
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0 && api->in.len == 0) {
-			error_set(err, n < 0 ? errno : 0, n < 0 ? "cannot read from the Runtime API" : "the Runtime API hung up");
+			error_set(err, n < 0 ? errno : 0,
+				n < 0 ? "cannot read from the Runtime API" : "the Runtime API hung up");
 			return LOST;
 		}
 		if (n < 0)
@@ -125,8 +127,8 @@ static int try_exchange(struct api *api, struct slice head, struct slice body, s
 }
 
 /* One request; its answer is in api->answer until the next. */
-static int exchange(
-	struct api *api, const char *method, const char *path, const char *headers, struct slice body, struct error *err)
+static int exchange(struct api *api, const char *method, const char *path, const char *headers, struct slice body,
+	struct error *err)
 {
 	_cleanup_buf_ struct buf head = { 0 };
 	buf_printf(&head, "%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: %s:%s\r\n%s", method, path, api->host, api->port,
@@ -176,7 +178,8 @@ int api_next(struct api *api, struct invocation *ret, struct error *err)
 	struct slice id, deadline = { 0 };
 	if (api->answer.status != 200)
 		return error_set(err, 0, "the Runtime API answers %d for the next invocation", api->answer.status);
-	if (!http_answer_header(&api->answer, "Lambda-Runtime-Aws-Request-Id", &id) || id.len >= sizeof(ret->id) || !is_id(id))
+	if (!http_answer_header(&api->answer, "Lambda-Runtime-Aws-Request-Id", &id) || id.len >= sizeof(ret->id) ||
+		!is_id(id))
 		return error_set(err, EPROTO, "the Runtime API gives an invocation without an id");
 	http_answer_header(&api->answer, "Lambda-Runtime-Deadline-Ms", &deadline);
 	*ret = (struct invocation){ .deadline_ms = parse_milliseconds(deadline) };

@@ -37,9 +37,8 @@ static void directories_free(struct store *store)
 
 void directories_init(struct directories *directories, struct store *memory, struct packs *packs)
 {
-	static const struct store_ops ops = {
-		"directories", directories_get, NULL, directories_put, NULL, directories_contains, directories_free
-	};
+	static const struct store_ops ops = { "directories", directories_get, NULL, directories_put, NULL,
+		directories_contains, directories_free };
 	*directories = (struct directories){ .store = { &ops }, .memory = memory, .packs = packs };
 }
 
@@ -53,9 +52,9 @@ struct pair {
 struct walk {
 	struct directories *directories;
 	struct arena *arena;
-	struct buf level, next; /* of struct pair */
+	struct buf level, next;	   /* of struct pair */
 	struct buf files, missing; /* of struct digest */
-	struct map seen; /* files, by hash */
+	struct map seen;	   /* files, by hash */
 	int64_t file_bytes;
 };
 
@@ -92,8 +91,8 @@ static void add_entry(struct walk *walk, const struct tree_entry *old, const str
 }
 
 /* Entries sorted by name over all kinds; STORE_MISS; -1. */
-static int read_directory(struct walk *walk, const struct digest *digest, struct tree_entry **ret, size_t *n_ret,
-	struct error *err)
+static int read_directory(
+	struct walk *walk, const struct digest *digest, struct tree_entry **ret, size_t *n_ret, struct error *err)
 {
 	*ret = NULL;
 	*n_ret = 0;
@@ -126,7 +125,8 @@ static int walk_pair(struct walk *walk, const struct pair *pair, struct error *e
 	if (n_have > 0)
 		qsort(have, n_have, sizeof(*have), by_name);
 	for (size_t i = 0; i < n_want; i++) {
-		const struct tree_entry *old = n_have > 0 ? bsearch(&want[i], have, n_have, sizeof(*have), by_name) : NULL;
+		const struct tree_entry *old = n_have > 0 ? bsearch(&want[i], have, n_have, sizeof(*have), by_name)
+							  : NULL;
 		add_entry(walk, old, &want[i]);
 	}
 	return 0;
@@ -144,8 +144,7 @@ static int fetch_level(struct walk *walk, struct error *err)
 			if (both[j]->size_bytes > 0 && store_contains(walk->directories->memory, both[j]) != 0)
 				wanted[n_wanted++] = *both[j];
 	}
-	return n_wanted == 0 ? 0
-			     : packs_fetch(walk->directories->packs, wanted, n_wanted, wanted, &n_missing, err);
+	return n_wanted == 0 ? 0 : packs_fetch(walk->directories->packs, wanted, n_wanted, wanted, &n_missing, err);
 }
 
 static int walk_levels(struct walk *walk, struct error *err)

@@ -21,7 +21,7 @@ void directories_init(struct directories *directories, struct store *memory, str
 struct delta {
 	struct digest *files; /* to be written, without doubles; in the arena */
 	size_t n_files;
-	int64_t file_bytes; /* of all that will be written: doubles count */
+	int64_t file_bytes;	/* of all that will be written: doubles count */
 	struct digest *missing; /* Directory messages that are not to be had */
 	size_t n_missing;
 };

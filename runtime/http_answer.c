@@ -59,7 +59,7 @@ static bool parse_number(struct slice s, unsigned base, size_t *ret)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
-		unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+		unsigned digit = c >= '0' && c <= '9'	? (unsigned)(c - '0')
 				 : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
 				 : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
 							: 16;
@@ -85,7 +85,8 @@ static int take_head(struct slice *from, struct http_answer *ret, struct error *
 	if (line.len < 12 || !slice_has_prefix(line, "HTTP/1.") || line.ptr[8] != ' ')
 		return error_set(err, EPROTO, "an answer is no HTTP/1.1");
 	size_t status;
-	if (!parse_number(slice_of(line.ptr + 9, 3), 10, &status) || status < 100 || (line.len > 12 && line.ptr[12] != ' '))
+	if (!parse_number(slice_of(line.ptr + 9, 3), 10, &status) || status < 100 ||
+		(line.len > 12 && line.ptr[12] != ' '))
 		return error_set(err, EPROTO, "an answer has a malformed status");
 	bool old = line.ptr[7] == '0';
 	const char *head = rest.ptr;
@@ -94,7 +95,8 @@ static int take_head(struct slice *from, struct http_answer *ret, struct error *
 		if (!take_line(&rest, &line))
 			goto more;
 		if (line.len == 0) {
-			*ret = (struct http_answer){ .status = (int)status, .head = slice_of(head, (size_t)(at - head)) };
+			*ret = (struct http_answer){ .status = (int)status,
+				.head = slice_of(head, (size_t)(at - head)) };
 			break;
 		}
 		if (!memchr(line.ptr, ':', line.len))
@@ -119,7 +121,8 @@ static int take_chunks(struct slice *from, struct buf *ret, struct error *err)
 		if (!take_line(&rest, &line))
 			return from->len > HTTP_ANSWER_HEAD_LIMIT ? too_large(err) : HTTP_ANSWER_MORE;
 		const char *extension = memchr(line.ptr, ';', line.len);
-		if (!parse_number(trim(slice_of(line.ptr, extension ? (size_t)(extension - line.ptr) : line.len)), 16, &n))
+		if (!parse_number(
+			    trim(slice_of(line.ptr, extension ? (size_t)(extension - line.ptr) : line.len)), 16, &n))
 			return error_set(err, EPROTO, "an answer has a malformed chunk");
 		if (n == 0) {
 			*from = rest;

@@ -16,8 +16,8 @@ struct http_answer {
 	struct slice head; /* in the bytes given: the lines of the header, each ending in a newline */
 	struct slice body; /* in the bytes given, or in `chunks` */
 	struct buf chunks; /* owned */
-	size_t length;     /* of the bytes given, how many are the answer */
-	bool last;         /* the connection ends with it */
+	size_t length;	   /* of the bytes given, how many are the answer */
+	bool last;	   /* the connection ends with it */
 };
 
 /* Positive outcome. */

@@ -18,9 +18,9 @@
 
 enum {
 	ANSWER_LIMIT = JOB_BODY_LIMIT - (16 << 10),
-	ANSWER_MARGIN_MS = 2000,        /* before Lambda's deadline the command must be over, so that it can be told */
+	ANSWER_MARGIN_MS = 2000, /* before Lambda's deadline the command must be over, so that it can be told */
 	OUTPUT_LIMIT_BYTES = 512 << 20,
-	SMALL_BYTES = 4 << 10,          /* what stays in an answer that is too large */
+	SMALL_BYTES = 4 << 10, /* what stays in an answer that is too large */
 };
 
 /* What a job made: an output, or one of its messages. */
@@ -29,7 +29,7 @@ struct product {
 	struct buf bytes; /* owned */
 	const char *path; /* as the command names it; NULL for a message */
 	bool executable;
-	bool elsewhere;   /* not in the answer but in the bucket */
+	bool elsewhere; /* not in the answer but in the bucket */
 };
 
 struct job {
@@ -88,7 +88,8 @@ static int read_inputs(struct job *job, struct workplace_inputs *ret, struct err
 	struct digest *apart = arena_array(&job->arena, struct digest, request->n_overlays + 1);
 	size_t n_apart = 0;
 	for (size_t i = 0; i < request->n_overlays; i++)
-		if (is_apart(request->overlays[i]) && read_digest(request->overlays[i]->digest, &apart[n_apart++], err) < 0)
+		if (is_apart(request->overlays[i]) &&
+			read_digest(request->overlays[i]->digest, &apart[n_apart++], err) < 0)
 			return -1;
 	struct pack_name *packs = arena_array(&job->arena, struct pack_name, request->n_packs + 1);
 	for (size_t i = 0; i < request->n_packs; i++) {
@@ -97,7 +98,9 @@ static int read_inputs(struct job *job, struct workplace_inputs *ret, struct err
 		memcpy(packs[i].hash, request->packs[i]->hash.data, sizeof(packs[i].hash));
 		packs[i].size_bytes = request->packs[i]->size_bytes;
 	}
-	*ret = (struct workplace_inputs){ .packs = packs, .n_packs = request->n_packs, .apart = apart, .n_apart = n_apart };
+	*ret = (struct workplace_inputs){
+		.packs = packs, .n_packs = request->n_packs, .apart = apart, .n_apart = n_apart
+	};
 	return read_digest(request->root, &ret->root, err);
 }
 
@@ -116,10 +119,10 @@ static int read_overlays(struct job *job, struct error *err)
 			continue;
 		struct digest digest;
 		_cleanup_buf_ struct buf bytes = { 0 };
-		if (read_digest(overlay->digest, &digest, err) < 0 || workplace_read(job->workplace, &digest, &bytes, err) < 0)
+		if (read_digest(overlay->digest, &digest, err) < 0 ||
+			workplace_read(job->workplace, &digest, &bytes, err) < 0)
 			return -1;
-		job->overlays[i].contents =
-			slice_of(arena_strndup(&job->arena, buf_str(&bytes), bytes.len), bytes.len);
+		job->overlays[i].contents = slice_of(arena_strndup(&job->arena, buf_str(&bytes), bytes.len), bytes.len);
 	}
 	return 0;
 }
@@ -189,8 +192,7 @@ static int parse_log(struct job *job, struct error *err)
 		.private_dir = workplace->private_dir,
 		.program = job->command.argv[0],
 		.interposer = workplace->options.interposer };
-	return lookup_log_parse(
-		slice_of(job->run.trace, job->run.trace_bytes), &filter, &job->arena, &job->log, err);
+	return lookup_log_parse(slice_of(job->run.trace, job->run.trace_bytes), &filter, &job->arena, &job->log, err);
 }
 
 /* Into memory: they travel from there. */
@@ -304,7 +306,8 @@ static int perform(struct job *job, const struct job_times *times, struct error 
 	if (!bucket)
 		return error_set(err, EINVAL, "the job names no bucket");
 	struct bucket_place place = { bucket->name, bucket->prefix, bucket->region, bucket->endpoint };
-	if (read_command(job, err) < 0 || read_inputs(job, &inputs, err) < 0 || workplace_open(workplace, &place, err) < 0)
+	if (read_command(job, err) < 0 || read_inputs(job, &inputs, err) < 0 ||
+		workplace_open(workplace, &place, err) < 0)
 		return -1;
 	int outcome = workplace_sync(
 		workplace, &inputs, &job->arena, &job->synced_bytes, &job->missing, &job->n_missing, err);
@@ -338,9 +341,8 @@ static Reapi__Digest *write_digest(struct job *job, const struct digest *digest)
 
 static ProtobufCBinaryData write_bytes(const struct product *product)
 {
-	return product->elsewhere
-		       ? (ProtobufCBinaryData){ 0 }
-		       : (ProtobufCBinaryData){ product->bytes.len, (uint8_t *)product->bytes.ptr };
+	return product->elsewhere ? (ProtobufCBinaryData){ 0 }
+				  : (ProtobufCBinaryData){ product->bytes.len, (uint8_t *)product->bytes.ptr };
 }
 
 static Reapi__ActionResult *write_action(struct job *job)
@@ -428,7 +430,8 @@ static void seal(struct job *job, int outcome, const char *text, const struct jo
 		break;
 	}
 	write_usage(job, times, &usage);
-	message.len = job__result__pack(&result, (uint8_t *)buf_reserve(&message, job__result__get_packed_size(&result)));
+	message.len = job__result__pack(
+		&result, (uint8_t *)buf_reserve(&message, job__result__get_packed_size(&result)));
 	job_seal(JOB_RESULT, buf_slice(&message), ret);
 }
 
@@ -532,12 +535,13 @@ int job_run(struct workplace *workplace, struct slice payload, const struct job_
 	_cleanup_buf_ struct buf message = { 0 };
 	if (job_open(JOB_REQUEST, payload, &message, err) < 0)
 		return -1;
-	__attribute__((cleanup(free_request))) Job__Job *request =
-		job__job__unpack(NULL, message.len, (const uint8_t *)buf_str(&message));
+	__attribute__((cleanup(free_request)))
+	Job__Job *request = job__job__unpack(NULL, message.len, (const uint8_t *)buf_str(&message));
 	if (!request)
 		return error_set(err, EINVAL, "the job is malformed");
 	if (request->version != JOB_VERSION)
-		return error_set(err, EPROTO, "the job is of version %u, this function of version %d: update the function's image",
+		return error_set(err, EPROTO,
+			"the job is of version %u, this function of version %d: update the function's image",
 			request->version, JOB_VERSION);
 	__attribute__((cleanup(job_deinit))) struct job job = { .workplace = workplace, .request = request };
 	struct error failure = { 0 };

@@ -9,8 +9,8 @@
 
 /* When it has to be over. */
 struct job_times {
-	int64_t received_ns;   /* clock_monotonic_ns() as the invocation came */
-	int64_t deadline_ms;   /* CLOCK_REALTIME; 0: none */
+	int64_t received_ns; /* clock_monotonic_ns() as the invocation came */
+	int64_t deadline_ms; /* CLOCK_REALTIME; 0: none */
 };
 
 /* Run the Job in `payload` and append the JSON of its Result, whatever became of it. -1: it is no Job, or another version's: there is nobody to

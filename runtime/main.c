@@ -44,7 +44,8 @@ static bool serve(struct api *api, struct workplace *workplace, struct error *er
 	_cleanup_buf_ struct buf answer = { 0 };
 	int outcome = job_run(workplace, buf_slice(&invocation.payload), &times, &answer, err);
 	if (outcome < 0) {
-		outcome = api_fail(api, invocation.id, err->code == EPROTO ? "Llama.Version" : "Llama.Request", err->text, err);
+		outcome = api_fail(
+			api, invocation.id, err->code == EPROTO ? "Llama.Version" : "Llama.Request", err->text, err);
 	} else {
 		outcome = api_respond(api, invocation.id, buf_slice(&answer), err);
 		if (outcome == API_TOO_LARGE)
@@ -65,7 +66,8 @@ int main(int argc, char **argv)
 	}
 	const char *endpoint = find_secret(secrets, "AWS_LAMBDA_RUNTIME_API");
 	if (argc != 1 || !endpoint) {
-		fprintf(stderr, "llama-runtime: is started by AWS Lambda, which says in AWS_LAMBDA_RUNTIME_API where its jobs are\n");
+		fprintf(stderr, "llama-runtime: is started by AWS Lambda, which says in AWS_LAMBDA_RUNTIME_API where "
+				"its jobs are\n");
 		return 2;
 	}
 	struct api *api = api_open(endpoint, &err);

@@ -8,11 +8,11 @@
 #include "store/pack.h"
 
 enum {
-	WHOLE_BYTES = 1 << 20,     /* a pack up to this size is fetched whole */
+	WHOLE_BYTES = 1 << 20,	       /* a pack up to this size is fetched whole */
 	INDEX_GUESS_BYTES = 256 << 10, /* of a larger one first that much, which holds most indexes */
-	RANGE_BYTES = 8 << 20,     /* what is fetched in one piece: several at a time are faster than one large one */
-	GAP_BYTES = 64 << 10,      /* what isn't wanted but lies between two that are: cheaper than a request */
-	ENTRIES_LIMIT = 1 << 20,   /* of all packs together: 56 bytes each */
+	RANGE_BYTES = 8 << 20,	 /* what is fetched in one piece: several at a time are faster than one large one */
+	GAP_BYTES = 64 << 10,	 /* what isn't wanted but lies between two that are: cheaper than a request */
+	ENTRIES_LIMIT = 1 << 20, /* of all packs together: 56 bytes each */
 };
 
 /* Bytes of a pack, from `offset` on. */
@@ -25,9 +25,9 @@ struct pack {
 	struct list link;
 	uint8_t hash[DIGEST_HASH_BYTES];
 	uint64_t size;
-	bool used; /* by the job at hand */
+	bool used;   /* by the job at hand */
 	bool unread; /* what is in it isn't known */
-	bool gone; /* nothing is to be had from it any more */
+	bool gone;   /* nothing is to be had from it any more */
 	struct pack_entry *entries;
 	size_t n_entries;
 	struct piece *pieces; /* they may overlap: the newest counts */
@@ -72,7 +72,7 @@ static void free_pack(struct packs *packs, struct pack *pack)
 void packs_drop(struct packs *packs)
 {
 	struct pack *pack;
-	list_for_each(pack, &packs->packs, struct pack, link)
+	list_for_each (pack, &packs->packs, struct pack, link)
 		drop_pieces(pack);
 	size_t at = 0;
 	for (const struct map_entry *entry; (entry = map_next(&packs->alone, &at));) {
@@ -89,7 +89,7 @@ void packs_free(struct packs *packs)
 		return;
 	packs_drop(packs);
 	struct pack *pack;
-	list_for_each(pack, &packs->packs, struct pack, link)
+	list_for_each (pack, &packs->packs, struct pack, link)
 		free_pack(packs, pack);
 	free(packs);
 }
@@ -105,8 +105,8 @@ static struct pack_entry *find_entry(const struct pack *pack, const struct diges
 {
 	if (pack->gone || pack->n_entries == 0)
 		return NULL;
-	struct pack_entry *entry =
-		bsearch(digest->hash, pack->entries, pack->n_entries, sizeof(*pack->entries), by_hash);
+	struct pack_entry *entry = bsearch(
+		digest->hash, pack->entries, pack->n_entries, sizeof(*pack->entries), by_hash);
 	return entry && entry->digest.size_bytes == digest->size_bytes ? entry : NULL;
 }
 
@@ -128,7 +128,7 @@ static bool find_bytes(const struct pack *pack, uint64_t offset, uint64_t length
 static struct pack *find_pack(const struct packs *packs, const struct digest *digest, struct pack_entry **ret)
 {
 	struct pack *pack, *best = NULL;
-	list_for_each(pack, &packs->packs, struct pack, link) {
+	list_for_each (pack, &packs->packs, struct pack, link) {
 		struct pack_entry *entry = find_entry(pack, digest);
 		struct slice bytes;
 		if (!entry)
@@ -224,7 +224,7 @@ static int fetch(struct packs *packs, const struct wish *wishes, size_t n, struc
 static struct pack *find_named(const struct packs *packs, const struct pack_name *name)
 {
 	struct pack *pack;
-	list_for_each(pack, &packs->packs, struct pack, link)
+	list_for_each (pack, &packs->packs, struct pack, link)
 		if (memcmp(pack->hash, name->hash, sizeof(pack->hash)) == 0 && pack->size == (uint64_t)name->size_bytes)
 			return pack;
 	return NULL;
@@ -264,7 +264,8 @@ static bool read_index(struct packs *packs, struct pack *pack)
 static int fetch_indexes(struct packs *packs, struct pack **fresh, size_t n, struct wish *wishes, struct error *err)
 {
 	for (size_t i = 0; i < n; i++)
-		wishes[i] = (struct wish){ .pack = fresh[i], .length = fresh[i]->size > WHOLE_BYTES ? INDEX_GUESS_BYTES : 0 };
+		wishes[i] = (struct wish){ .pack = fresh[i],
+			.length = fresh[i]->size > WHOLE_BYTES ? INDEX_GUESS_BYTES : 0 };
 	if (fetch(packs, wishes, n, err) < 0)
 		return -1;
 	size_t m = 0;
@@ -304,7 +305,7 @@ int packs_use(struct packs *packs, struct bucket *bucket, const struct pack_name
 {
 	struct pack *pack;
 	packs->bucket = bucket;
-	list_for_each(pack, &packs->packs, struct pack, link)
+	list_for_each (pack, &packs->packs, struct pack, link)
 		pack->used = false;
 	_cleanup_free_ struct pack **fresh = calloc(n + 1, sizeof(*fresh));
 	if (!fresh)
@@ -333,7 +334,7 @@ int packs_use(struct packs *packs, struct bucket *bucket, const struct pack_name
 		list_append(&packs->packs, &pack->link);
 	}
 	int result = look_into(packs, fresh, n_fresh, err);
-	list_for_each(pack, &packs->packs, struct pack, link)
+	list_for_each (pack, &packs->packs, struct pack, link)
 		if (pack->unread || (!pack->used && packs->n_entries > ENTRIES_LIMIT))
 			free_pack(packs, pack);
 	return result;
@@ -369,9 +370,9 @@ static size_t join(struct wanted *wanted, size_t n, struct wish *ret)
 				last->length = wanted[i].end - last->offset;
 			continue;
 		}
-		ret[m++] = (struct wish){ .pack = wanted[i].pack,
-			.offset = wanted[i].offset,
-			.length = wanted[i].end - wanted[i].offset };
+		ret[m++] = (struct wish){
+			.pack = wanted[i].pack, .offset = wanted[i].offset, .length = wanted[i].end - wanted[i].offset
+		};
 	}
 	return m;
 }
@@ -409,7 +410,8 @@ int packs_fetch(struct packs *packs, const struct digest *wanted, size_t n, stru
 				continue;
 			struct pack *pack = find_pack(packs, &wanted[i], &entry);
 			if (pack)
-				places[n_places++] = (struct wanted){ pack, entry->offset, entry->offset + entry->stored };
+				places[n_places++] = (struct wanted){ pack, entry->offset,
+					entry->offset + entry->stored };
 		}
 		n_wishes = join(places, n_places, wishes);
 		for (size_t i = 0; i < n; i++) {
@@ -511,7 +513,8 @@ static void packs_store_free(struct store *store)
 
 struct packs *packs_new(void)
 {
-	static const struct store_ops ops = { "packs", packs_get, NULL, packs_put, NULL, packs_contains, packs_store_free };
+	static const struct store_ops ops = { "packs", packs_get, NULL, packs_put, NULL, packs_contains,
+		packs_store_free };
 	struct packs *packs = calloc(1, sizeof(*packs));
 	if (!packs)
 		abort();

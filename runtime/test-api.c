@@ -32,7 +32,8 @@ static int hear(int fd)
 	for (;;) {
 		const char *text = buf_str(&server.heard) + start, *end = strstr(text, "\r\n\r\n");
 		const char *length = strstr(text, "Content-Length: ");
-		if (end && server.heard.len - start >= (size_t)(end + 4 - text) + (length ? strtoul(length + 16, NULL, 10) : 0))
+		if (end && server.heard.len - start >=
+				   (size_t)(end + 4 - text) + (length ? strtoul(length + 16, NULL, 10) : 0))
 			return 1;
 		char *to = buf_reserve(&server.heard, 4096);
 		ssize_t n = recv(fd, to, 4095, 0);
@@ -91,8 +92,9 @@ static void stop(struct api *api)
 	buf_deinit(&server.heard);
 }
 
-#define NEXT "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\nLambda-Runtime-Deadline-Ms: 1700000000123\r\n" \
-	     "Content-Length: 2\r\n\r\n{}"
+#define NEXT                                                                                                           \
+	"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: id-1\r\nLambda-Runtime-Deadline-Ms: 1700000000123\r\n"      \
+	"Content-Length: 2\r\n\r\n{}"
 #define ACCEPTED "HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
 static void api__an_invocation_is_taken_and_answered_on_one_connection(void **state)
@@ -110,7 +112,8 @@ static void api__an_invocation_is_taken_and_answered_on_one_connection(void **st
 	invocation_deinit(&invocation);
 	assert_int_equal(server.connections, 1);
 	assert_non_null(strstr(buf_str(&server.heard), "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n"));
-	assert_non_null(strstr(buf_str(&server.heard), "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\n"));
+	assert_non_null(
+		strstr(buf_str(&server.heard), "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\n"));
 	assert_non_null(strstr(buf_str(&server.heard), "\r\n\r\n{\"a\":1}"));
 	stop(api);
 }
@@ -131,7 +134,8 @@ static void api__a_connection_lost_while_frozen_is_made_anew(void **state)
 
 static void api__an_answer_that_is_too_large_is_told(void **state)
 {
-	struct api *api = start((const char *const[]){ "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", ACCEPTED, NULL });
+	struct api *api = start(
+		(const char *const[]){ "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", ACCEPTED, NULL });
 	struct error err;
 	assert_int_equal(api_respond(api, "id-1", slice_str("{}"), &err), API_TOO_LARGE);
 	assert_int_equal(api_fail(api, "id-1", "Llama.TooLarge", "\"quoted\"\n", &err), 0);
@@ -145,7 +149,8 @@ static void api__what_can_not_be_served_ends_the_environment(void **state)
 {
 	static const char *const answers[] = { "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-		"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: ../x\r\nContent-Length: 2\r\n\r\n{}", "nonsense\r\n" };
+		"HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: ../x\r\nContent-Length: 2\r\n\r\n{}",
+		"nonsense\r\n" };
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		struct api *api = start((const char *const[]){ answers[i], NULL });
 		struct invocation invocation;

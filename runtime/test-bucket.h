@@ -9,8 +9,8 @@ struct test_bucket {
 	struct bucket bucket;
 	struct map objects; /* by key */
 	struct bucket_counters counters;
-	unsigned damage;   /* so many of the next answers have a wrong byte in the middle */
-	const char *deny;  /* gets of keys that begin with this fail; NULL: none */
+	unsigned damage;  /* so many of the next answers have a wrong byte in the middle */
+	const char *deny; /* gets of keys that begin with this fail; NULL: none */
 };
 
 struct test_bucket *test_bucket_new(void);

@@ -33,9 +33,9 @@ void test_home_init(struct test_home *home, const char *template, const char *ru
 	snprintf(home->dir, sizeof(home->dir), "%s", template);
 	assert_non_null(mkdtemp(home->dir));
 	home->snapshot = snapshot_new(home->view, home->files);
-	struct runner_options options = { .program = runner,
-		.interposer = interposer,
-		.tmpdir = arena_printf(&home->arena, "%s/.tmp", home->dir) };
+	struct runner_options options = {
+		.program = runner, .interposer = interposer, .tmpdir = arena_printf(&home->arena, "%s/.tmp", home->dir)
+	};
 	assert_int_equal(file_make_dirs(options.tmpdir, 0700, &err), 0);
 	home->runner = runner_new(&options, &err);
 	if (!home->runner)
@@ -121,7 +121,8 @@ void test_home_run(struct test_home *home, const struct test_command *command, s
 /* What is below a Directory, itself included, into the pack. */
 static void store_below(struct test_home *home, const struct digest *digest, struct pack_writer *writer);
 
-static void store_blob(struct test_home *home, struct store *from, const struct digest *digest, struct pack_writer *writer)
+static void store_blob(
+	struct test_home *home, struct store *from, const struct digest *digest, struct pack_writer *writer)
 {
 	_cleanup_buf_ struct buf bytes = { 0 }, stored = { 0 };
 	struct digest *key = arena_new(&home->arena, struct digest);
@@ -214,7 +215,8 @@ Job__Job *test_home_job(struct test_home *home, const struct test_command *comma
 	const char *const *env = command->env ? command->env : plain_env;
 	while (env[to->n_environment_variables])
 		to->n_environment_variables++;
-	to->environment_variables = arena_array(arena, Reapi__Command__EnvironmentVariable *, to->n_environment_variables + 1);
+	to->environment_variables = arena_array(
+		arena, Reapi__Command__EnvironmentVariable *, to->n_environment_variables + 1);
 	for (size_t i = 0; i < to->n_environment_variables; i++) {
 		Reapi__Command__EnvironmentVariable *variable = arena_new(arena, Reapi__Command__EnvironmentVariable);
 		reapi__command__environment_variable__init(variable);
@@ -224,7 +226,8 @@ Job__Job *test_home_job(struct test_home *home, const struct test_command *comma
 	}
 	to->output_paths = arena_array(arena, char *, 8);
 	for (; to->n_output_paths < 8 && command->outputs[to->n_output_paths]; to->n_output_paths++)
-		to->output_paths[to->n_output_paths] = (char *)test_home_path(home, command->outputs[to->n_output_paths]);
+		to->output_paths[to->n_output_paths] = (char *)test_home_path(
+			home, command->outputs[to->n_output_paths]);
 
 	job->packs = arena_array(arena, Job__Pack *, home->n_packs + 1);
 	for (; job->n_packs < home->n_packs; job->n_packs++) {

@@ -20,8 +20,8 @@ struct test_home {
 	struct runner *runner;
 	const char *interposer;
 	struct test_bucket *bucket;
-	bool bucket_taken;          /* somebody else frees it */
-	struct map stored;          /* hashes of what is in the bucket */
+	bool bucket_taken; /* somebody else frees it */
+	struct map stored; /* hashes of what is in the bucket */
 	struct pack_name packs[64];
 	size_t n_packs;
 	struct lookups lookups; /* of the last command; in the arena */
@@ -38,7 +38,7 @@ void test_home_write(struct test_home *home, const char *name, const char *text)
 struct test_command {
 	const char *const *argv;
 	const char *const *env; /* NULL: just a PATH */
-	const char *cwd;        /* NULL: the project */
+	const char *cwd;	/* NULL: the project */
 	const char *outputs[8]; /* names in the project */
 	unsigned columns, rows;
 	int64_t timeout_ms;

@@ -56,9 +56,10 @@ static void http_answer__headers_are_found_whatever_their_case(void **state)
 	struct http_answer answer;
 	struct error err;
 	struct slice value;
-	assert_int_equal(http_answer_parse(slice_str("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id:\t a b \r\nX:\r\n"
-						"Content-Length: 0\r\n\r\n"),
-				 false, &answer, &err),
+	assert_int_equal(
+		http_answer_parse(slice_str("HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id:\t a b \r\nX:\r\n"
+					    "Content-Length: 0\r\n\r\n"),
+			false, &answer, &err),
 		0);
 	assert_true(http_answer_header(&answer, "lambda-runtime-aws-request-id", &value));
 	assert_true(slice_equal_str(value, "a b"));

@@ -63,7 +63,8 @@ static int tear_down(void **state)
 	return 0;
 }
 
-#define COMMAND(...) (&(struct test_command){ .argv = (const char *const[]){ __VA_ARGS__, NULL }, .outputs = { "a.o", "b.o" } })
+#define COMMAND(...)                                                                                                   \
+	(&(struct test_command){ .argv = (const char *const[]){ __VA_ARGS__, NULL }, .outputs = { "a.o", "b.o" } })
 #define SHELL(script) COMMAND("/bin/sh", "-c", script)
 
 static Job__Result *perform(Job__Job *job)
@@ -123,8 +124,8 @@ static void expect_output(const char *name, const char *text)
 {
 	struct slice bytes = output(name);
 	if (!slice_equal_str(bytes, text))
-		fail_msg("%s: %.*s, stderr: %.*s", name, (int)bytes.len, bytes.ptr, (int)f.result->result->stderr_raw.len,
-			(char *)f.result->result->stderr_raw.data);
+		fail_msg("%s: %.*s, stderr: %.*s", name, (int)bytes.len, bytes.ptr,
+			(int)f.result->result->stderr_raw.len, (char *)f.result->result->stderr_raw.data);
 }
 
 /* The tree is what its digest says, and marked so. */
@@ -153,14 +154,16 @@ static void job__a_compilation_is_as_at_home(void **state)
 	static const char *const compilers[] = { "/usr/bin/gcc", "/usr/bin/clang" };
 	for (size_t i = 0; i < 2; i++) {
 		const struct test_command *command = &(struct test_command){
-			.argv = (const char *const[]){ compilers[i], "-g", "-O1", "-MD", "-c", "x.c", "-o", "a.o", NULL },
+			.argv = (const char *const[]){ compilers[i], "-g", "-O1", "-MD", "-c", "x.c", "-o", "a.o",
+				NULL },
 			.outputs = { "a.o", "a.d" }
 		};
 		struct run_result home;
 		struct error err;
 		_cleanup_buf_ struct buf object = { 0 }, depfile = { 0 };
 		test_home_write(&f.home, "x.h", "#include <stdio.h>\n");
-		test_home_write(&f.home, "x.c", "#include \"x.h\"\nint main(void) { int n; return printf(__FILE__, n); }\n");
+		test_home_write(
+			&f.home, "x.c", "#include \"x.h\"\nint main(void) { int n; return printf(__FILE__, n); }\n");
 		test_home_run(&f.home, command, &home);
 		assert_int_equal(file_read(test_home_path(&f.home, "a.o"), 1 << 20, &object, &err), 0);
 		assert_int_equal(file_read(test_home_path(&f.home, "a.d"), 1 << 20, &depfile, &err), 0);
@@ -171,8 +174,8 @@ static void job__a_compilation_is_as_at_home(void **state)
 		assert_true(slice_equal(output("a.o"), buf_slice(&object)));
 		assert_true(slice_equal(output("a.d"), buf_slice(&depfile)));
 		struct lookups lookups;
-		assert_int_equal(lookup_wire_decode(slice_of(result->lookups.data, result->lookups.len), &f.home.arena, &lookups,
-					 &err),
+		assert_int_equal(lookup_wire_decode(slice_of(result->lookups.data, result->lookups.len), &f.home.arena,
+					 &lookups, &err),
 			0);
 		size_t n = 0;
 		for (size_t j = 0; j < lookups.n; j++)
@@ -192,8 +195,10 @@ static void job__the_same_root_again_costs_no_request(void **state)
 	assert_int_equal(done(job)->usage->s3_gets, 0);
 	expect_output("a.o", "text");
 	assert_int_equal(f.result->result->n_output_files, 1);
-	assert_true(slice_equal_str(slice_of(f.result->result->stdout_raw.data, f.result->result->stdout_raw.len), "out\n"));
-	assert_true(slice_equal_str(slice_of(f.result->result->stderr_raw.data, f.result->result->stderr_raw.len), "err\n"));
+	assert_true(slice_equal_str(
+		slice_of(f.result->result->stdout_raw.data, f.result->result->stdout_raw.len), "out\n"));
+	assert_true(slice_equal_str(
+		slice_of(f.result->result->stderr_raw.data, f.result->result->stderr_raw.len), "err\n"));
 	expect_pristine();
 }
 
@@ -260,15 +265,16 @@ static void job__what_was_not_observed_is_told_and_undone(void **state)
 {
 	test_home_write(&f.home, "in", "text");
 	test_home_write(&f.home, "sub/in", "text");
-	Job__Job *job = observe(COMMAND(TEST_STATIC, "/bin/sh", "-c", "cat in sub/in >a.o; [ ! -e stray ]; rm -f none"));
+	Job__Job *job = observe(
+		COMMAND(TEST_STATIC, "/bin/sh", "-c", "cat in sub/in >a.o; [ ! -e stray ]; rm -f none"));
 	assert_false(done(job)->complete);
 	expect_output("a.o", "texttext");
 	expect_pristine();
 	job->command->arguments[3] = (char *)"echo >stray; rm -f in; rm -f sub/in; echo other >sub/in";
 	/* Of this nothing is in the log. */
 	Job__Job *unseen = observe(COMMAND("/usr/bin/env", "-u", "LD_PRELOAD", "/bin/sh", "-c", "true"));
-	unseen->command->arguments[5] = arena_printf(&f.home.arena, "cd %s%s; echo >stray; echo more >>sub/stray; exec true",
-		f.workplace.options.root, f.home.dir);
+	unseen->command->arguments[5] = arena_printf(&f.home.arena,
+		"cd %s%s; echo >stray; echo more >>sub/stray; exec true", f.workplace.options.root, f.home.dir);
 	assert_false(done(unseen)->complete);
 	assert_int_equal(f.result->n_strays, 0);
 	expect_pristine();
@@ -340,13 +346,13 @@ static void job__a_command_has_the_job_s_environment_and_nothing_else(void **sta
 {
 	setenv("AWS_SECRET_ACCESS_KEY", "hidden", 1);
 	/* Without the runner's own, which name the root. */
-	struct test_command command = {
-		.argv = (const char *const[]){ "/usr/bin/env", "-u", "LD_PRELOAD", "-u", "TMPDIR", "-u", "LLAMA_TRACE", "/usr/bin/env", NULL },
-		.env = (const char *const[]){ "B=2", "A=1", "LD_PRELOAD=x", NULL }
-	};
+	struct test_command command = { .argv = (const char *const[]){ "/usr/bin/env", "-u", "LD_PRELOAD", "-u",
+						"TMPDIR", "-u", "LLAMA_TRACE", "/usr/bin/env", NULL },
+		.env = (const char *const[]){ "B=2", "A=1", "LD_PRELOAD=x", NULL } };
 	Job__Result *result = done(observe(&command));
 	unsetenv("AWS_SECRET_ACCESS_KEY");
-	assert_true(slice_equal_str(slice_of(result->result->stdout_raw.data, result->result->stdout_raw.len), "B=2\nA=1\n"));
+	assert_true(slice_equal_str(
+		slice_of(result->result->stdout_raw.data, result->result->stdout_raw.len), "B=2\nA=1\n"));
 }
 
 static void job__nothing_of_a_command_survives_it(void **state)
@@ -383,8 +389,8 @@ static void job__outputs_too_large_for_an_answer_are_in_the_bucket(void **state)
 	assert_int_equal(result->usage->s3_puts, 1);
 }
 
-static void expect_in_pack(const struct pack_entry *entries, size_t n, struct slice pack, const Reapi__Digest *digest,
-	const char *text)
+static void expect_in_pack(
+	const struct pack_entry *entries, size_t n, struct slice pack, const Reapi__Digest *digest, const char *text)
 {
 	struct error err;
 	for (size_t i = 0; i < n; i++) {
@@ -393,7 +399,9 @@ static void expect_in_pack(const struct pack_entry *entries, size_t n, struct sl
 		digest_hex(&entries[i].digest, hex);
 		if (strcmp(hex, digest->hash) != 0)
 			continue;
-		assert_int_equal(pack_blob(&entries[i], slice_of(pack.ptr + entries[i].offset, entries[i].stored), &bytes, &err), 0);
+		assert_int_equal(
+			pack_blob(&entries[i], slice_of(pack.ptr + entries[i].offset, entries[i].stored), &bytes, &err),
+			0);
 		assert_string_equal(buf_str(&bytes), text);
 		return;
 	}
@@ -441,7 +449,8 @@ static Job__Job *observe_large(int megabytes)
 	unlink(path);
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	/* Hardly anything to send: what is written counts. */
-	assert_true(fd >= 0 && ftruncate(fd, (off_t)megabytes << 20) == 0 && pwrite(fd, &megabytes, sizeof(megabytes), 0) > 0);
+	assert_true(fd >= 0 && ftruncate(fd, (off_t)megabytes << 20) == 0 &&
+		    pwrite(fd, &megabytes, sizeof(megabytes), 0) > 0);
 	return observe(SHELL("[ -e large ] && cat </dev/null >a.o; stat -c %s large >b.o"));
 }
 

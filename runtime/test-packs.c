@@ -263,12 +263,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(packs__small_ones_are_fetched_whole_and_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(packs__of_large_ones_neighbours_come_together, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(packs__an_index_longer_than_the_first_request_is_read_to_its_end, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(packs__one_that_is_gone_holds_nothing_until_it_is_there_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			packs__an_index_longer_than_the_first_request_is_read_to_its_end, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			packs__one_that_is_gone_holds_nothing_until_it_is_there_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(packs__what_vanishes_later_comes_from_another_pack, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(packs__damage_on_the_way_is_repaired, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(packs__damage_in_the_bucket_is_a_miss, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(packs__a_pack_of_another_length_or_no_pack_holds_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			packs__a_pack_of_another_length_or_no_pack_holds_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(packs__large_blobs_stand_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(packs__a_bucket_that_can_not_be_asked_is_an_error, set_up, tear_down),
 	};

@@ -103,16 +103,20 @@ static struct sample samples[COMPILATIONS];
 
 static void write_project(void)
 {
-	test_home_write(&home, "inc/own.h", "#pragma once\n#include <stddef.h>\nstatic inline int own(int *p) { return p[1] << p[0]; }\n");
-	test_home_write(&home, "inc/other.h", "#if __has_include(<no/such/header.h>)\n#error\n#endif\n#include <assert.h>\n");
+	test_home_write(&home, "inc/own.h",
+		"#pragma once\n#include <stddef.h>\nstatic inline int own(int *p) { return p[1] << p[0]; }\n");
+	test_home_write(
+		&home, "inc/other.h", "#if __has_include(<no/such/header.h>)\n#error\n#endif\n#include <assert.h>\n");
 	test_home_write(&home, "x.c",
 		"#include <stdio.h>\n#include <limits.h>\n#include \"inc/own.h\"\n#include \"inc/../inc/other.h\"\n"
 		"int f(int *p, int unused) { int n; printf(\"%s %d\\n\", __FILE__, n); assert(*p); return own(p); }\n");
 	test_home_write(&home, "bad.c", "#include \"inc/own.h\"\nint f(void) { return undeclared; }\n");
 	test_home_write(&home, "y.cc",
 		"#include <string>\n#include <vector>\n#include <map>\n#include \"inc/own.h\"\n"
-		"std::map<std::string, std::vector<int>> m;\nint g(int i) { m[__FILE__].push_back(i); return m.at(\"x\")[i] << i; }\n");
-	test_home_write(&home, "a.S", "#include \"inc/own.inc\"\n.include \"b.inc\"\n.incbin \"inc/own.h\"\n.incbin \"/etc/os-release\"\n");
+		"std::map<std::string, std::vector<int>> m;\nint g(int i) { m[__FILE__].push_back(i); return "
+		"m.at(\"x\")[i] << i; }\n");
+	test_home_write(&home, "a.S",
+		"#include \"inc/own.inc\"\n.include \"b.inc\"\n.incbin \"inc/own.h\"\n.incbin \"/etc/os-release\"\n");
 	test_home_write(&home, "inc/own.inc", "#define LABEL 1\n");
 	test_home_write(&home, "b.inc", ".globl b\nb: .long 3\n");
 	test_home_write(&home, "sub/x.c", "#include \"own.h\"\nint f(int *p) { return own(p); }\n");
@@ -148,9 +152,9 @@ static void compile_at_home(const struct test_compilation *from, struct sample *
 			*from->pwd == '.' ? "" : from->pwd);
 	if (from->env)
 		env[n_env++] = from->env;
-	to->command = (struct test_command){ .argv = split(from->command, &n),
-		.env = env,
-		.cwd = from->cwd ? test_home_path(&home, from->cwd) : NULL };
+	to->command = (struct test_command){
+		.argv = split(from->command, &n), .env = env, .cwd = from->cwd ? test_home_path(&home, from->cwd) : NULL
+	};
 	const char **outputs = split(from->outputs, &n);
 	memcpy(to->command.outputs, outputs, n * sizeof(*outputs));
 	test_home_run(&home, &to->command, &to->home);
@@ -166,18 +170,18 @@ static void compile_at_home(const struct test_compilation *from, struct sample *
 
 /* --- The image ---------------------------------------------------------------------------------------------------- */
 
-#define MUST(call)                                                           \
-	do {                                                                 \
-		if ((call) < 0) {                                            \
-			fprintf(stderr, "line %d: %s: %m\n", __LINE__, #call); \
-			_exit(1);                                            \
-		}                                                            \
+#define MUST(call)                                                                                                     \
+	do {                                                                                                           \
+		if ((call) < 0) {                                                                                      \
+			fprintf(stderr, "line %d: %s: %m\n", __LINE__, #call);                                         \
+			_exit(1);                                                                                      \
+		}                                                                                                      \
 	} while (0)
 
 /* What cloud functions forbid and we could have a use for. */
 static void forbid(void)
 {
-#define DENY(number, code) \
+#define DENY(number, code)                                                                                             \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (code))
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -294,10 +298,12 @@ static Job__Result *run_job(struct workplace *workplace, Job__Job *job)
 	return job__result__unpack(NULL, message.len, (const uint8_t *)buf_str(&message));
 }
 
-static void compare_message(const struct sample *sample, const char *name, const ProtobufCBinaryData *there, const struct buf *here)
+static void compare_message(
+	const struct sample *sample, const char *name, const ProtobufCBinaryData *there, const struct buf *here)
 {
 	if (!slice_equal(slice_of(there->data, there->len), buf_slice(here)))
-		differs(sample, "%s: at home \"%s\", there \"%.*s\"", name, buf_str(here), (int)there->len, (char *)there->data);
+		differs(sample, "%s: at home \"%s\", there \"%.*s\"", name, buf_str(here), (int)there->len,
+			(char *)there->data);
 }
 
 static void compare_outputs(const struct sample *sample, const Job__Result *result)
@@ -310,7 +316,8 @@ static void compare_outputs(const struct sample *sample, const Job__Result *resu
 				file = result->result->output_files[j];
 		if (!file != !sample->present[i])
 			differs(sample, "%s is %s", path, file ? "there" : "not there");
-		else if (file && !slice_equal(slice_of(file->contents.data, file->contents.len), buf_slice(&sample->outputs[i])))
+		else if (file && !slice_equal(slice_of(file->contents.data, file->contents.len),
+					 buf_slice(&sample->outputs[i])))
 			differs(sample, "%s differs", path);
 	}
 }
@@ -337,8 +344,8 @@ static void compare_lookups(const struct sample *sample, const Job__Result *resu
 		i += order <= 0;
 		j += order >= 0;
 		if (order != 0 && is_telling(lookup))
-			differs(sample, "looked up only %s: %s %s", order < 0 ? "at home" : "there", lookup_kind_name(lookup->kind),
-				lookup->path);
+			differs(sample, "looked up only %s: %s %s", order < 0 ? "at home" : "there",
+				lookup_kind_name(lookup->kind), lookup->path);
 	}
 }
 
@@ -364,7 +371,8 @@ static void compile_there(struct workplace *workplace, const struct sample *samp
 
 static Job__Result *run_there(struct workplace *workplace, const struct digest *root, const char *script)
 {
-	const struct test_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", script, NULL }, .outputs = { "s.o" } };
+	const struct test_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", script, NULL },
+		.outputs = { "s.o" } };
 	return run_job(workplace, test_home_job(&home, &command, root));
 }
 
@@ -491,8 +499,9 @@ static void compile(const char *template, size_t step)
 	}
 	struct run_result run;
 	test_home_run(&home,
-		&(struct test_command){ .argv = (const char *const[]){ "/bin/sh", "-c",
-						"setsid true; printf x | cat; cat /dev/null | as -o s.o -; strings s.o; true", NULL },
+		&(struct test_command){
+			.argv = (const char *const[]){ "/bin/sh", "-c",
+				"setsid true; printf x | cat; cat /dev/null | as -o s.o -; strings s.o; true", NULL },
 			.outputs = { "s.o" } },
 		&run);
 	run_result_deinit(&run);

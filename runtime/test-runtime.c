@@ -103,7 +103,8 @@ static int tear_down(void **state)
 
 static void add_job(const char *script)
 {
-	struct test_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", script, NULL }, .outputs = { "a.o" } };
+	struct test_command command = { .argv = (const char *const[]){ "/bin/sh", "-c", script, NULL },
+		.outputs = { "a.o" } };
 	struct run_result run;
 	test_home_run(&f.home, &command, &run);
 	run_result_deinit(&run);
@@ -143,7 +144,8 @@ static int run_runtime(void)
 		write_text("/proc/self/setgroups", "deny");
 		write_text("/proc/self/uid_map", uid_map);
 		write_text("/proc/self/gid_map", gid_map);
-		if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("tmpfs", "/tmp", "tmpfs", 0, NULL) < 0)
+		if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+			mount("tmpfs", "/tmp", "tmpfs", 0, NULL) < 0)
 			_exit(SKIPPED);
 		execve(TEST_RUNTIME, (char *const[]){ (char *)TEST_RUNTIME, NULL }, (char *const *)env);
 		_exit(126);
@@ -200,7 +202,8 @@ static void runtime__serves_until_its_end(void **state)
 /* Not by its environment, though the bytes lie where the kernel reads them, and nothing can be read of the process at all. */
 static void runtime__keeps_its_credentials_to_itself(void **state)
 {
-	add_job("{ cat /proc/[0-9]*/environ; for p in /proc/[0-9]*; do cat $p/mem; done; true; } 2>&1 >a.o | cat >/dev/null; "
+	add_job("{ cat /proc/[0-9]*/environ; for p in /proc/[0-9]*; do cat $p/mem; done; true; } 2>&1 >a.o | cat "
+		">/dev/null; "
 		"env -u LLAMA_TRACE -u TMPDIR -u LD_PRELOAD grep -c " SECRET " a.o; "
 		"env -u LLAMA_TRACE -u TMPDIR -u LD_PRELOAD true; echo >a.o; true");
 	int status = run_runtime();
@@ -214,7 +217,9 @@ static void runtime__keeps_its_credentials_to_itself(void **state)
 
 static void runtime__is_not_started_by_hand(void **state)
 {
-	assert_int_equal(WEXITSTATUS(system("ASAN_OPTIONS=detect_leaks=0 env -u AWS_LAMBDA_RUNTIME_API " TEST_RUNTIME " 2>/dev/null")), 2);
+	assert_int_equal(WEXITSTATUS(system("ASAN_OPTIONS=detect_leaks=0 env -u AWS_LAMBDA_RUNTIME_API " TEST_RUNTIME
+					    " 2>/dev/null")),
+		2);
 }
 
 int main(void)

@@ -153,8 +153,8 @@ static int throw_away(struct workplace *workplace, struct error *err)
 	if (sync_mark_dirty(&workplace->target, err) < 0)
 		return -1;
 	workplace->target.state = SYNC_DIRTY;
-	return sync_tree(&workplace->target, &workplace->directories.store, packs_store(workplace->packs), &nothing, &report,
-		       err) < 0
+	return sync_tree(&workplace->target, &workplace->directories.store, packs_store(workplace->packs), &nothing,
+		       &report, err) < 0
 		       ? -1
 		       : 0;
 }
@@ -240,8 +240,8 @@ static int open_parent(const struct workplace *workplace, const char *path, stru
 	return fd >= 0 ? fd : error_set(err, errno, "cannot open the directory of %s", path);
 }
 
-static int cover(struct workplace *workplace, struct overlay *overlay, const char *saved, struct arena *arena,
-	struct error *err)
+static int cover(
+	struct workplace *workplace, struct overlay *overlay, const char *saved, struct arena *arena, struct error *err)
 {
 	const char *name = path_basename(overlay->path);
 	if (overlay->path[0] != '/' || *name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -269,7 +269,8 @@ static int cover(struct workplace *workplace, struct overlay *overlay, const cha
 	return 0;
 }
 
-int workplace_cover(struct workplace *workplace, struct overlay *overlays, size_t n, struct arena *arena, struct error *err)
+int workplace_cover(
+	struct workplace *workplace, struct overlay *overlays, size_t n, struct arena *arena, struct error *err)
 {
 	packs_drop(workplace->packs); /* the command can use the memory */
 	if (sync_mark_dirty(&workplace->target, err) < 0)
@@ -320,8 +321,8 @@ static const char *const *all_places(struct workplace *workplace, struct arena *
 	return places;
 }
 
-void workplace_restore(struct workplace *workplace, const struct overlay *overlays, size_t n, const char *const *changed,
-	size_t n_changed)
+void workplace_restore(struct workplace *workplace, const struct overlay *overlays, size_t n,
+	const char *const *changed, size_t n_changed)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct sync_report report;
@@ -334,8 +335,8 @@ void workplace_restore(struct workplace *workplace, const struct overlay *overla
 		return;
 	if (!changed)
 		changed = all_places(workplace, &arena, &n_changed, &ignored);
-	if (changed && sync_restore_job(&workplace->target, &workplace->directories.store, packs_store(workplace->packs),
-			       changed, n_changed, &report, &ignored) == 0)
+	if (changed && sync_restore_job(&workplace->target, &workplace->directories.store,
+			       packs_store(workplace->packs), changed, n_changed, &report, &ignored) == 0)
 		(void)sync_mark_clean(&workplace->target, &ignored);
 	packs_drop(workplace->packs);
 }

@@ -12,9 +12,10 @@
 #include "worker/sync.h"
 
 struct workplace_options {
-	const char *root;                /* IMAGE_TREE; elsewhere in tests. Absolute, squeezed, without symlinks; its directory exists */
+	const char
+		*root; /* IMAGE_TREE; elsewhere in tests. Absolute, squeezed, without symlinks; its directory exists */
 	const char *runner, *interposer; /* paths of llama-runner and llama-interpose.so */
-	char *const *secrets;            /* see bucket_s3_new */
+	char *const *secrets;		 /* see bucket_s3_new */
 	/* bucket_s3_new, or a test's own. */
 	struct bucket *(*open_bucket)(const struct bucket_place *place, char *const *secrets, struct error *err);
 	int64_t directories_limit; /* bytes of Directory messages kept in memory; 0 = 128 MiB */
@@ -22,17 +23,17 @@ struct workplace_options {
 
 struct workplace {
 	struct workplace_options options; /* strings borrowed */
-	char *private_dir;                /* owned */
-	int private_fd;                   /* -1: not open yet */
+	char *private_dir;		  /* owned */
+	int private_fd;			  /* -1: not open yet */
 	struct sync_target target;
 	struct runner *runner; /* NULL: before the first job, and after a failure */
 	struct packs *packs;
 	struct store *memory; /* Directory messages */
 	struct directories directories;
-	struct bucket *bucket; /* NULL, or that of `place` */
-	char *place;           /* owned: what the bucket was opened with, as one text */
+	struct bucket *bucket;		/* NULL, or that of `place` */
+	char *place;			/* owned: what the bucket was opened with, as one text */
 	struct bucket_counters counted; /* when the job at hand began */
-	bool used;                      /* a job has been here */
+	bool used;			/* a job has been here */
 };
 
 void workplace_init(struct workplace *workplace, const struct workplace_options *options);
@@ -70,12 +71,13 @@ struct overlay {
 };
 
 /* Put the overlays where they belong. The tree is marked from here on, until workplace_restore, which is called in any case. */
-int workplace_cover(struct workplace *workplace, struct overlay *overlays, size_t n, struct arena *arena, struct error *err);
+int workplace_cover(
+	struct workplace *workplace, struct overlay *overlays, size_t n, struct arena *arena, struct error *err);
 
 /* After the job: take the overlays away and restore `changed` (places as of sync_place), or with NULL all of the tree by what it looks like. A tree that
  * can't be restored stays marked. */
-void workplace_restore(struct workplace *workplace, const struct overlay *overlays, size_t n, const char *const *changed,
-	size_t n_changed);
+void workplace_restore(struct workplace *workplace, const struct overlay *overlays, size_t n,
+	const char *const *changed, size_t n_changed);
 
 /* The runner is broken; the next workplace_open starts another. */
 void workplace_drop_runner(struct workplace *workplace);
