@@ -55,15 +55,26 @@ static bool serve(struct api *api, struct workplace *workplace, struct error *er
 	return outcome == 0;
 }
 
+/* There can be no secrets here, so nothing is served. Whoever invokes the function is told why. */
+static int refuse_to_start(const struct error *why)
+{
+	struct error err;
+	const char *endpoint = getenv("AWS_LAMBDA_RUNTIME_API");
+	fprintf(stderr, "llama-runtime: %s\n", why->text);
+	struct api *api = endpoint ? api_open(endpoint, &err) : NULL;
+	if (api && api_fail(api, NULL, "Llama.Init", why->text, &err) < 0)
+		fprintf(stderr, "llama-runtime: %s\n", err.text);
+	api_close(api);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct error err;
 	char **secrets = secrets_take(&err);
-	if (!secrets) {
-		fprintf(stderr, "llama-runtime: %s\n", err.text);
-		return 1;
-	}
+	if (!secrets)
+		return refuse_to_start(&err);
 	const char *endpoint = find_secret(secrets, "AWS_LAMBDA_RUNTIME_API");
 	if (argc != 1 || !endpoint) {
 		fprintf(stderr, "llama-runtime: is started by AWS Lambda, which says in AWS_LAMBDA_RUNTIME_API where "

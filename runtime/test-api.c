@@ -145,6 +145,15 @@ static void api__an_answer_that_is_too_large_is_told(void **state)
 	stop(api);
 }
 
+static void api__a_start_that_fails_is_told(void **state)
+{
+	struct api *api = start((const char *const[]){ ACCEPTED, NULL });
+	struct error err;
+	assert_int_equal(api_fail(api, NULL, "Llama.Init", "no way", &err), 0);
+	assert_non_null(strstr(buf_str(&server.heard), "POST /2018-06-01/runtime/init/error HTTP/1.1\r\n"));
+	stop(api);
+}
+
 static void api__what_can_not_be_served_ends_the_environment(void **state)
 {
 	static const char *const answers[] = { "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
@@ -168,6 +177,7 @@ int main(void)
 		cmocka_unit_test(api__an_invocation_is_taken_and_answered_on_one_connection),
 		cmocka_unit_test(api__a_connection_lost_while_frozen_is_made_anew),
 		cmocka_unit_test(api__an_answer_that_is_too_large_is_told),
+		cmocka_unit_test(api__a_start_that_fails_is_told),
 		cmocka_unit_test(api__what_can_not_be_served_ends_the_environment),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
