@@ -267,6 +267,7 @@ static void enter_image(void)
 /* --- The comparison ----------------------------------------------------------------------------------------------- */
 
 static unsigned failures;
+static bool has_static; /* libc is here to be linked statically */
 
 static void differs(const struct sample *sample, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void differs(const struct sample *sample, const char *format, ...)
@@ -416,6 +417,45 @@ static void check_secrets(struct workplace *workplace, const struct digest *root
 	}
 }
 
+/* A compiler that nobody can observe: a copy of its input with the path it was given, or, asked for it, with the directory it finds itself in. */
+static void make_static_compiler(void)
+{
+	test_home_write(&home, "static.c",
+		"#include <stdio.h>\n#include <unistd.h>\nint main(int argc, char **argv)\n{\n\tchar text[4096];\n"
+		"\tFILE *in = fopen(argv[1], \"r\"), *out = fopen(argv[2], \"w\");\n\tif (!in || !out) return 1;\n"
+		"\tfprintf(out, \"%s\\n\", argc > 3 ? getcwd(text, sizeof(text)) : argv[1]);\n"
+		"\twhile (fgets(text, sizeof(text), in)) fputs(text, out);\n\treturn fclose(out);\n}\n");
+	const char *command = arena_printf(
+		&home.arena, "cd %s && gcc -static -o static static.c 2>/dev/null", home.dir);
+	if (system(command) == 0)
+		test_home_mirror(&home, test_home_path(&home, "static"));
+	test_home_mirror(&home, test_home_path(&home, "inc/own.h"));
+}
+
+static void check_static_compiler(struct workplace *workplace, const struct digest *root)
+{
+	const char *input = test_home_path(&home, "inc/own.h");
+	struct test_command command = { .argv = (const char *const[]){ test_home_path(&home, "static"), input, "s.o",
+						NULL },
+		.outputs = { "s.o" } };
+	Job__Result *result = run_job(workplace, test_home_job(&home, &command, root));
+	bool right = result->outcome == JOB__RESULT__OUTCOME__DONE && !result->complete &&
+		     result->result->exit_code == 0 && result->result->n_output_files == 1 &&
+		     strncmp((char *)result->result->output_files[0]->contents.data, input, strlen(input)) == 0;
+	if (!right) {
+		fprintf(stderr, "FAILED: a static compiler: outcome %d %s\n", result->outcome, result->error);
+		failures++;
+	}
+	job__result__free_unpacked(result, NULL);
+	command.argv = (const char *const[]){ command.argv[0], input, "s.o", "where", NULL };
+	result = run_job(workplace, test_home_job(&home, &command, root));
+	if (result->outcome != JOB__RESULT__OUTCOME__LEAKED) {
+		fprintf(stderr, "FAILED: a static compiler's leak: outcome %d %s\n", result->outcome, result->error);
+		failures++;
+	}
+	job__result__free_unpacked(result, NULL);
+}
+
 static struct bucket *take_bucket(const struct bucket_place *place, char *const *secrets, struct error *err)
 {
 	home.bucket_taken = true;
@@ -445,6 +485,8 @@ static void be_the_function(const struct digest *root, int runner, int interpose
 	for (size_t i = 0; i < COMPILATIONS; i++)
 		if (samples[i].command.argv)
 			compile_there(&workplace, &samples[i], root);
+	if (has_static)
+		check_static_compiler(&workplace, root);
 	check_survivors(&workplace, root);
 	check_secrets(&workplace, root);
 	struct sync_report report;
@@ -505,6 +547,8 @@ static void compile(const char *template, size_t step)
 			.outputs = { "s.o" } },
 		&run);
 	run_result_deinit(&run);
+	make_static_compiler();
+	has_static = access(test_home_path(&home, "static"), X_OK) == 0;
 	struct digest root = test_home_root(&home);
 	int status = run_function(&root);
 	for (size_t i = 0; i < COMPILATIONS; i++) {
