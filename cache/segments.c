@@ -95,7 +95,7 @@ struct segments *segments_open(const char *directory, size_t limit, struct error
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		struct error ignored; /* what it was is fetched again */
-		if (segments_add(segments, entry->d_name, &ignored) < 0)
+		if (entry->d_name[0] == '.' || segments_add(segments, entry->d_name, &ignored) < 0)
 			remove_file(segments, entry->d_name);
 	}
 	return segments;

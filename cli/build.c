@@ -252,11 +252,13 @@ static void print_summary(struct build *build, int status, int64_t wall_ms)
 		return;
 	}
 	_cleanup_buf_ struct buf text = { 0 };
-	uint64_t hits = control_json_number(stats, "hits.local"), local = control_json_number(stats, "local.total");
+	uint64_t hits = control_json_number(stats, "hits.local"), shared = control_json_number(stats, "hits.shared");
+	uint64_t local = control_json_number(stats, "local.total");
 	add_part(&text, control_json_number(stats, "executed.sandbox"), "compiled in the sandbox");
 	add_part(&text, control_json_number(stats, "executed.lambda"), "compiled in Lambda");
 	add_part(&text, control_json_number(stats, "executed.inplace"), "compiled in place");
 	add_part(&text, hits, hits == 1 ? "hit" : "hits");
+	add_part(&text, shared, shared == 1 ? "shared hit" : "shared hits");
 	add_part(&text, local, "run locally");
 	if (local > 0)
 		add_reasons(&text, stats);

@@ -87,15 +87,23 @@ static void print_reasons(const json_t *stats)
 static void print_table(const json_t *stats, bool running)
 {
 	uint64_t requests = control_json_number(stats, "requests"), hits = control_json_number(stats, "hits.local");
-	uint64_t executed = control_json_number(stats, "executed.sandbox") +
+	uint64_t shared = control_json_number(stats, "hits.shared"), rejected = control_json_number(stats, "share.rejected");
+	uint64_t lambda = control_json_number(stats, "executed.lambda");
+	uint64_t executed = control_json_number(stats, "executed.sandbox") + lambda +
 			    control_json_number(stats, "executed.inplace");
 	char share[64] = "";
-	if (hits + executed > 0)
+	if (hits + shared + executed > 0)
 		snprintf(share, sizeof(share), "%.1f %% of what was not run locally",
-			100.0 * (double)hits / (double)(hits + executed));
+			100.0 * (double)(hits + shared) / (double)(hits + shared + executed));
 	print_row("requests", requests, "");
-	print_row("hits", hits, share);
+	print_row("hits", hits + shared, share);
+	if (shared > 0)
+		print_row("  shared", shared, "by way of the bucket");
+	if (rejected > 0)
+		print_row("rejected from the bucket", rejected, "damaged or forged; the log has more");
 	print_row("compiled in the sandbox", control_json_number(stats, "executed.sandbox"), "");
+	if (lambda > 0)
+		print_row("compiled in Lambda", lambda, "");
 	print_row("compiled in place", control_json_number(stats, "executed.inplace"), "");
 	print_row("run locally", control_json_number(stats, "local.total"), "");
 	print_reasons(stats);

@@ -1,5 +1,6 @@
 #include "daemon/share.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,8 +20,10 @@ enum {
 	FIRST_MS = 10000,	/* how long requests wait for the first answer */
 	PUBLISH_MS = 5000,	/* from the first result on that waits */
 	PUBLISH_ENTRIES = 256,
+	PUBLISH_BYTES = 16 << 20, /* before compression; what would be too large for a segment stays at home */
 	SEGMENTS_LIMIT = 4096,
-	LIST_LIMIT = 10000,
+	LIST_LIMIT = 100000,
+	LEAVE_MS = 10000,	/* how long a daemon that leaves goes on putting */
 	LATE_MS = 600000,	/* by how much the clocks of those who write may differ */
 	FETCHES_LIMIT = 8,	/* segments at a time */
 	TIME_CHARS = 12,
@@ -36,14 +39,17 @@ struct share {
 
 	bool listing, answered; /* the bucket is being asked; it has answered once, or won't */
 	int64_t listed_ms, opened_ms;
-	struct list wanted;     /* fetch.link: segments that are not yet on their way */
+	struct list wanted, fetching; /* fetch.link: segments that are not yet on their way, and those that are */
 	unsigned n_fetching;
 	struct map refused;     /* names of segments that are no good, until the daemon leaves; keys in the arena */
 	struct arena arena;
 	struct list waiters;    /* for the first answer */
 
 	struct segment_writer *writer;
+	size_t n_bytes;         /* in it, about */
 	int64_t oldest_ms;      /* since when something waits in it */
+	struct list puts;       /* put.link */
+	int64_t leaving_ms;     /* since when the daemon leaves; 0: it doesn't */
 };
 
 static void note(struct share *share, const char *what, const char *text)
@@ -60,6 +66,11 @@ static void reject(struct share *share, const char *what, const struct error *er
 	note(share, what, err->text);
 }
 
+static unsigned long long now_ms(void)
+{
+	return (unsigned long long)clock_realtime_ns() / 1000000;
+}
+
 static void wake(struct list *waiters)
 {
 	while (!list_empty(waiters)) {
@@ -74,7 +85,7 @@ void share_leave(struct share_waiter *waiter)
 	list_remove(&waiter->link);
 }
 
-/* The daemon stays for what is under way. */
+/* The daemon stays for what others wait for. It doesn't for what it would itself like to know. */
 static void hold(struct share *share)
 {
 	share->daemon->n_requests++;
@@ -85,11 +96,10 @@ static void let_go(struct share *share)
 	daemon_request_ended(share->daemon);
 }
 
-static void check_hash(struct slice bytes, const uint8_t hash[static DIGEST_HASH_BYTES], int *outcome, struct error *err)
+static int check_hash(struct slice bytes, const uint8_t hash[static DIGEST_HASH_BYTES], struct error *err)
 {
 	struct digest digest = digest_of(bytes);
-	if (memcmp(digest.hash, hash, DIGEST_HASH_BYTES) != 0)
-		*outcome = error_set(err, EBADMSG, "it is not what its name says");
+	return memcmp(digest.hash, hash, DIGEST_HASH_BYTES) == 0 ? 0 : error_set(err, EBADMSG, "it is not what its name says");
 }
 
 /* --- What the bucket has ---------------------------------------------------------------------------------------- */
@@ -100,9 +110,17 @@ struct fetch {
 	struct share *share;
 	char name[NAME_CHARS + 1];
 	struct buf object;
+	bool sound; /* it is what it says it is */
 	int outcome;
 	struct error err;
 };
+
+static void fetch_free(struct fetch *fetch)
+{
+	list_remove(&fetch->link);
+	buf_deinit(&fetch->object);
+	free(fetch);
+}
 
 static void fetch_more(struct share *share);
 
@@ -118,11 +136,9 @@ static void fetch_end(struct fetch *fetch)
 {
 	struct share *share = fetch->share;
 	share->n_fetching--;
-	buf_deinit(&fetch->object);
-	free(fetch);
+	fetch_free(fetch);
 	fetch_more(share);
 	settle(share);
-	let_go(share);
 }
 
 static void unpack_segment(void *ctx)
@@ -130,11 +146,13 @@ static void unpack_segment(void *ctx)
 	struct fetch *fetch = ctx;
 	struct digest named;
 	_cleanup_buf_ struct buf plain = { 0 };
-	digest_parse_hex(slice_str(fetch->name + TIME_CHARS + 1), &named);
-	check_hash(buf_slice(&fetch->object), named.hash, &fetch->outcome, &fetch->err);
+	fetch->outcome = digest_parse_hex(slice_str(fetch->name + TIME_CHARS + 1), &named);
+	assert(fetch->outcome == 0); /* is_segment_name() */
+	fetch->outcome = check_hash(buf_slice(&fetch->object), named.hash, &fetch->err);
 	if (fetch->outcome == 0)
 		fetch->outcome = segment_unpack(buf_slice(&fetch->object), &plain, &fetch->err);
-	if (fetch->outcome == 0)
+	fetch->sound = fetch->outcome == 0;
+	if (fetch->sound)
 		fetch->outcome = segments_write(fetch->share->segments, fetch->name, buf_slice(&plain), &fetch->err);
 }
 
@@ -147,7 +165,10 @@ static void segment_unpacked(void *ctx)
 	if (fetch->outcome < 0) {
 		char *name = arena_strdup(&share->arena, fetch->name);
 		map_put(&share->refused, slice_str(name), name);
-		reject(share, name, &fetch->err);
+		if (fetch->sound) /* this machine can't keep it */
+			note(share, name, fetch->err.text);
+		else
+			reject(share, name, &fetch->err);
 	}
 	fetch_end(fetch);
 }
@@ -168,12 +189,13 @@ static void segment_came(void *ctx, int outcome, struct buf *body, const struct 
 
 static void fetch_more(struct share *share)
 {
-	while (share->n_fetching < FETCHES_LIMIT && !list_empty(&share->wanted)) {
+	/* Who leaves needs nothing any more, and what it would ask may be gone. */
+	while (!share->daemon->leaving && share->n_fetching < FETCHES_LIMIT && !list_empty(&share->wanted)) {
 		struct fetch *fetch = list_first(&share->wanted, struct fetch, link);
 		char key[KEY_CHARS + 1];
 		list_remove(&fetch->link);
+		list_append(&share->fetching, &fetch->link);
 		share->n_fetching++;
-		hold(share);
 		snprintf(key, sizeof(key), KEY_PREFIX "%s", fetch->name);
 		s3_get(&share->bucket, key, 0, 0, segment_came, fetch);
 	}
@@ -210,19 +232,19 @@ static void listed(void *ctx, int outcome, const struct s3_key *keys, size_t n, 
 		want(share, keys[i - 1].name + strlen(KEY_PREFIX));
 	fetch_more(share);
 	settle(share);
-	let_go(share);
 }
 
-/* Ask for what has come since the youngest that is here, and a little before, for clocks differ. */
+/* Ask for what has come since the youngest that is here, and a little before, for clocks differ. A name may say that it is of the year 10000. */
 static void refresh(struct share *share)
 {
 	char after[KEY_CHARS + 1];
-	unsigned long long youngest = strtoull(segments_youngest(share->segments), NULL, 16);
+	unsigned long long youngest = strtoull(segments_youngest(share->segments), NULL, 16), now = now_ms();
 	if (share->listing || share->n_fetching > 0)
 		return;
+	if (youngest > now)
+		youngest = now;
 	snprintf(after, sizeof(after), KEY_PREFIX "%0*llx", TIME_CHARS, youngest > LATE_MS ? youngest - LATE_MS : 0);
 	share->listing = true;
-	hold(share);
 	s3_list(&share->bucket, KEY_PREFIX, after, LIST_LIMIT, listed, share);
 }
 
@@ -265,11 +287,32 @@ struct delivery {
 	struct list waiters; /* one, or none when it left */
 	struct digest key;
 	struct cache_result result; /* what cache_put_encoded() looks at */
+	struct digest *blobs;       /* owned: what the result names */
+	size_t n_blobs;
 	struct buf head, names, body;
 	uint8_t pack[DIGEST_HASH_BYTES];
+	bool sound; /* it is what it says it is */
 	int outcome;
 	struct error err;
 };
+
+/* The blobs that the result names, without the empty one; owned by the caller. */
+static struct digest *blobs_of(const struct cache_result *result, size_t *n_ret)
+{
+	struct digest *blobs = calloc(result->n_outputs + 2, sizeof(*blobs));
+	size_t n = 0;
+	if (!blobs)
+		abort();
+	for (size_t i = 0; i < result->n_outputs; i++)
+		if (!result->outputs[i].absent && result->outputs[i].digest.size_bytes > 0)
+			blobs[n++] = result->outputs[i].digest;
+	if (result->out.size_bytes > 0)
+		blobs[n++] = result->out;
+	if (result->err.size_bytes > 0)
+		blobs[n++] = result->err;
+	*n_ret = n;
+	return blobs;
+}
 
 static void delivery_end(struct delivery *delivery)
 {
@@ -278,25 +321,44 @@ static void delivery_end(struct delivery *delivery)
 	buf_deinit(&delivery->head);
 	buf_deinit(&delivery->names);
 	buf_deinit(&delivery->body);
+	free(delivery->blobs);
 	free(delivery);
 	let_go(share);
 }
 
+static int compare_entry(const void *a, const void *b)
+{
+	const struct digest *digest = a;
+	const struct pack_entry *entry = b;
+	return memcmp(digest->hash, entry->digest.hash, DIGEST_HASH_BYTES);
+}
+
+static int take_blob(struct delivery *delivery, const struct digest *digest, const struct pack_entry *entries, size_t n)
+{
+	_cleanup_buf_ struct buf blob = { 0 };
+	const struct pack_entry *entry = n ? bsearch(digest, entries, n, sizeof(*entries), compare_entry) : NULL;
+	if (!entry || entry->digest.size_bytes != digest->size_bytes)
+		return error_set(&delivery->err, EBADMSG, "it lacks what a result names");
+	if (pack_blob(entry, slice_of(delivery->body.ptr + entry->offset, entry->stored), &blob, &delivery->err) < 0)
+		return -1;
+	delivery->sound = true;
+	return store_put(delivery->share->daemon->content, digest, buf_slice(&blob), &delivery->err);
+}
+
+/* Only what the result names: a pack may hold anything. */
 static void unpack_pack(void *ctx)
 {
 	struct delivery *delivery = ctx;
 	struct slice pack = buf_slice(&delivery->body);
 	struct pack_entry *entries = NULL;
 	size_t n = 0;
-	check_hash(pack, delivery->pack, &delivery->outcome, &delivery->err);
+	delivery->outcome = check_hash(pack, delivery->pack, &delivery->err);
 	if (delivery->outcome == 0)
 		delivery->outcome = pack_index_parse(pack, pack.len, &entries, &n, &delivery->err);
-	for (size_t i = 0; i < n && delivery->outcome == 0; i++) {
-		_cleanup_buf_ struct buf blob = { 0 };
-		delivery->outcome = pack_blob(&entries[i], slice_of(pack.ptr + entries[i].offset, entries[i].stored), &blob, &delivery->err);
-		if (delivery->outcome == 0)
-			delivery->outcome =
-				store_put(delivery->share->daemon->content, &entries[i].digest, buf_slice(&blob), &delivery->err);
+	delivery->sound = delivery->outcome == 0;
+	for (size_t i = 0; i < delivery->n_blobs && delivery->outcome == 0; i++) {
+		delivery->sound = false;
+		delivery->outcome = take_blob(delivery, &delivery->blobs[i], entries, n);
 	}
 	free(entries);
 }
@@ -306,8 +368,10 @@ static void pack_unpacked(void *ctx)
 	struct delivery *delivery = ctx;
 	struct share *share = delivery->share;
 	struct error err;
-	if (delivery->outcome < 0)
+	if (!delivery->sound)
 		reject(share, "a pack", &delivery->err);
+	else if (delivery->outcome < 0)
+		note(share, "a pack", delivery->err.text);
 	else if (cache_put_encoded(share->daemon->cache, &delivery->key, buf_slice(&delivery->head), buf_slice(&delivery->names),
 			 &delivery->result, &err) < 0)
 		note(share, "cache", err.text);
@@ -343,6 +407,7 @@ void share_fetch(struct share *share, const struct share_found *found, const str
 	list_append(&delivery->waiters, &waiter->link);
 	delivery->result.messages_kind = found->result.messages_kind;
 	delivery->result.alias_signature = found->result.alias_signature;
+	delivery->blobs = blobs_of(&found->result, &delivery->n_blobs);
 	hold(share);
 	pack_key(found->pack, name);
 	s3_get(&share->bucket, name, 0, 0, pack_came, delivery);
@@ -350,9 +415,23 @@ void share_fetch(struct share *share, const struct share_found *found, const str
 
 /* --- Publishing ------------------------------------------------------------------------------------------------- */
 
+/* An object that is being put. */
+struct put {
+	struct list link;
+	struct s3_op *op;
+	void (*drop)(struct put *put); /* nothing comes of it */
+};
+
+static void put_start(struct share *share, struct put *put, const char *key, struct slice body, s3_done_fn *fn, void *ctx)
+{
+	list_append(&share->puts, &put->link);
+	put->op = s3_put(&share->bucket, key, body, true, fn, ctx);
+}
+
 /* A result on its way out: its pack first, then it waits in the writer. */
 struct offer {
 	struct share *share;
+	struct put put;
 	struct segment_entry entry; /* its slices are those below */
 	struct buf head, names, pack;
 	struct digest *blobs; /* owned */
@@ -378,8 +457,9 @@ static void put_down(struct offer *offer)
 	offer->entry.head = buf_slice(&offer->head);
 	offer->entry.names = buf_slice(&offer->names);
 	segment_writer_add(share->writer, &offer->entry);
+	share->n_bytes += offer->head.len + offer->names.len;
 	offer_free(offer);
-	if (segment_writer_count(share->writer) >= PUBLISH_ENTRIES)
+	if (segment_writer_count(share->writer) >= PUBLISH_ENTRIES || share->n_bytes >= PUBLISH_BYTES)
 		share_flush(share);
 }
 
@@ -387,12 +467,21 @@ static void pack_put(void *ctx, int outcome, struct buf *body, const struct erro
 {
 	struct offer *offer = ctx;
 	struct share *share = offer->share;
+	list_remove(&offer->put.link);
 	if (outcome < 0) {
 		note(share, "cannot put a pack", err->text);
 		offer_free(offer);
 	} else {
 		put_down(offer);
 	}
+	let_go(share);
+}
+
+static void drop_offer(struct put *put)
+{
+	struct offer *offer = container_of(put, struct offer, put);
+	struct share *share = offer->share;
+	offer_free(offer);
 	let_go(share);
 }
 
@@ -426,13 +515,7 @@ static void pack_made(void *ctx)
 		return;
 	}
 	pack_key(offer->entry.pack, name);
-	s3_put(&share->bucket, name, buf_slice(&offer->pack), true, pack_put, offer);
-}
-
-static void add_blob(struct offer *offer, const struct digest *digest)
-{
-	if (digest->size_bytes > 0)
-		offer->blobs[offer->n_blobs++] = *digest;
+	put_start(share, &offer->put, name, buf_slice(&offer->pack), pack_put, offer);
 }
 
 void share_publish(struct share *share, const struct digest *key, const struct lookups *lookups, const struct cache_result *result,
@@ -442,9 +525,10 @@ void share_publish(struct share *share, const struct digest *key, const struct l
 		return;
 	struct offer *offer = calloc(1, sizeof(*offer));
 	struct error err;
-	if (!offer || !(offer->blobs = calloc(result->n_outputs + 2, sizeof(*offer->blobs))))
+	if (!offer)
 		abort();
 	offer->share = share;
+	offer->put.drop = drop_offer;
 	memcpy(offer->entry.key, key->hash, sizeof(offer->entry.key));
 	if (cache_encode(lookups, result, &offer->head, &offer->names, &err) < 0) {
 		note(share, "a result", err.text);
@@ -457,11 +541,7 @@ void share_publish(struct share *share, const struct digest *key, const struct l
 		put_down(offer);
 		return;
 	}
-	for (size_t i = 0; i < result->n_outputs; i++)
-		if (!result->outputs[i].absent)
-			add_blob(offer, &result->outputs[i].digest);
-	add_blob(offer, &result->out);
-	add_blob(offer, &result->err);
+	offer->blobs = blobs_of(result, &offer->n_blobs);
 	hold(share);
 	work_start(&share->daemon->loop, make_pack, pack_made, offer);
 }
@@ -469,48 +549,108 @@ void share_publish(struct share *share, const struct digest *key, const struct l
 /* A segment on its way out. */
 struct publication {
 	struct share *share;
+	struct put put;
+	struct segment_writer *writer; /* owned */
+	char key[KEY_CHARS + 1];
 	struct buf object;
 };
 
-static void segment_put(void *ctx, int outcome, struct buf *body, const struct error *err)
+static void publication_end(struct publication *publication)
 {
-	struct publication *publication = ctx;
 	struct share *share = publication->share;
-	if (outcome < 0)
-		note(share, "cannot publish results", err->text);
 	buf_deinit(&publication->object);
 	free(publication);
 	let_go(share);
 }
 
+static void drop_publication(struct put *put)
+{
+	publication_end(container_of(put, struct publication, put));
+}
+
+static void segment_put(void *ctx, int outcome, struct buf *body, const struct error *err)
+{
+	struct publication *publication = ctx;
+	list_remove(&publication->put.link);
+	if (outcome < 0)
+		note(publication->share, "cannot publish results", err->text);
+	publication_end(publication);
+}
+
+/* Some megabytes to compress. */
+static void make_segment(void *ctx)
+{
+	struct publication *publication = ctx;
+	char hex[DIGEST_HEX_CHARS + 1];
+	segment_writer_end(publication->writer, &publication->object);
+	segment_writer_free(publication->writer);
+	struct digest digest = digest_of(buf_slice(&publication->object));
+	digest_hex(&digest, hex);
+	snprintf(publication->key, sizeof(publication->key), KEY_PREFIX "%0*llx-%s", TIME_CHARS, now_ms(), hex);
+}
+
+static void segment_made(void *ctx)
+{
+	struct publication *publication = ctx;
+	put_start(publication->share, &publication->put, publication->key, buf_slice(&publication->object), segment_put, publication);
+}
+
 void share_flush(struct share *share)
 {
-	char key[KEY_CHARS + 1], hex[DIGEST_HEX_CHARS + 1];
 	if (segment_writer_count(share->writer) == 0)
 		return;
 	struct publication *publication = calloc(1, sizeof(*publication));
 	if (!publication)
 		abort();
 	publication->share = share;
-	segment_writer_end(share->writer, &publication->object);
-	struct digest digest = digest_of(buf_slice(&publication->object));
-	digest_hex(&digest, hex);
-	snprintf(key, sizeof(key), KEY_PREFIX "%0*llx-%s", TIME_CHARS, (unsigned long long)clock_realtime_ns() / 1000000, hex);
+	publication->put.drop = drop_publication;
+	publication->writer = share->writer;
+	share->writer = segment_writer_new();
+	share->n_bytes = 0;
 	hold(share);
-	s3_put(&share->bucket, key, buf_slice(&publication->object), true, segment_put, publication);
+	work_start(&share->daemon->loop, make_segment, segment_made, publication);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- */
 
+static void answer_without(struct share *share)
+{
+	share->answered = true;
+	wake(&share->waiters);
+}
+
+/* Others wait for this daemon's place. */
+static void leave(struct share *share, int64_t now)
+{
+	if (share->leaving_ms == 0)
+		share->leaving_ms = now;
+	if (!share->answered)
+		answer_without(share);
+	if (segment_writer_count(share->writer) > 0)
+		share_flush(share);
+	if (now - share->leaving_ms < LEAVE_MS || list_empty(&share->puts))
+		return;
+	note(share, "cannot publish results", "the bucket doesn't answer, and the daemon leaves");
+	while (!list_empty(&share->puts)) {
+		struct put *put = list_first(&share->puts, struct put, link);
+		list_remove(&put->link);
+		s3_cancel(put->op);
+		put->drop(put);
+	}
+}
+
 void share_tick(struct share *share)
 {
-	int64_t now_ms = clock_monotonic_ms();
-	if (!share->answered && now_ms - share->opened_ms >= FIRST_MS) {
-		share->answered = true;
-		note(share, "the bucket", "no answer yet; going on without it");
-		wake(&share->waiters);
+	int64_t now = clock_monotonic_ms();
+	if (share->daemon->leaving) {
+		leave(share, now);
+		return;
 	}
-	if (segment_writer_count(share->writer) > 0 && (share->daemon->leaving || now_ms - share->oldest_ms >= PUBLISH_MS))
+	if (!share->answered && now - share->opened_ms >= FIRST_MS) {
+		note(share, "the bucket", "no answer yet; going on without it");
+		answer_without(share);
+	}
+	if (segment_writer_count(share->writer) > 0 && now - share->oldest_ms >= PUBLISH_MS)
 		share_flush(share);
 }
 
@@ -531,6 +671,8 @@ struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, b
 	share->writer = segment_writer_new();
 	share->opened_ms = clock_monotonic_ms();
 	list_init(&share->wanted);
+	list_init(&share->fetching);
+	list_init(&share->puts);
 	list_init(&share->waiters);
 	refresh(share);
 	return share;
@@ -540,6 +682,11 @@ void share_free(struct share *share)
 {
 	if (!share)
 		return;
+	struct fetch *fetch;
+	list_for_each (fetch, &share->wanted, struct fetch, link)
+		fetch_free(fetch);
+	list_for_each (fetch, &share->fetching, struct fetch, link)
+		fetch_free(fetch);
 	segments_close(share->segments);
 	segment_writer_free(share->writer);
 	map_deinit(&share->refused);

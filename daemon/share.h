@@ -51,5 +51,5 @@ void share_publish(struct share *share, const struct digest *key, const struct l
 
 /* Once a second. */
 void share_tick(struct share *share);
-/* Publish what there is, now; while something is under way it counts as a request of the daemon's. */
+/* Publish what there is, now; while something is on its way out it counts as a request of the daemon's, for at most 10 s once that leaves. */
 void share_flush(struct share *share);

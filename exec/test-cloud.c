@@ -20,12 +20,13 @@ struct operation {
 	struct cloud *cloud;
 	struct list link;
 	uv_timer_t timer;
-	bool held, is_put, is_lambda, lost, once;
-	char key[160];
+	bool held, is_put, is_list, is_lambda, lost, once;
+	char key[160], after[160];
 	struct slice body;
 	struct buf got;
 	int outcome;
 	s3_done_fn *s3_fn;
+	s3_list_fn *list_fn;
 	lambda_done_fn *lambda_fn;
 	struct cloud_reply reply;
 	void *ctx;
@@ -142,6 +143,28 @@ static void s3_answer(struct operation *operation)
 	operation->s3_fn(operation->ctx, operation->outcome, &operation->got, &err);
 }
 
+static int compare_keys(const void *a, const void *b)
+{
+	return strcmp(((const struct s3_key *)a)->name, ((const struct s3_key *)b)->name);
+}
+
+static void list_answer(struct operation *operation)
+{
+	struct cloud *cloud = operation->cloud;
+	struct error err = { 0 };
+	struct s3_key keys[1000];
+	size_t at = 0, n = 0;
+	for (const struct map_entry *e; (e = map_next(&cloud->objects, &at));) {
+		const struct object *object = e->value;
+		if (slice_has_prefix(e->key, operation->key) && strcmp(object->key, operation->after) > 0 && n < 1000)
+			keys[n++] = (struct s3_key){ object->key, (int64_t)object->body.len, 0 };
+	}
+	qsort(keys, n, sizeof(*keys), compare_keys);
+	if (operation->outcome < 0)
+		error_set(&err, EIO, "S3 is ill");
+	operation->list_fn(operation->ctx, operation->outcome, keys, operation->outcome < 0 ? 0 : n, &err);
+}
+
 static void lambda_answer(struct operation *operation)
 {
 	struct cloud_reply *reply = &operation->reply;
@@ -165,6 +188,8 @@ static void on_time(uv_timer_t *timer)
 	operation_end(operation);
 	if (operation->is_lambda)
 		lambda_answer(operation);
+	else if (operation->is_list)
+		list_answer(operation);
 	else
 		s3_answer(operation);
 }
@@ -230,6 +255,31 @@ struct s3_op *s3_get(const struct s3_bucket *bucket, const char *key, uint64_t o
 	operation->outcome = take(&operation->cloud->fail_gets) ? -1 : 0;
 	uv_timer_start(&operation->timer, on_time, operation->cloud->s3_delay_ms, 0);
 	return (struct s3_op *)operation;
+}
+
+struct s3_op *s3_list(const struct s3_bucket *bucket, const char *prefix, const char *after, size_t limit, s3_list_fn *fn, void *ctx)
+{
+	struct operation *operation = s3_new(bucket, prefix, NULL, ctx);
+	operation->is_list = true;
+	operation->list_fn = fn;
+	operation->cloud->lists++;
+	snprintf(operation->after, sizeof(operation->after), "%s%s", bucket->prefix, after ? after : "");
+	operation->outcome = take(&operation->cloud->fail_lists) ? -1 : 0;
+	if (!operation->cloud->hold_lists)
+		uv_timer_start(&operation->timer, on_time, operation->cloud->s3_delay_ms, 0);
+	return (struct s3_op *)operation;
+}
+
+/* As aws_free() does. */
+void cloud_cancel_all(struct cloud *cloud)
+{
+	while (!list_empty(&cloud->operations))
+		operation_end(list_first(&cloud->operations, struct operation, link));
+}
+
+void cloud_put(struct cloud *cloud, const char *key, struct slice body)
+{
+	put(cloud, key, body);
 }
 
 void s3_cancel(struct s3_op *op)

@@ -23,9 +23,10 @@ struct cloud {
 	struct map objects;
 	struct list operations; /* under way */
 	uint64_t s3_delay_ms, lambda_delay_ms;
-	unsigned fail_puts, fail_gets, lose_puts; /* the next so many; a lost one says that all is well */
+	unsigned fail_puts, fail_gets, fail_lists, lose_puts; /* the next so many; a lost one says that all is well */
 	bool hold_puts;                 /* until cloud_release_puts */
-	unsigned puts, gets, exists, overwritten, puts_under_way, most_puts;
+	bool hold_lists;                /* for ever */
+	unsigned puts, gets, lists, exists, overwritten, puts_under_way, most_puts;
 	uint64_t largest_put;
 	unsigned invocations, running, most_running;
 	unsigned limit;                 /* of concurrency; 0 = none: 429 beyond it */
@@ -45,6 +46,8 @@ struct aws *cloud_aws(struct cloud *cloud);
 /* An honest worker. */
 void cloud_work(struct cloud *cloud, struct slice payload, struct cloud_reply *reply);
 void cloud_release_puts(struct cloud *cloud);
+void cloud_cancel_all(struct cloud *cloud); /* no callback runs */
+void cloud_put(struct cloud *cloud, const char *key, struct slice body);
 size_t cloud_count(const struct cloud *cloud, const char *prefix);
 /* Take away, or damage, every object whose key begins so. */
 void cloud_lose(struct cloud *cloud, const char *prefix);

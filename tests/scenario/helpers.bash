@@ -111,4 +111,7 @@ build_plainly() {
 # assert_as_expected DIRECTORY: every file is as the plain build made it, and there is none besides.
 assert_as_expected() { diff -r "$1" "$1.expected"; }
 
+# bucket WHAT BUCKET…: tests/cloud/bucket.py, for the test cloud.
+bucket() { PYTHONPATH=$BATS_TEST_DIRNAME/../cloud PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 "$BATS_TEST_DIRNAME/../cloud/bucket.py" "$@"; }
+
 needs_root() { [ "$(id -u)" = 0 ] || skip "needs root"; }

@@ -63,3 +63,26 @@ build_in() {
 	assert_output_has "path_not_mirrored 2"
 	assert_stat executed.lambda 0
 }
+
+@test "what Lambda has compiled, a machine with an empty cache finds, whatever its engine" {
+	cloud_with_function
+	make_project project 6
+	build_plainly project
+	printf 'share = write\n' >>"$LLAMA_CONFIG"
+	run -0 llama build --engine lambda make -C project -j4
+	assert_output_has "7 compiled in Lambda"
+	llama daemon --stop
+	# The worker has put what is shared: from here only what is needed to compile, and the results.
+	bucket list llama-scenario share/ | grep -q .
+	for engine in lambda sandbox; do
+		export LLAMA_CACHE_DIR=$BATS_TEST_TMPDIR/cache.$engine
+		make -C project clean >/dev/null
+		run -0 llama build --engine $engine make -C project -j4
+		assert_output_has "7 shared hits"
+		assert_as_expected project
+		assert_stat hits.shared 7
+		assert_stat executed.lambda 0
+		assert_stat executed.sandbox 0
+		llama daemon --stop
+	done
+}
