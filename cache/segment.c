@@ -1,9 +1,9 @@
 #include "cache/segment.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <stdlib.h>
 
+#include "base/le.h"
 #include "wire/compress.h"
 
 enum { VERSION = 1, HEADER_BYTES = 16, ENTRY_BYTES = 88 };
@@ -71,32 +71,6 @@ static int compare_kept(const void *a, const void *b)
 	return order ? order : (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static void put_u32(struct buf *to, uint32_t n)
-{
-	n = htole32(n);
-	buf_append(to, &n, sizeof(n));
-}
-
-static void put_u64(struct buf *to, uint64_t n)
-{
-	n = htole64(n);
-	buf_append(to, &n, sizeof(n));
-}
-
-static uint32_t get_u32(const char *at)
-{
-	uint32_t n;
-	memcpy(&n, at, sizeof(n));
-	return le32toh(n);
-}
-
-static uint64_t get_u64(const char *at)
-{
-	uint64_t n;
-	memcpy(&n, at, sizeof(n));
-	return le64toh(n);
-}
-
 void segment_writer_end(struct segment_writer *writer, struct buf *ret)
 {
 	_cleanup_buf_ struct buf plain = { 0 };
@@ -104,17 +78,17 @@ void segment_writer_end(struct segment_writer *writer, struct buf *ret)
 	if (writer->n)
 		qsort(writer->entries, writer->n, sizeof(*writer->entries), compare_kept);
 	buf_append(&plain, magic, sizeof(magic) - 1);
-	put_u32(&plain, VERSION);
-	put_u32(&plain, (uint32_t)writer->n);
-	put_u32(&plain, 0);
+	le_put_u32(&plain, VERSION);
+	le_put_u32(&plain, (uint32_t)writer->n);
+	le_put_u32(&plain, 0);
 	for (size_t i = 0; i < writer->n; i++) {
 		const struct kept_entry *kept = &writer->entries[i];
 		buf_append(&plain, kept->entry.key, DIGEST_HASH_BYTES);
 		buf_append(&plain, kept->entry.pack, DIGEST_HASH_BYTES);
-		put_u64(&plain, kept->entry.pack_bytes);
-		put_u64(&plain, begin + kept->offset);
-		put_u32(&plain, kept->head);
-		put_u32(&plain, kept->names);
+		le_put_u64(&plain, kept->entry.pack_bytes);
+		le_put_u64(&plain, begin + kept->offset);
+		le_put_u32(&plain, kept->head);
+		le_put_u32(&plain, kept->names);
 	}
 	buf_append_slice(&plain, buf_slice(&writer->bodies));
 	compress_append(buf_slice(&plain), ret);
@@ -123,7 +97,7 @@ void segment_writer_end(struct segment_writer *writer, struct buf *ret)
 
 size_t segment_count(struct slice segment)
 {
-	return get_u32(segment.ptr + 8);
+	return le_get_u32(segment.ptr + 8);
 }
 
 struct segment_entry segment_at(struct slice segment, size_t i)
@@ -132,9 +106,9 @@ struct segment_entry segment_at(struct slice segment, size_t i)
 	struct segment_entry entry;
 	memcpy(entry.key, at, DIGEST_HASH_BYTES);
 	memcpy(entry.pack, at + 32, DIGEST_HASH_BYTES);
-	entry.pack_bytes = get_u64(at + 64);
-	uint64_t offset = get_u64(at + 72);
-	uint32_t head = get_u32(at + 80), names = get_u32(at + 84);
+	entry.pack_bytes = le_get_u64(at + 64);
+	uint64_t offset = le_get_u64(at + 72);
+	uint32_t head = le_get_u32(at + 80), names = le_get_u32(at + 84);
 	entry.head = slice_of(segment.ptr + offset, head);
 	entry.names = slice_of(segment.ptr + offset + head, names);
 	return entry;
@@ -144,14 +118,14 @@ int segment_check(struct slice segment, struct error *err)
 {
 	if (segment.len < HEADER_BYTES || !slice_has_prefix(segment, magic))
 		return error_set(err, EBADMSG, "no segment");
-	if (get_u32(segment.ptr + 4) != VERSION)
-		return error_set(err, EPROTO, "a segment of version %u", get_u32(segment.ptr + 4));
+	if (le_get_u32(segment.ptr + 4) != VERSION)
+		return error_set(err, EPROTO, "a segment of version %u", le_get_u32(segment.ptr + 4));
 	uint64_t n = segment_count(segment), begin = HEADER_BYTES + n * ENTRY_BYTES;
 	if (begin > segment.len)
 		return error_set(err, EBADMSG, "a segment that ends within its entries");
 	for (uint64_t i = 0; i < n; i++) {
 		const char *at = segment.ptr + HEADER_BYTES + i * ENTRY_BYTES;
-		uint64_t offset = get_u64(at + 72), length = (uint64_t)get_u32(at + 80) + get_u32(at + 84);
+		uint64_t offset = le_get_u64(at + 72), length = (uint64_t)le_get_u32(at + 80) + le_get_u32(at + 84);
 		if (offset < begin || offset > segment.len || length > segment.len - offset)
 			return error_set(err, EBADMSG, "a segment with an entry out of bounds");
 		if (i > 0 && memcmp(at - ENTRY_BYTES, at, DIGEST_HASH_BYTES) > 0)

@@ -1,12 +1,12 @@
 #include "store/pack.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/le.h"
 #include "base/map.h"
 #include "wire/compress.h"
 
@@ -20,32 +20,6 @@ struct pack_writer {
 	struct arena arena;
 	struct buf bodies;
 };
-
-static void put_u32(struct buf *to, uint32_t n)
-{
-	n = htole32(n);
-	buf_append(to, &n, sizeof(n));
-}
-
-static void put_u64(struct buf *to, uint64_t n)
-{
-	n = htole64(n);
-	buf_append(to, &n, sizeof(n));
-}
-
-static uint32_t get_u32(const char *at)
-{
-	uint32_t n;
-	memcpy(&n, at, sizeof(n));
-	return le32toh(n);
-}
-
-static uint64_t get_u64(const char *at)
-{
-	uint64_t n;
-	memcpy(&n, at, sizeof(n));
-	return le64toh(n);
-}
 
 /* --- Writing --------------------------------------------------------------------------------------------------- */
 
@@ -145,15 +119,15 @@ void pack_writer_end(struct pack_writer *writer, struct buf *ret)
 		qsort(writer->entries, writer->n, sizeof(*writer->entries), compare_entries);
 	buf_reserve(ret, pack_writer_bytes(writer));
 	buf_append(ret, magic, sizeof(magic) - 1);
-	put_u32(ret, PACK_VERSION);
-	put_u32(ret, (uint32_t)writer->n);
-	put_u32(ret, 0);
+	le_put_u32(ret, PACK_VERSION);
+	le_put_u32(ret, (uint32_t)writer->n);
+	le_put_u32(ret, 0);
 	for (size_t i = 0; i < writer->n; i++) {
 		const struct pack_entry *entry = &writer->entries[i];
 		buf_append(ret, entry->digest.hash, DIGEST_HASH_BYTES);
-		put_u64(ret, (uint64_t)entry->digest.size_bytes);
-		put_u64(ret, begin + entry->offset);
-		put_u64(ret, entry->stored);
+		le_put_u64(ret, (uint64_t)entry->digest.size_bytes);
+		le_put_u64(ret, begin + entry->offset);
+		le_put_u64(ret, entry->stored);
 	}
 	buf_append_slice(ret, buf_slice(&writer->bodies));
 	empty(writer);
@@ -165,9 +139,9 @@ int64_t pack_index_bytes(struct slice header, struct error *err)
 {
 	if (header.len < PACK_HEADER_BYTES || !slice_has_prefix(header, magic))
 		return error_set(err, EBADMSG, "no pack");
-	if (get_u32(header.ptr + 4) != PACK_VERSION)
-		return error_set(err, EPROTO, "a pack of version %u", get_u32(header.ptr + 4));
-	uint32_t n = get_u32(header.ptr + 8);
+	if (le_get_u32(header.ptr + 4) != PACK_VERSION)
+		return error_set(err, EPROTO, "a pack of version %u", le_get_u32(header.ptr + 4));
+	uint32_t n = le_get_u32(header.ptr + 8);
 	if (n > PACK_ENTRIES_LIMIT)
 		return error_set(err, EBADMSG, "a pack of %u blobs", n);
 	return PACK_HEADER_BYTES + (int64_t)n * PACK_ENTRY_BYTES;
@@ -211,9 +185,9 @@ int pack_index_parse(struct slice index, uint64_t pack_bytes, struct pack_entry 
 		const char *at = index.ptr + PACK_HEADER_BYTES + i * PACK_ENTRY_BYTES;
 		struct pack_entry *entry = &entries[i];
 		memcpy(entry->digest.hash, at, DIGEST_HASH_BYTES);
-		uint64_t size = get_u64(at + DIGEST_HASH_BYTES);
-		entry->offset = get_u64(at + DIGEST_HASH_BYTES + 8);
-		entry->stored = get_u64(at + DIGEST_HASH_BYTES + 16);
+		uint64_t size = le_get_u64(at + DIGEST_HASH_BYTES);
+		entry->offset = le_get_u64(at + DIGEST_HASH_BYTES + 8);
+		entry->stored = le_get_u64(at + DIGEST_HASH_BYTES + 16);
 		entry->digest.size_bytes = (int64_t)size;
 		if (size > INT64_MAX || entry->stored > size || entry->offset < (uint64_t)expected || entry->offset > pack_bytes ||
 			entry->stored > pack_bytes - entry->offset)
