@@ -75,7 +75,8 @@ static void ask_daemon(struct build *build)
 		if (jobs >= 1 && jobs <= UINT_MAX)
 			build->width = (unsigned)jobs;
 		else if (status)
-			command_warn(build->command, "no engine lambda: %s; compiling on this machine", why ? why : "the daemon is of another version");
+			command_warn(build->command, "no engine lambda: %s; compiling on this machine",
+				why ? why : "the daemon is of another version");
 	}
 	json_decref(status);
 }
@@ -268,7 +269,8 @@ static void print_summary(struct build *build, int status, int64_t wall_ms)
 	if (nothing && WIFEXITED(status) && (WEXITSTATUS(status) == 126 || WEXITSTATUS(status) == 127))
 		return; /* there was no such command, as has been said */
 	if (text.len == 0)
-		buf_append_str(&text, nothing ? "no compiler was called through llamacc" : "no compilation was finished");
+		buf_append_str(
+			&text, nothing ? "no compiler was called through llamacc" : "no compilation was finished");
 	fprintf(stderr, "llama: %s, %.1f s\n", buf_str(&text), (double)wall_ms / 1000);
 	json_t *now = ask_status(build);
 	uint64_t daemon = control_json_number(now, "pid");

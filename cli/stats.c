@@ -87,7 +87,8 @@ static void print_reasons(const json_t *stats)
 static void print_table(const json_t *stats, bool running)
 {
 	uint64_t requests = control_json_number(stats, "requests"), hits = control_json_number(stats, "hits.local");
-	uint64_t shared = control_json_number(stats, "hits.shared"), rejected = control_json_number(stats, "share.rejected");
+	uint64_t shared = control_json_number(stats, "hits.shared"),
+		 rejected = control_json_number(stats, "share.rejected");
 	uint64_t lambda = control_json_number(stats, "executed.lambda");
 	uint64_t executed = control_json_number(stats, "executed.sandbox") + lambda +
 			    control_json_number(stats, "executed.inplace");

@@ -18,6 +18,8 @@ struct cloud {
 	struct aws_config config;
 	struct aws *aws;
 	struct uplink *uplink;
+	struct lambda_counters lambda_counted; /* what is in the statistics */
+	struct s3_counters s3_counted;
 	struct image_links links; /* that an image built here has */
 	struct arena arena;
 };
@@ -95,10 +97,39 @@ struct cloud *cloud_open(struct daemon *daemon, struct error *err)
 	return NULL;
 }
 
+void cloud_count(struct cloud *cloud)
+{
+	if (!cloud || !cloud->aws)
+		return;
+	struct stats *stats = cloud->daemon->stats;
+	struct lambda_counters lambda = { 0 }, *l = &cloud->lambda_counted;
+	struct s3_counters s3 = s3_counters(cloud->aws), *s = &cloud->s3_counted;
+	if (cloud->daemon->lambda.executor)
+		lambda = lambda_counters(cloud->daemon->lambda.executor);
+#define COUNT(field, now, before) stats_add(stats, NULL, field, (now) - (before))
+	COUNT(lambda_requests, lambda.requests, l->requests);
+	COUNT(lambda_billed_ms, lambda.billed_ms, l->billed_ms);
+	COUNT(lambda_billed_mb_ms, lambda.billed_mb_ms, l->billed_mb_ms);
+	COUNT(lambda_cold_starts, lambda.cold_starts, l->cold_starts);
+	COUNT(lambda_throttles, lambda.throttles, l->throttles);
+	COUNT(lambda_retries, lambda.retries, l->retries);
+	COUNT(lambda_errors, lambda.errors, l->errors);
+	COUNT(lambda_bytes_in, lambda.bytes_in, l->bytes_in);
+	COUNT(lambda_bytes_out, lambda.bytes_out, l->bytes_out);
+	COUNT(s3_gets, s3.gets + lambda.worker_s3_gets, s->gets + l->worker_s3_gets);
+	COUNT(s3_puts, s3.puts + lambda.worker_s3_puts, s->puts + l->worker_s3_puts);
+	COUNT(s3_bytes_in, s3.bytes_in, s->bytes_in);
+	COUNT(s3_bytes_out, s3.bytes_out, s->bytes_out);
+#undef COUNT
+	*l = lambda;
+	*s = s3;
+}
+
 void cloud_stop(struct cloud *cloud)
 {
 	if (!cloud)
 		return;
+	cloud_count(cloud);
 	executor_free(cloud->daemon->lambda.executor);
 	cloud->daemon->lambda.executor = NULL;
 	if (cloud->uplink)

@@ -12,6 +12,8 @@ struct cloud;
 /* Open what the configuration asks for: fills daemon->lambda and daemon->share. NULL with `err`: the AWS configuration is no good. Where there is no
  * function, or no region, the engine says so in its `why`. */
 struct cloud *cloud_open(struct daemon *daemon, struct error *err);
+/* Bring the daemon's statistics up to date with what lambda_counters() and s3_counters() say. NULL is allowed. */
+void cloud_count(struct cloud *cloud);
 /* No job is under way, and none will come: what else is, is dropped, and handles close with the loop's next turns. NULL is allowed. */
 void cloud_stop(struct cloud *cloud);
 /* After the loop's end. NULL is allowed. */

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "daemon/cloud.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/explain.h"
 #include "daemon/server.h"
@@ -47,6 +48,7 @@ static uint32_t answer_status(struct daemon *daemon, const struct frame_control 
 static uint32_t answer_stats(struct daemon *daemon, const struct frame_control *control, struct buf *text)
 {
 	const char *arg = control->args.n ? control->args.v[0] : "";
+	cloud_count(daemon->cloud);
 	if (strcmp(arg, "reset") == 0) {
 		stats_reset(daemon->stats);
 		stats_print(daemon->stats, NULL, text);

@@ -73,6 +73,7 @@ void daemon_request_ended(struct daemon *daemon)
 static void save_stats(struct daemon *daemon)
 {
 	struct error err;
+	cloud_count(daemon->cloud);
 	if (stats_save(daemon->stats, &err) < 0)
 		journal_note(daemon->log, "stats", err.text);
 }

@@ -17,15 +17,15 @@
 
 enum {
 	REFRESH_MS = 30000,
-	FIRST_MS = 10000,	/* how long requests wait for the first answer */
-	PUBLISH_MS = 5000,	/* from the first result on that waits */
+	FIRST_MS = 10000,  /* how long requests wait for the first answer */
+	PUBLISH_MS = 5000, /* from the first result on that waits */
 	PUBLISH_ENTRIES = 256,
 	PUBLISH_BYTES = 16 << 20, /* before compression; what would be too large for a segment stays at home */
 	SEGMENTS_LIMIT = 4096,
 	LIST_LIMIT = 100000,
-	LEAVE_MS = 10000,	/* how long a daemon that leaves goes on putting */
-	LATE_MS = 600000,	/* by how much the clocks of those who write may differ */
-	FETCHES_LIMIT = 8,	/* segments at a time */
+	LEAVE_MS = 10000,  /* how long a daemon that leaves goes on putting */
+	LATE_MS = 600000,  /* by how much the clocks of those who write may differ */
+	FETCHES_LIMIT = 8, /* segments at a time */
 	TIME_CHARS = 12,
 	NAME_CHARS = TIME_CHARS + 1 + DIGEST_HEX_CHARS,
 	KEY_CHARS = sizeof(KEY_PREFIX) - 1 + NAME_CHARS,
@@ -41,15 +41,15 @@ struct share {
 	int64_t listed_ms, opened_ms;
 	struct list wanted, fetching; /* fetch.link: segments that are not yet on their way, and those that are */
 	unsigned n_fetching;
-	struct map refused;     /* names of segments that are no good, until the daemon leaves; keys in the arena */
+	struct map refused; /* names of segments that are no good, until the daemon leaves; keys in the arena */
 	struct arena arena;
-	struct list waiters;    /* for the first answer */
+	struct list waiters; /* for the first answer */
 
 	struct segment_writer *writer;
-	size_t n_bytes;         /* in it, about */
-	int64_t oldest_ms;      /* since when something waits in it */
-	struct list puts;       /* put.link */
-	int64_t leaving_ms;     /* since when the daemon leaves; 0: it doesn't */
+	size_t n_bytes;	    /* in it, about */
+	int64_t oldest_ms;  /* since when something waits in it */
+	struct list puts;   /* put.link */
+	int64_t leaving_ms; /* since when the daemon leaves; 0: it doesn't */
 };
 
 static void note(struct share *share, const char *what, const char *text)
@@ -99,7 +99,9 @@ static void let_go(struct share *share)
 static int check_hash(struct slice bytes, const uint8_t hash[static DIGEST_HASH_BYTES], struct error *err)
 {
 	struct digest digest = digest_of(bytes);
-	return memcmp(digest.hash, hash, DIGEST_HASH_BYTES) == 0 ? 0 : error_set(err, EBADMSG, "it is not what its name says");
+	return memcmp(digest.hash, hash, DIGEST_HASH_BYTES) == 0
+		       ? 0
+		       : error_set(err, EBADMSG, "it is not what its name says");
 }
 
 /* --- What the bucket has ---------------------------------------------------------------------------------------- */
@@ -204,8 +206,8 @@ static void fetch_more(struct share *share)
 static bool is_segment_name(const char *name)
 {
 	struct digest digest;
-	return strlen(name) == NAME_CHARS && strspn(name, "0123456789abcdef") == TIME_CHARS && name[TIME_CHARS] == '-' &&
-	       digest_parse_hex(slice_str(name + TIME_CHARS + 1), &digest) == 0;
+	return strlen(name) == NAME_CHARS && strspn(name, "0123456789abcdef") == TIME_CHARS &&
+	       name[TIME_CHARS] == '-' && digest_parse_hex(slice_str(name + TIME_CHARS + 1), &digest) == 0;
 }
 
 static void want(struct share *share, const char *name)
@@ -258,14 +260,15 @@ bool share_wait(struct share *share, struct share_waiter *waiter)
 	return true;
 }
 
-int share_find(struct share *share, uint64_t since, const struct digest *key, const struct digest *messages_kind, struct arena *arena,
-	struct share_found *ret)
+int share_find(struct share *share, uint64_t since, const struct digest *key, const struct digest *messages_kind,
+	struct arena *arena, struct share_found *ret)
 {
 	struct segments_place at = { 0 };
 	for (struct segment_entry entry; segments_next(share->segments, key, &at, &entry);) {
 		struct cache_why why;
 		struct error err;
-		int outcome = cache_judge(entry.head, entry.names, share->daemon->view, since, messages_kind, arena, &ret->result, &why, &err);
+		int outcome = cache_judge(entry.head, entry.names, share->daemon->view, since, messages_kind, arena,
+			&ret->result, &why, &err);
 		if (outcome < 0)
 			reject(share, "a result", &err);
 		if (outcome != 0)
@@ -287,7 +290,7 @@ struct delivery {
 	struct list waiters; /* one, or none when it left */
 	struct digest key;
 	struct cache_result result; /* what cache_put_encoded() looks at */
-	struct digest *blobs;       /* owned: what the result names */
+	struct digest *blobs;	    /* owned: what the result names */
 	size_t n_blobs;
 	struct buf head, names, body;
 	uint8_t pack[DIGEST_HASH_BYTES];
@@ -372,8 +375,8 @@ static void pack_unpacked(void *ctx)
 		reject(share, "a pack", &delivery->err);
 	else if (delivery->outcome < 0)
 		note(share, "a pack", delivery->err.text);
-	else if (cache_put_encoded(share->daemon->cache, &delivery->key, buf_slice(&delivery->head), buf_slice(&delivery->names),
-			 &delivery->result, &err) < 0)
+	else if (cache_put_encoded(share->daemon->cache, &delivery->key, buf_slice(&delivery->head),
+			 buf_slice(&delivery->names), &delivery->result, &err) < 0)
 		note(share, "cache", err.text);
 	delivery_end(delivery);
 }
@@ -392,7 +395,8 @@ static void pack_came(void *ctx, int outcome, struct buf *body, const struct err
 	delivery_end(delivery);
 }
 
-void share_fetch(struct share *share, const struct share_found *found, const struct digest *key, struct share_waiter *waiter)
+void share_fetch(
+	struct share *share, const struct share_found *found, const struct digest *key, struct share_waiter *waiter)
 {
 	struct delivery *delivery = calloc(1, sizeof(*delivery));
 	char name[128];
@@ -422,7 +426,8 @@ struct put {
 	void (*drop)(struct put *put); /* nothing comes of it */
 };
 
-static void put_start(struct share *share, struct put *put, const char *key, struct slice body, s3_done_fn *fn, void *ctx)
+static void put_start(
+	struct share *share, struct put *put, const char *key, struct slice body, s3_done_fn *fn, void *ctx)
 {
 	list_append(&share->puts, &put->link);
 	put->op = s3_put(&share->bucket, key, body, true, fn, ctx);
@@ -518,8 +523,8 @@ static void pack_made(void *ctx)
 	put_start(share, &offer->put, name, buf_slice(&offer->pack), pack_put, offer);
 }
 
-void share_publish(struct share *share, const struct digest *key, const struct lookups *lookups, const struct cache_result *result,
-	const struct digest *kept)
+void share_publish(struct share *share, const struct digest *key, const struct lookups *lookups,
+	const struct cache_result *result, const struct digest *kept)
 {
 	if (!share->write)
 		return;
@@ -592,7 +597,8 @@ static void make_segment(void *ctx)
 static void segment_made(void *ctx)
 {
 	struct publication *publication = ctx;
-	put_start(publication->share, &publication->put, publication->key, buf_slice(&publication->object), segment_put, publication);
+	put_start(publication->share, &publication->put, publication->key, buf_slice(&publication->object), segment_put,
+		publication);
 }
 
 void share_flush(struct share *share)

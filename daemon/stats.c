@@ -119,6 +119,8 @@ static json_t *tally_to_json(const struct tally *tally)
 	}
 	STATS_TABLE(X)
 #undef X
+	json_object_set_new(json_object_get(object, "lambda"), "gb_seconds",
+		json_real((double)tally->counters.lambda_billed_mb_ms / (1024.0 * 1000)));
 	json_t *reasons = json_object();
 	size_t at = 0;
 	for (const struct map_entry *e; (e = map_next(&tally->reasons, &at));) {

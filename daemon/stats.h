@@ -29,7 +29,20 @@
 	X(engine_cpu_us, "engine.cpu_us")                                                                             \
 	X(engine_max_rss_kb, "engine.max_rss_kb")     /* largest single command */                                    \
 	X(engine_synced_bytes, "engine.synced_bytes") /* file content copied into sandbox roots */                    \
-	X(local_wall_us, "local.wall_us")             /* of metered local commands, summed */
+	X(local_wall_us, "local.wall_us")             /* of metered local commands, summed */                         \
+	X(lambda_requests, "lambda.requests")         /* invocations; like all below not counted by build */                                            \
+	X(lambda_billed_ms, "lambda.billed_ms")                                                                       \
+	X(lambda_billed_mb_ms, "lambda.billed_mb_ms") /* times the function's memory; also told as lambda.gb_seconds */ \
+	X(lambda_cold_starts, "lambda.cold_starts")                                                                   \
+	X(lambda_throttles, "lambda.throttles")       /* invocations refused with 429 */                              \
+	X(lambda_retries, "lambda.retries")           /* other attempts at a job */                                   \
+	X(lambda_errors, "lambda.errors")             /* jobs that failed for good */                                 \
+	X(lambda_bytes_in, "lambda.bytes_in")         /* of invocations */                                            \
+	X(lambda_bytes_out, "lambda.bytes_out")                                                                       \
+	X(s3_gets, "s3.gets")                         /* requests, of this machine and of the workers */              \
+	X(s3_puts, "s3.puts")                                                                                         \
+	X(s3_bytes_in, "s3.bytes_in")                 /* of this machine */                                           \
+	X(s3_bytes_out, "s3.bytes_out")
 
 struct stats_counters {
 #define X(field, key) uint64_t field;

@@ -139,7 +139,8 @@ static bool fetch(struct fixture *f, const char *object)
 	run(f);
 	assert_int_equal(f->woken, 1);
 	assert_int_equal(daemon->n_requests, 0);
-	if (cache_get(daemon->cache, daemon->view, view_arrive(daemon->view), &f->key, &f->kind, &arena, &result, NULL, NULL) != 0)
+	if (cache_get(daemon->cache, daemon->view, view_arrive(daemon->view), &f->key, &f->kind, &arena, &result, NULL,
+		    NULL) != 0)
 		return false;
 	assert_true(digest_equal(&result.outputs[0].digest, &digest));
 	return store_get(daemon->content, &digest, &got, NULL) == 0 && slice_equal(buf_slice(&got), slice_str(object));
@@ -385,7 +386,9 @@ static void share__segments_on_their_way_are_forgotten_with_it(void **state)
 	for (int i = 0; i < 12; i++) {
 		publish(f, "object", NULL);
 		publish_all(f);
-		cloud_put(&f->cloud, "share/000000000001-0000000000000000000000000000000000000000000000000000000000000000", slice_str("no"));
+		cloud_put(&f->cloud,
+			"share/000000000001-0000000000000000000000000000000000000000000000000000000000000000",
+			slice_str("no"));
 	}
 	f->cloud.s3_delay_ms = 1;
 	on_machine(f, "b", false);

@@ -67,6 +67,14 @@ static void stats__begin_with_zeros_for_every_documented_key(void **state)
 	stats_free(stats);
 }
 
+static void stats__tell_the_bill_in_its_unit(void **state)
+{
+	struct stats *stats = stats_new("/nonexistent/stats.json");
+	stats_add(stats, NULL, lambda_billed_mb_ms, 3 * 1024 * 1000);
+	assert_int_equal(number(stats, NULL, "lambda", "gb_seconds"), 3);
+	stats_free(stats);
+}
+
 static void stats__count_for_everything_and_for_the_build(void **state)
 {
 	struct stats *stats = stats_new("/nonexistent/stats.json");
@@ -173,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stats__begin_with_zeros_for_every_documented_key),
+		cmocka_unit_test(stats__tell_the_bill_in_its_unit),
 		cmocka_unit_test(stats__count_for_everything_and_for_the_build),
 		cmocka_unit_test(stats__reasons_add_up_to_the_total),
 		cmocka_unit_test(stats__are_there_again_after_a_restart),

@@ -488,7 +488,7 @@ static void count_answer(struct job *job)
 		return; /* the bill was there */
 	uint64_t ms = (uint64_t)(answer->overhead_us + job->result.wall_us + 999) / 1000;
 	counters->billed_ms += ms;
-	counters->billed_mb_ms += ms * job->lambda->options.memory_mb;
+	counters->billed_mb_ms += ms * (answer->memory_mb ? answer->memory_mb : job->lambda->options.memory_mb);
 }
 
 /* Home has what the bucket lacks, or the uplink will say that it hasn't. */

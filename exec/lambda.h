@@ -41,7 +41,7 @@ struct lambda_options {
 	struct store *content;       /* outputs to keep go here; NULL: nothing is kept */
 	unsigned width;              /* jobs under way at once, at most: the account's limit if that is known */
 	unsigned start;              /* the window's size at first; 0 = 10 */
-	unsigned memory_mb;          /* the function's, for the bill; an answer's log tail says it better */
+	unsigned memory_mb;          /* the function's, for the bill where neither answer nor log tail says it */
 	bool log_tail;               /* ask for the log's tail: exact bills, for up to 4 KB more with each answer */
 	int64_t timeout_ms;          /* for a job that was never seen; 0 = 120 s. Others get ten times what they took before */
 	int64_t limit_ms;            /* the function's own; 0 = 900 s */

@@ -253,6 +253,7 @@ static void take_usage(const Job__Usage *from, struct lambda_answer *ret, struct
 	result->synced_bytes = at_least_0(from->synced_bytes);
 	ret->overhead_us = at_least_0(from->overhead_us);
 	ret->cold = from->cold;
+	ret->memory_mb = from->memory_mb;
 	ret->s3_gets = from->s3_gets;
 	ret->s3_puts = from->s3_puts;
 	ret->s3_bytes_in = (uint64_t)at_least_0(from->s3_bytes_in);

@@ -47,6 +47,7 @@ struct lambda_answer {
 	size_t n_contents;
 	struct buf shared;              /* the shared pack, if anything apart is in it: filled by who fetches it */
 	bool cold;
+	unsigned memory_mb;             /* that the function has; 0: it doesn't say */
 	int64_t overhead_us;
 	uint64_t s3_gets, s3_puts, s3_bytes_in, s3_bytes_out;
 };

@@ -218,7 +218,8 @@ static bool take(unsigned *n)
 	return *n > 0 && (*n)--;
 }
 
-struct s3_op *s3_put(const struct s3_bucket *bucket, const char *key, struct slice body, bool once, s3_done_fn *fn, void *ctx)
+struct s3_op *s3_put(
+	const struct s3_bucket *bucket, const char *key, struct slice body, bool once, s3_done_fn *fn, void *ctx)
 {
 	struct operation *operation = s3_new(bucket, key, fn, ctx);
 	struct cloud *cloud = operation->cloud;
@@ -247,7 +248,8 @@ void cloud_release_puts(struct cloud *cloud)
 			uv_timer_start(&operation->timer, on_time, 0, 0);
 }
 
-struct s3_op *s3_get(const struct s3_bucket *bucket, const char *key, uint64_t offset, uint64_t length, s3_done_fn *fn, void *ctx)
+struct s3_op *s3_get(
+	const struct s3_bucket *bucket, const char *key, uint64_t offset, uint64_t length, s3_done_fn *fn, void *ctx)
 {
 	struct operation *operation = s3_new(bucket, key, fn, ctx);
 	assert(offset == 0 && length == 0);
@@ -257,7 +259,8 @@ struct s3_op *s3_get(const struct s3_bucket *bucket, const char *key, uint64_t o
 	return (struct s3_op *)operation;
 }
 
-struct s3_op *s3_list(const struct s3_bucket *bucket, const char *prefix, const char *after, size_t limit, s3_list_fn *fn, void *ctx)
+struct s3_op *s3_list(
+	const struct s3_bucket *bucket, const char *prefix, const char *after, size_t limit, s3_list_fn *fn, void *ctx)
 {
 	struct operation *operation = s3_new(bucket, prefix, NULL, ctx);
 	operation->is_list = true;
@@ -287,7 +290,8 @@ void s3_cancel(struct s3_op *op)
 	operation_end((struct operation *)op);
 }
 
-struct lambda_op *lambda_invoke(struct aws *aws, const char *function, struct slice payload, bool log_tail, int64_t timeout_ms, lambda_done_fn *fn, void *ctx)
+struct lambda_op *lambda_invoke(struct aws *aws, const char *function, struct slice payload, bool log_tail,
+	int64_t timeout_ms, lambda_done_fn *fn, void *ctx)
 {
 	struct cloud *cloud = (struct cloud *)aws;
 	struct operation *operation = operation_new(cloud, ctx);
@@ -297,7 +301,8 @@ struct lambda_op *lambda_invoke(struct aws *aws, const char *function, struct sl
 	reply->delay_ms = cloud->lambda_delay_ms;
 	unsigned n = cloud->invocations++;
 	if (cloud->limit > 0 && cloud->running >= cloud->limit) {
-		*reply = (struct cloud_reply){ .outcome = LAMBDA_THROTTLED, .reason = "ConcurrentInvocationLimitExceeded" };
+		*reply = (struct cloud_reply){ .outcome = LAMBDA_THROTTLED,
+			.reason = "ConcurrentInvocationLimitExceeded" };
 	} else if (cloud->script) {
 		cloud->script(cloud, n, payload, reply);
 	} else {
@@ -334,7 +339,8 @@ static struct digest digest_from(const Reapi__Digest *from)
 
 static const struct object *object_at(struct worker *worker, const char *key)
 {
-	return map_get(&worker->cloud->objects, slice_str(arena_printf(&worker->arena, "%s%s", worker->job->bucket->prefix, key)));
+	return map_get(&worker->cloud->objects,
+		slice_str(arena_printf(&worker->arena, "%s%s", worker->job->bucket->prefix, key)));
 }
 
 static bool read_from_pack(struct worker *worker, const Job__Pack *from, const struct digest *digest, struct buf *ret)
@@ -351,7 +357,8 @@ static bool read_from_pack(struct worker *worker, const Job__Pack *from, const s
 		return false;
 	for (size_t i = 0; i < n && !found; i++)
 		found = digest_equal(&entries[i].digest, digest) &&
-			pack_blob(&entries[i], slice_of(pack->body.ptr + entries[i].offset, entries[i].stored), ret, NULL) == 0;
+			pack_blob(&entries[i], slice_of(pack->body.ptr + entries[i].offset, entries[i].stored), ret,
+				NULL) == 0;
 	free(entries);
 	return found;
 }

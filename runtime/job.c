@@ -388,6 +388,7 @@ static void write_usage(const struct job *job, const struct job_times *times, Jo
 	ret->s3_puts = (uint32_t)counters.puts;
 	ret->s3_bytes_in = (int64_t)counters.bytes_in;
 	ret->s3_bytes_out = (int64_t)counters.bytes_out;
+	ret->memory_mb = job->workplace->options.memory_mb;
 }
 
 /* Append the Result as JSON. */

@@ -21,6 +21,12 @@ static const char *find_secret(char *const *secrets, const char *name)
 	return NULL;
 }
 
+static unsigned memory_mb(char *const *secrets)
+{
+	const char *value = find_secret(secrets, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+	return value ? (unsigned)strtoul(value, NULL, 10) : 0;
+}
+
 /* A program that is installed with us: beside us in a build tree, else in PREFIX/libexec/llama. */
 static const char *find_beside(struct arena *arena, const char *name)
 {
@@ -90,6 +96,7 @@ int main(int argc, char **argv)
 		.runner = find_beside(&arena, "llama-runner"),
 		.interposer = find_beside(&arena, "llama-interpose.so"),
 		.secrets = secrets,
+		.memory_mb = memory_mb(secrets),
 		.open_bucket = bucket_s3_new };
 	struct workplace workplace;
 	workplace_init(&workplace, &options);

@@ -18,6 +18,7 @@ struct workplace_options {
 	char *const *secrets;		 /* see bucket_s3_new */
 	/* bucket_s3_new, or a test's own. */
 	struct bucket *(*open_bucket)(const struct bucket_place *place, char *const *secrets, struct error *err);
+	unsigned memory_mb;        /* that the function has; for the bill */
 	int64_t directories_limit; /* bytes of Directory messages kept in memory; 0 = 128 MiB */
 };
 

@@ -37,7 +37,7 @@ def problems(root):
     statistics, _, reasons = section(interfaces, "## Statistics").partition("The reasons")
     macro = re.compile(r'X\(\w+, "([\w.]+)"')
     yield from compare("reasons", table_words(reasons), set(macro.findall(read(root, "compiler/reason.h"))))
-    derived = {"local.reasons", "daemon.cpu_ms", "daemon.rss_bytes"}
+    derived = {"local.reasons", "daemon.cpu_ms", "daemon.rss_bytes", "lambda.gb_seconds"}
     counters = derived | set(macro.findall(read(root, "daemon/stats.h")))
     yield from compare("statistics", table_words(statistics), counters)
     manual = read(root, "man/llama-stats.1.in").partition(".Sh KEYS")[2].partition(".Sh")[0]

@@ -28,6 +28,11 @@ amazon() { aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }
 	assert_output_has "13 compiled in Lambda"
 	assert_as_expected project
 	assert_stat executed.lambda 13
+	[ "$(stat lambda.requests)" -ge 13 ]
+	for key in billed_ms gb_seconds cold_starts bytes_in bytes_out; do
+		[ "$(stat lambda.$key)" != 0 ]
+	done
+	[ "$(stat s3.puts)" -gt 0 ] && [ "$(stat s3.gets)" -gt 0 ] && [ "$(stat s3.bytes_out)" -gt 0 ]
 	make -C project clean >/dev/null
 	run -0 llama build --engine lambda make -C project -j4
 	assert_output_has "13 hits"
