@@ -1,7 +1,6 @@
 #include "exec/known.h"
 
-#include <endian.h>
-
+#include "base/le.h"
 #include "base/map.h"
 
 /* A record: length:u32 sum:u64, then `length` bytes: kind:u8 stored_s:u64 size:u64 hash[32] and the blobs' hashes; little-endian. */
@@ -14,50 +13,34 @@ void known_begin(const struct digest *identity, struct buf *file)
 	buf_append(file, identity->hash, DIGEST_HASH_BYTES);
 }
 
-static void put_u64(struct buf *to, uint64_t n)
-{
-	n = htole64(n);
-	buf_append(to, &n, sizeof(n));
-}
-
-static uint64_t get_u64(const char *at)
-{
-	uint64_t n;
-	memcpy(&n, at, sizeof(n));
-	return le64toh(n);
-}
-
 void known_add(const struct known_record *record, struct buf *file)
 {
 	_cleanup_buf_ struct buf body = { 0 };
 	buf_append_char(&body, (char)record->kind);
-	put_u64(&body, (uint64_t)record->stored_s);
-	put_u64(&body, (uint64_t)record->size_bytes);
+	le_put_u64(&body, (uint64_t)record->stored_s);
+	le_put_u64(&body, (uint64_t)record->size_bytes);
 	buf_append(&body, record->hash, DIGEST_HASH_BYTES);
 	buf_append(&body, record->blobs, record->n_blobs * DIGEST_HASH_BYTES);
-	uint32_t length = htole32((uint32_t)body.len);
-	buf_append(file, &length, sizeof(length));
-	put_u64(file, map_hash(buf_slice(&body)));
+	le_put_u32(file, (uint32_t)body.len);
+	le_put_u64(file, map_hash(buf_slice(&body)));
 	buf_append_slice(file, buf_slice(&body));
 }
 
 /* How long the record at the beginning of `rest` is with its head; 0: torn, damaged, or of an unknown kind. */
 static size_t read_record(struct slice rest, struct known_record *ret)
 {
-	uint32_t length;
 	if (rest.len < HEAD_BYTES)
 		return 0;
-	memcpy(&length, rest.ptr, sizeof(length));
-	length = le32toh(length);
+	uint32_t length = le_get_u32(rest.ptr);
 	if (length < FIXED_BYTES || length > rest.len - HEAD_BYTES || (length - FIXED_BYTES) % DIGEST_HASH_BYTES != 0)
 		return 0;
 	const char *body = rest.ptr + HEAD_BYTES;
-	if (get_u64(rest.ptr + sizeof(length)) != map_hash(slice_of(body, length)))
+	if (le_get_u64(rest.ptr + sizeof(length)) != map_hash(slice_of(body, length)))
 		return 0;
 	*ret = (struct known_record){
 		.kind = (enum known_kind)body[0],
-		.stored_s = (int64_t)get_u64(body + 1),
-		.size_bytes = (int64_t)get_u64(body + 9),
+		.stored_s = (int64_t)le_get_u64(body + 1),
+		.size_bytes = (int64_t)le_get_u64(body + 9),
 		.blobs = body + FIXED_BYTES,
 		.n_blobs = (length - FIXED_BYTES) / DIGEST_HASH_BYTES,
 	};
