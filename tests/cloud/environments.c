@@ -24,7 +24,7 @@ enum {
 	LOG_TAIL_BYTES = 4096,
 	BURST_WINDOW_MS = 10000,
 	REQUESTS_PER_ENVIRONMENT_S = 10, /* of synchronous invocations, on average */
-	REAP_MS = 500,                   /* between two looks for idle environments */
+	REAP_MS = 500,			 /* between two looks for idle environments */
 };
 
 struct environment {
@@ -33,27 +33,28 @@ struct environment {
 	struct revision *revision; /* a reference */
 	int64_t id;
 
-	/* Of the thread that runs an invocation; the watcher and acts use jail and api, which stay from open to close. */
+	/* Of the thread that runs an invocation; the watcher and acts use jail and api, which stay from open to
+	 * close. */
 	struct jail *jail;
 	struct runtime_api *api;
 	struct recorded_worker *worker; /* in the place of both, where nothing is run */
-	bool ready;  /* the runtime waits for work, frozen */
-	bool has_ca; /* JAIL_CA_FILE is one */
-	bool broken; /* good for nothing any more */
+	bool ready;			/* the runtime waits for work, frozen */
+	bool has_ca;			/* JAIL_CA_FILE is one */
+	bool broken;			/* good for nothing any more */
 
 	pthread_t watcher;
-	int stop;                /* eventfd: ends the watcher */
-	int log_in;              /* what the processes write; does not block */
-	_Atomic bool gone;       /* the jail has ended, whoever ended it */
+	int stop;	   /* eventfd: ends the watcher */
+	int log_in;	   /* what the processes write; does not block */
+	_Atomic bool gone; /* the jail has ended, whoever ended it */
 	pthread_mutex_t log_lock;
-	struct buf log;          /* not yet taken */
+	struct buf log; /* not yet taken */
 	char log_stream[48];
 
 	/* Under the pool's lock. */
 	int64_t idle_since_ms;
 	int64_t n_invocations, n_starts, memory_bytes;
 	const char *state; /* for those who look: "starting", "busy", "idle" */
-	bool retired;      /* to be ended after this invocation */
+	bool retired;	   /* to be ended after this invocation */
 };
 
 struct burst {
@@ -68,19 +69,19 @@ struct environments {
 	const char *ca_file;
 	const char *const *keys;
 	struct recorded *recorded; /* NULL: functions run */
-	pthread_mutex_t lock; /* everything below */
+	pthread_mutex_t lock;	   /* everything below */
 	pthread_cond_t changed;
-	struct list idle;     /* longest unused first */
+	struct list idle; /* longest unused first */
 	struct list busy;
 	struct list bursts;
 	int64_t n_busy, next_id;
-	int64_t n_background; /* environments being closed, invocations that nobody waits for */
+	int64_t n_background;		/* environments being closed, invocations that nobody waits for */
 	int64_t second_ms, n_in_second; /* invocations in the second that began then */
 	bool stopping;
 	pthread_t reaper;
 };
 
-/* --- Revisions ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Revisions ---------------------------------------------------------------------------------------------------- */
 
 struct revision *revision_new(void)
 {
@@ -106,7 +107,7 @@ void revision_unref(struct revision *revision)
 	free(revision);
 }
 
-/* --- One environment ---------------------------------------------------------------------------------------------------------------------------------- */
+/* --- One environment ---------------------------------------------------------------------------------------------- */
 
 /* Everything that the processes have written until now. */
 static void read_log(struct environment *e)
@@ -186,8 +187,11 @@ static int environment_open(struct environment *e, struct error *err)
 		return error_set(err, errno, "cannot set up a pipe");
 	/* Written when the front starts, if it serves TLS at all. */
 	const char *ca_file = access(e->pool->ca_file, R_OK) == 0 ? e->pool->ca_file : "";
-	struct jail_options options = { .root = e->revision->root, .tmp_mb = e->revision->tmp_mb, .memory_mb = e->revision->memory_mb,
-		.ca_file = ca_file, .log_fd = log_out };
+	struct jail_options options = { .root = e->revision->root,
+		.tmp_mb = e->revision->tmp_mb,
+		.memory_mb = e->revision->memory_mb,
+		.ca_file = ca_file,
+		.log_fd = log_out };
 	struct jail *jail = jail_open(&options, err);
 	if (!jail)
 		return -1;
@@ -221,7 +225,8 @@ static bool has_name(const char *setting, const char *name)
 	return strncmp(setting, name, n) == 0 && setting[n] == '=';
 }
 
-/* The environment as Lambda sets it: what is Lambda's own comes first and cannot be had otherwise; a few names are defaults. */
+/* The environment as Lambda sets it: what is Lambda's own comes first and cannot be had otherwise; a few names are
+ * defaults. */
 static const char *const *make_env(struct environment *e, struct arena *arena)
 {
 	const struct revision *r = e->revision;
@@ -236,14 +241,19 @@ static const char *const *make_env(struct environment *e, struct arena *arena)
 		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
 		arena_printf(arena, "AWS_REGION=%s", region),
 		arena_printf(arena, "AWS_DEFAULT_REGION=%s", region),
-		e->pool->keys[0], e->pool->keys[1], e->pool->keys[2],
+		e->pool->keys[0],
+		e->pool->keys[1],
+		e->pool->keys[2],
 		"LAMBDA_TASK_ROOT=/var/task",
 		"LAMBDA_RUNTIME_DIR=/var/runtime",
-		/* Not Lambda's, but the one way to this cloud's S3; an image may name the certificates of the real one. */
+		/* Not Lambda's, but the one way to this cloud's S3; an image may name the certificates of the real
+		 * one. */
 		e->has_ca ? "AWS_CA_BUNDLE=" JAIL_CA_FILE : "AWS_EXECUTION_ENV=AWS_Lambda_Image",
 	};
-	static const char *const defaults[] = { "TZ=:UTC", "LANG=en_US.UTF-8", "PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin" };
-	size_t n_own = sizeof(own) / sizeof(own[0]), n_defaults = sizeof(defaults) / sizeof(defaults[0]), n_theirs = 0, n = 0;
+	static const char *const defaults[] = { "TZ=:UTC", "LANG=en_US.UTF-8",
+		"PATH=/usr/local/bin:/usr/bin/:/bin:/opt/bin" };
+	size_t n_own = sizeof(own) / sizeof(own[0]), n_defaults = sizeof(defaults) / sizeof(defaults[0]), n_theirs = 0,
+	       n = 0;
 	while (r->env[n_theirs])
 		n_theirs++;
 	const char **all = arena_array(arena, const char *, n_own + n_theirs + n_defaults + 1);
@@ -268,14 +278,14 @@ static const char *const *make_env(struct environment *e, struct arena *arena)
 	return all;
 }
 
-/* --- An invocation ------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- An invocation ------------------------------------------------------------------------------------------------ */
 
 struct run {
 	struct environment *e;
 	const struct invocation *invocation;
 	struct invocation_result *result;
 	int64_t duration_us, init_us; /* init: 0 unless it was done for this invocation */
-	const char *error_type;       /* "" is none */
+	const char *error_type;	      /* "" is none */
 };
 
 static void fail(struct run *run, const char *type, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -347,7 +357,8 @@ static bool take_answer(struct run *run)
 		return true;
 	}
 	case RUNTIME_TOO_LARGE:
-		fail(run, "Function.ResponseSizeTooLarge", "Response payload size (%lld bytes) exceeded maximum allowed payload size (%d bytes).",
+		fail(run, "Function.ResponseSizeTooLarge",
+			"Response payload size (%lld bytes) exceeded maximum allowed payload size (%d bytes).",
 			(long long)size, LAMBDA_RESPONSE_BYTES);
 		return true;
 	case RUNTIME_NONE:
@@ -392,7 +403,8 @@ static bool init_once(struct run *run, int64_t timeout_ms)
 		return false;
 	case RUNTIME_LATE:
 		end_runtime(run);
-		fail(run, "Sandbox.Timedout", "Task timed out after %d.%02d seconds", (int)(timeout_ms / 1000), (int)(timeout_ms % 1000 / 10));
+		fail(run, "Sandbox.Timedout", "Task timed out after %d.%02d seconds", (int)(timeout_ms / 1000),
+			(int)(timeout_ms % 1000 / 10));
 		return false;
 	}
 	return false;
@@ -450,8 +462,11 @@ static void invoke(struct run *run)
 {
 	struct environment *e = run->e;
 	int64_t began_ns = clock_monotonic_ns(), timeout_ms = e->revision->timeout_s * 1000LL;
-	struct runtime_invocation work = { .request_id = run->invocation->request_id, .arn = e->revision->arn, .trace_id = run->invocation->trace_id,
-		.client_context = run->invocation->client_context, .payload = run->invocation->payload,
+	struct runtime_invocation work = { .request_id = run->invocation->request_id,
+		.arn = e->revision->arn,
+		.trace_id = run->invocation->trace_id,
+		.client_context = run->invocation->client_context,
+		.payload = run->invocation->payload,
 		.deadline_ms = clock_realtime_ns() / 1000000 + timeout_ms };
 	pthread_mutex_lock(&e->pool->lock);
 	e->state = "busy";
@@ -502,8 +517,11 @@ static void report(struct run *run)
 	if (log->ptr[log->len - 1] != '\n')
 		buf_append_char(log, '\n');
 	buf_printf(log, "END RequestId: %s\n", id);
-	buf_printf(log, "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\tMemory Size: %d MB\tMax Memory Used: %lld MB\t", id,
-		(double)run->duration_us / 1000, (long long)billed_ms, e->revision->memory_mb, (long long)((memory + (1 << 20) - 1) >> 20));
+	buf_printf(log,
+		"REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %lld ms\tMemory Size: %d MB\tMax Memory "
+		"Used: %lld MB\t",
+		id, (double)run->duration_us / 1000, (long long)billed_ms, e->revision->memory_mb,
+		(long long)((memory + (1 << 20) - 1) >> 20));
 	if (run->init_us > 0)
 		buf_printf(log, "Init Duration: %.2f ms\t", (double)run->init_us / 1000);
 	if (strcmp(run->error_type, "Sandbox.Timedout") == 0)
@@ -548,7 +566,8 @@ static bool replay(struct run *run)
 	int64_t began_ns = clock_monotonic_ns();
 	if (cold)
 		e->worker = recorded_worker_new();
-	if (recorded_answer(e->pool->recorded, e->worker, run->invocation->payload, &run->result->payload, &run->duration_us) != 0)
+	if (recorded_answer(e->pool->recorded, e->worker, run->invocation->payload, &run->result->payload,
+		    &run->duration_us) != 0)
 		return false;
 	if (cold) {
 		delay_cold_start(e->pool);
@@ -584,13 +603,13 @@ static void run_in(struct environment *e, const struct invocation *invocation, s
 	report(&run);
 }
 
-/* --- The pool ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- The pool ----------------------------------------------------------------------------------------------------- */
 
 /* Whether one more may start in this window of ten seconds. Under the lock. */
 static bool may_start(struct environments *pool, const char *function)
 {
 	struct burst *burst, *found = NULL;
-	list_for_each(burst, &pool->bursts, struct burst, link)
+	list_for_each (burst, &pool->bursts, struct burst, link)
 		if (strcmp(burst->function, function) == 0)
 			found = burst;
 	if (!found) {
@@ -648,7 +667,11 @@ static struct environment *acquire(struct environments *pool, struct revision *r
 		e = calloc(1, sizeof(*e));
 		if (!e)
 			abort();
-		*e = (struct environment){ .pool = pool, .revision = revision_ref(revision), .id = ++pool->next_id, .stop = -1, .log_in = -1 };
+		*e = (struct environment){ .pool = pool,
+			.revision = revision_ref(revision),
+			.id = ++pool->next_id,
+			.stop = -1,
+			.log_in = -1 };
 		list_init(&e->link);
 		pthread_mutex_init(&e->log_lock, NULL);
 		snprintf(e->log_stream, sizeof(e->log_stream), "2026/01/01/[$LATEST]%032llx", (long long)e->id);
@@ -693,7 +716,8 @@ void invocation_result_deinit(struct invocation_result *result)
 	buf_deinit(&result->log);
 }
 
-void environments_invoke(struct environments *pool, struct revision *revision, const struct invocation *invocation, struct invocation_result *ret)
+void environments_invoke(struct environments *pool, struct revision *revision, const struct invocation *invocation,
+	struct invocation_result *ret)
 {
 	*ret = (struct invocation_result){ .reason = "" };
 	const char *reason;
@@ -731,7 +755,8 @@ static void *invoke_later(void *ctx)
 	return NULL;
 }
 
-void environments_invoke_later(struct environments *pool, struct revision *revision, const struct invocation *invocation)
+void environments_invoke_later(
+	struct environments *pool, struct revision *revision, const struct invocation *invocation)
 {
 	struct later *later = calloc(1, sizeof(*later));
 	if (!later)
@@ -741,8 +766,10 @@ void environments_invoke_later(struct environments *pool, struct revision *revis
 	later->invocation = (struct invocation){
 		.request_id = arena_strdup(&later->arena, invocation->request_id),
 		.trace_id = arena_strdup(&later->arena, invocation->trace_id),
-		.client_context = invocation->client_context ? arena_strdup(&later->arena, invocation->client_context) : NULL,
-		.payload = slice_of(arena_strndup(&later->arena, invocation->payload.ptr, invocation->payload.len), invocation->payload.len),
+		.client_context = invocation->client_context ? arena_strdup(&later->arena, invocation->client_context)
+							     : NULL,
+		.payload = slice_of(arena_strndup(&later->arena, invocation->payload.ptr, invocation->payload.len),
+			invocation->payload.len),
 	};
 	pthread_mutex_lock(&pool->lock);
 	pool->n_background++;
@@ -758,12 +785,12 @@ void environments_retire(struct environments *pool, const struct revision *revis
 	struct list ended = LIST_INIT(ended);
 	struct environment *e;
 	pthread_mutex_lock(&pool->lock);
-	list_for_each(e, &pool->idle, struct environment, link)
+	list_for_each (e, &pool->idle, struct environment, link)
 		if (e->revision == revision) {
 			list_remove(&e->link);
 			list_append(&ended, &e->link);
 		}
-	list_for_each(e, &pool->busy, struct environment, link)
+	list_for_each (e, &pool->busy, struct environment, link)
 		if (e->revision == revision)
 			e->retired = true;
 	pthread_mutex_unlock(&pool->lock);
@@ -779,9 +806,10 @@ static void *reap(void *ctx)
 	struct environments *pool = ctx;
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->stopping) {
-		int64_t now_ms = clock_monotonic_ms(), idle_ms = cloud_setting(pool->cloud, SETTING_ENVIRONMENT_IDLE_MS);
+		int64_t now_ms = clock_monotonic_ms(),
+			idle_ms = cloud_setting(pool->cloud, SETTING_ENVIRONMENT_IDLE_MS);
 		struct environment *e, *found = NULL;
-		list_for_each(e, &pool->idle, struct environment, link)
+		list_for_each (e, &pool->idle, struct environment, link)
 			if (!found && (e->gone || now_ms - e->idle_since_ms >= idle_ms))
 				found = e;
 		if (found) {
@@ -832,7 +860,7 @@ void environments_stop(struct environments *pool)
 	pthread_mutex_lock(&pool->lock);
 	pool->stopping = true;
 	pthread_cond_broadcast(&pool->changed);
-	list_for_each(e, &pool->busy, struct environment, link)
+	list_for_each (e, &pool->busy, struct environment, link)
 		if (e->jail)
 			act(e, ENVIRONMENT_KILL);
 	pthread_mutex_unlock(&pool->lock);
@@ -862,7 +890,7 @@ void environments_free(struct environments *pool)
 	free(pool);
 }
 
-/* --- For tests ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- For tests ---------------------------------------------------------------------------------------------------- */
 
 int environments_act(struct environments *pool, enum environment_act what, int64_t id, int n)
 {
@@ -870,12 +898,12 @@ int environments_act(struct environments *pool, enum environment_act what, int64
 	int done = 0;
 	/* Held all the while: an environment leaves the lists before it is closed. */
 	pthread_mutex_lock(&pool->lock);
-	list_for_each(e, &pool->busy, struct environment, link)
+	list_for_each (e, &pool->busy, struct environment, link)
 		if (e->jail && (id ? e->id == id : done < n)) {
 			act(e, what);
 			done++;
 		}
-	list_for_each(e, &pool->idle, struct environment, link)
+	list_for_each (e, &pool->idle, struct environment, link)
 		if (e->jail && id && e->id == id) {
 			act(e, what);
 			done++;
@@ -887,10 +915,12 @@ int environments_act(struct environments *pool, enum environment_act what, int64
 static void list_into(json_t *all, const struct list *head)
 {
 	struct environment *e;
-	list_for_each(e, head, struct environment, link)
-		json_array_append_new(all, json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:i}", "id", (json_int_t)e->id, "function", e->revision->function,
-			"state", e->state, "invocations", (json_int_t)e->n_invocations, "starts", (json_int_t)e->n_starts,
-			"memory_bytes", (json_int_t)e->memory_bytes, "pid", e->jail ? (int)jail_pid(e->jail) : 0));
+	list_for_each (e, head, struct environment, link)
+		json_array_append_new(
+			all, json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:i}", "id", (json_int_t)e->id, "function",
+				     e->revision->function, "state", e->state, "invocations",
+				     (json_int_t)e->n_invocations, "starts", (json_int_t)e->n_starts, "memory_bytes",
+				     (json_int_t)e->memory_bytes, "pid", e->jail ? (int)jail_pid(e->jail) : 0));
 }
 
 json_t *environments_json(struct environments *pool)

@@ -1,4 +1,5 @@
-/* A function for tests: speaks the Runtime API and does what the request's "do" says. Static, so that an image holds nothing but it. It cannot parse JSON. */
+/* A function for tests: speaks the Runtime API and does what the request's "do" says. Static, so that an image holds
+ * nothing but it. It cannot parse JSON. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -40,9 +41,12 @@ static void dial(void)
 	const char *address = getenv("AWS_LAMBDA_RUNTIME_API"), *colon = address ? strchr(address, ':') : NULL;
 	if (!colon)
 		die("AWS_LAMBDA_RUNTIME_API");
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(colon + 1)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)atoi(colon + 1)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	api = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (api < 0 || connect(api, (struct sockaddr *)&to, sizeof(to)) < 0 || setsockopt(api, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) < 0)
+	if (api < 0 || connect(api, (struct sockaddr *)&to, sizeof(to)) < 0 ||
+		setsockopt(api, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)) < 0)
 		die("connect");
 }
 
@@ -76,7 +80,8 @@ static char *receive(void)
 static void post(const char *path, const char *body, size_t n)
 {
 	char head[256];
-	int len = snprintf(head, sizeof(head), "POST /2018-06-01/runtime/%s HTTP/1.1\r\nHost: api\r\nContent-Length: %zu\r\n\r\n", path, n);
+	int len = snprintf(head, sizeof(head),
+		"POST /2018-06-01/runtime/%s HTTP/1.1\r\nHost: api\r\nContent-Length: %zu\r\n\r\n", path, n);
 	send_all(head, (size_t)len);
 	send_all(body, n);
 	receive();
@@ -150,31 +155,41 @@ static void many_descriptors(void)
 static void walls(void)
 {
 	char root[256], status[4096] = "";
-	int fd = open("/tmp/walls", O_RDWR | O_CREAT | O_CLOEXEC, 0600), from = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	int fd = open("/tmp/walls", O_RDWR | O_CREAT | O_CLOEXEC, 0600),
+	    from = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || from < 0 || read(from, status, sizeof(status) - 1) < 0)
 		die("/tmp/walls");
 	struct rlimit files, processes;
 	getrlimit(RLIMIT_NOFILE, &files);
 	getrlimit(RLIMIT_NPROC, &processes);
 	const char *caps = strstr(status, "CapEff:");
-	size_t n = add(0, "{\"uid\": %d, \"gid\": %d, \"files\": %d, \"processes\": %d, \"caps\": \"%.16s\"", getuid(), getgid(), (int)files.rlim_cur,
-		(int)processes.rlim_cur, caps ? caps + 8 : "");
-	n = add(n, ", \"chroot\": %d, \"ptrace\": %d, \"unshare\": %d", errno_of(chroot("/")), dies(trace_me), errno_of(unshare(CLONE_NEWUSER)));
-	n = add(n, ", \"mount\": %d, \"umount\": %d, \"pivot\": %d", errno_of(mount("none", "/tmp", "tmpfs", 0, NULL)), errno_of(umount2("/tmp", 0)),
-		errno_of(syscall(SYS_pivot_root, ".", ".")));
-	n = add(n, ", \"setns\": %d, \"clone_user\": %d, \"clone3\": %d", errno_of(setns(fd, 0)), clone_user(), errno_of(syscall(SYS_clone3, NULL, 0)));
-	n = add(n, ", \"seccomp\": %d, \"prctl_seccomp\": %d", errno_of(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, NULL)),
+	size_t n = add(0, "{\"uid\": %d, \"gid\": %d, \"files\": %d, \"processes\": %d, \"caps\": \"%.16s\"", getuid(),
+		getgid(), (int)files.rlim_cur, (int)processes.rlim_cur, caps ? caps + 8 : "");
+	n = add(n, ", \"chroot\": %d, \"ptrace\": %d, \"unshare\": %d", errno_of(chroot("/")), dies(trace_me),
+		errno_of(unshare(CLONE_NEWUSER)));
+	n = add(n, ", \"mount\": %d, \"umount\": %d, \"pivot\": %d", errno_of(mount("none", "/tmp", "tmpfs", 0, NULL)),
+		errno_of(umount2("/tmp", 0)), errno_of(syscall(SYS_pivot_root, ".", ".")));
+	n = add(n, ", \"setns\": %d, \"clone_user\": %d, \"clone3\": %d", errno_of(setns(fd, 0)), clone_user(),
+		errno_of(syscall(SYS_clone3, NULL, 0)));
+	n = add(n, ", \"seccomp\": %d, \"prctl_seccomp\": %d",
+		errno_of(syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, NULL)),
 		errno_of(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT)));
-	n = add(n, ", \"pdeathsig\": %d, \"no_new_privs\": %d", errno_of(prctl(PR_SET_PDEATHSIG, SIGKILL)), errno_of(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
+	n = add(n, ", \"pdeathsig\": %d, \"no_new_privs\": %d", errno_of(prctl(PR_SET_PDEATHSIG, SIGKILL)),
+		errno_of(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
 	n = add(n, ", \"fallocate\": %d, \"process_vm\": %d, \"bpf\": %d", errno_of(fallocate(fd, 0, 0, 1)),
-		errno_of(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0)), errno_of(syscall(SYS_bpf, 0, NULL, 0)));
-	n = add(n, ", \"keyctl\": %d, \"perf\": %d", errno_of(syscall(SYS_keyctl, 0, -3, 0)), errno_of(syscall(SYS_perf_event_open, NULL, 0, 0, -1, 0)));
-	n = add(n, ", \"root_write\": %d, \"proc_write\": %d, \"shm\": %d, \"dev_fd\": %d, \"tty\": %d", open_errno("/file", O_WRONLY | O_CREAT),
-		open_errno("/proc/self/oom_score_adj", O_WRONLY), open_errno("/dev/shm/x", O_WRONLY | O_CREAT), open_errno("/dev/fd/0", O_RDONLY),
+		errno_of(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0)),
+		errno_of(syscall(SYS_bpf, 0, NULL, 0)));
+	n = add(n, ", \"keyctl\": %d, \"perf\": %d", errno_of(syscall(SYS_keyctl, 0, -3, 0)),
+		errno_of(syscall(SYS_perf_event_open, NULL, 0, 0, -1, 0)));
+	n = add(n, ", \"root_write\": %d, \"proc_write\": %d, \"shm\": %d, \"dev_fd\": %d, \"tty\": %d",
+		open_errno("/file", O_WRONLY | O_CREAT), open_errno("/proc/self/oom_score_adj", O_WRONLY),
+		open_errno("/dev/shm/x", O_WRONLY | O_CREAT), open_errno("/dev/fd/0", O_RDONLY),
 		open_errno("/dev/tty", O_RDWR));
-	n = add(n, ", \"init_root\": %d, \"init_environ\": %d", errno_of(readlink("/proc/1/root", root, sizeof(root))), open_errno("/proc/1/environ", O_RDONLY));
-	n = add(n, ", \"null\": %d, \"urandom\": %d, \"memfd\": %d, \"link\": %d, \"too_many_files\": %d}", open_errno("/dev/null", O_RDWR),
-		open_errno("/dev/urandom", O_RDONLY), errno_of(memfd_create("x", 0)), errno_of(link("/tmp/walls", "/tmp/walls2")), dies(many_descriptors));
+	n = add(n, ", \"init_root\": %d, \"init_environ\": %d", errno_of(readlink("/proc/1/root", root, sizeof(root))),
+		open_errno("/proc/1/environ", O_RDONLY));
+	n = add(n, ", \"null\": %d, \"urandom\": %d, \"memfd\": %d, \"link\": %d, \"too_many_files\": %d}",
+		open_errno("/dev/null", O_RDWR), open_errno("/dev/urandom", O_RDONLY), errno_of(memfd_create("x", 0)),
+		errno_of(link("/tmp/walls", "/tmp/walls2")), dies(many_descriptors));
 	unlink("/tmp/walls");
 	unlink("/tmp/walls2");
 	close(fd);

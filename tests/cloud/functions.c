@@ -17,12 +17,12 @@ enum { ENVIRONMENT_BYTES = 4096, BODY_BYTES = 6 << 20 };
 
 struct function {
 	struct list link;
-	const char *name, *arn;    /* of `config` */
-	json_t *config;            /* "Configuration" as clients see it; the truth about the numbers, too */
+	const char *name, *arn;		/* of `config` */
+	json_t *config;			/* "Configuration" as clients see it; the truth about the numbers, too */
 	char *image_uri, *previous_uri; /* previous: while the code is being updated, for the case that it cannot */
 	struct image image, previous;
 	struct revision *revision; /* what invocations run; NULL: nothing yet */
-	bool updating;             /* then nothing else may change it, nor delete it */
+	bool updating;		   /* then nothing else may change it, nor delete it */
 };
 
 struct functions {
@@ -37,7 +37,7 @@ struct functions {
 	bool closing;
 };
 
-/* --- Requests ----------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Requests ----------------------------------------------------------------------------------------------------- */
 
 /* Violated constraints, all in one message. */
 struct violations {
@@ -47,10 +47,12 @@ struct violations {
 
 static void violate(struct violations *v, const char *field, const char *value, const char *constraint)
 {
-	buf_printf(&v->text, "%sValue %s at '%s' failed to satisfy constraint: Member must %s", v->n++ ? "; " : "", value, field, constraint);
+	buf_printf(&v->text, "%sValue %s at '%s' failed to satisfy constraint: Member must %s", v->n++ ? "; " : "",
+		value, field, constraint);
 }
 
-static void check_number(struct violations *v, const json_t *object, const char *key, const char *field, int min, int max)
+static void check_number(
+	struct violations *v, const json_t *object, const char *key, const char *field, int min, int max)
 {
 	const json_t *value = json_object_get(object, key);
 	char text[32], constraint[64];
@@ -77,8 +79,9 @@ static bool is_name(const char *s, size_t n)
 static bool is_role(const char *role)
 {
 	static const char prefix[] = "arn:aws:iam::";
-	return strncmp(role, prefix, sizeof(prefix) - 1) == 0 && strspn(role + sizeof(prefix) - 1, "0123456789") == 12 &&
-		strncmp(role + sizeof(prefix) + 11, ":role/", 6) == 0 && role[sizeof(prefix) + 17];
+	return strncmp(role, prefix, sizeof(prefix) - 1) == 0 &&
+	       strspn(role + sizeof(prefix) - 1, "0123456789") == 12 &&
+	       strncmp(role + sizeof(prefix) + 11, ":role/", 6) == 0 && role[sizeof(prefix) + 17];
 }
 
 static void check_role(struct violations *v, const json_t *body, bool required)
@@ -87,7 +90,9 @@ static void check_role(struct violations *v, const json_t *body, bool required)
 	if (!role && required)
 		violate(v, "role", "null", "not be null");
 	else if (role && !is_role(role))
-		violate(v, "role", "'…'", "satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
+		violate(v, "role", "'…'",
+			"satisfy regular expression pattern: "
+			"arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
 }
 
 static void check_configuration(struct violations *v, const json_t *body)
@@ -101,7 +106,8 @@ static void check_configuration(struct violations *v, const json_t *body)
 static bool refuse_violations(struct violations *v, struct cloud_request *request, struct cloud_response *response)
 {
 	if (v->n > 0)
-		cloud_error(request, response, 400, "ValidationException", "%d validation error%s detected: %s", v->n, v->n > 1 ? "s" : "", buf_str(&v->text));
+		cloud_error(request, response, 400, "ValidationException", "%d validation error%s detected: %s", v->n,
+			v->n > 1 ? "s" : "", buf_str(&v->text));
 	buf_deinit(&v->text);
 	return v->n > 0;
 }
@@ -109,31 +115,41 @@ static bool refuse_violations(struct violations *v, struct cloud_request *reques
 /* The environment's rules of Lambda's own: names, sizes. */
 static bool refuse_environment(const json_t *body, struct cloud_request *request, struct cloud_response *response)
 {
-	static const char *const reserved[] = { "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
-		"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
-		"AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+	static const char *const reserved[] = { "_HANDLER", "_X_AMZN_TRACE_ID", "AWS_DEFAULT_REGION", "AWS_REGION",
+		"AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+		"AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME",
+		"AWS_LAMBDA_LOG_STREAM_NAME", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
 		"AWS_SESSION_TOKEN", "AWS_LAMBDA_RUNTIME_API", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR" };
 	json_t *variables = json_object_get(json_object_get(body, "Environment"), "Variables"), *value;
 	const char *name;
-	json_object_foreach(variables, name, value) {
-		if (!json_is_string(value) || !isalpha((unsigned char)*name) || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") !=
-			strlen(name)) {
-			cloud_error(request, response, 400, "ValidationException", "1 validation error detected: Value at 'environment.variables' failed to satisfy "
-				"constraint: Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]");
+	json_object_foreach(variables, name, value)
+	{
+		if (!json_is_string(value) || !isalpha((unsigned char)*name) ||
+			strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") !=
+				strlen(name)) {
+			cloud_error(request, response, 400, "ValidationException",
+				"1 validation error detected: Value at 'environment.variables' failed to satisfy "
+				"constraint: Map keys must satisfy constraint: [Member must satisfy regular expression "
+				"pattern: [a-zA-Z]([a-zA-Z0-9_])+]");
 			return true;
 		}
 		for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 			if (strcmp(name, reserved[i]) == 0) {
-				cloud_error(request, response, 400, "InvalidParameterValueException", "Lambda was unable to configure your environment variables because the "
-					"environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used "
-					"in this request: %s", name);
+				cloud_error(request, response, 400, "InvalidParameterValueException",
+					"Lambda was unable to configure your environment variables because the "
+					"environment variables you have provided contains reserved keys that are "
+					"currently not supported for modification. Reserved keys used "
+					"in this request: %s",
+					name);
 				return true;
 			}
 	}
 	_cleanup_free_ char *text = variables ? json_dumps(variables, JSON_COMPACT) : NULL;
 	if (text && strlen(text) > ENVIRONMENT_BYTES)
-		cloud_error(request, response, 400, "InvalidParameterValueException", "Lambda was unable to configure your environment variables because the "
-			"environment variables you have provided exceeded the 4KB limit. String measured: %s", text);
+		cloud_error(request, response, 400, "InvalidParameterValueException",
+			"Lambda was unable to configure your environment variables because the "
+			"environment variables you have provided exceeded the 4KB limit. String measured: %s",
+			text);
 	return text && strlen(text) > ENVIRONMENT_BYTES;
 }
 
@@ -143,12 +159,13 @@ static json_t *parse_body(struct cloud_request *request, struct cloud_response *
 	json_t *body = json_loadb(request->body.ptr ? request->body.ptr : "", request->body.len, 0, &problem);
 	if (json_is_object(body))
 		return body;
-	cloud_error(request, response, 400, "SerializationException", "Could not parse request body into json: %s", body ? "no object" : problem.text);
+	cloud_error(request, response, 400, "SerializationException", "Could not parse request body into json: %s",
+		body ? "no object" : problem.text);
 	json_decref(body);
 	return NULL;
 }
 
-/* --- Functions ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Functions ---------------------------------------------------------------------------------------------------- */
 
 static const char *arn_of(struct functions *functions, struct arena *arena, const char *name)
 {
@@ -169,27 +186,32 @@ static const char *plain_name(struct functions *functions, struct arena *arena, 
 	return is_name(name, n) && !qualified ? arena_strndup(arena, name, n) : NULL;
 }
 
-static void refuse_missing(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
+static void refuse_missing(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	cloud_error(request, response, 404, "ResourceNotFoundException", "Function not found: %s",
 		strncmp(name, "arn:", 4) == 0 ? name : arn_of(functions, request->arena, name));
 }
 
 /* Under the lock. NULL: `response` says why. */
-static struct function *find(struct functions *functions, const char *given, struct cloud_request *request, struct cloud_response *response)
+static struct function *find(
+	struct functions *functions, const char *given, struct cloud_request *request, struct cloud_response *response)
 {
 	const char *name = plain_name(functions, request->arena, given), *qualifier = cloud_query(request, "Qualifier");
 	struct function *f;
 	if (name && (!qualifier || strcmp(qualifier, "$LATEST") == 0))
-		list_for_each(f, &functions->all, struct function, link)
+		list_for_each (f, &functions->all, struct function, link)
 			if (strcmp(f->name, name) == 0)
 				return f;
 	if (name || strncmp(given, "arn:", 4) == 0)
 		refuse_missing(functions, given, request, response);
 	else
-		cloud_error(request, response, 400, "ValidationException", "1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: "
-			"Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}(-gov)?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?"
-			"([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?", given);
+		cloud_error(request, response, 400, "ValidationException",
+			"1 validation error detected: Value '%s' at 'functionName' failed to satisfy constraint: "
+			"Member must satisfy regular expression pattern: "
+			"(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}(-gov)?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?"
+			"([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
+			given);
 	return NULL;
 }
 
@@ -297,7 +319,7 @@ static void function_free(struct function *f)
 	free(f);
 }
 
-/* --- Revisions ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Revisions ---------------------------------------------------------------------------------------------------- */
 
 static size_t add_strings(struct arena *arena, const json_t *array, const char **to)
 {
@@ -312,7 +334,8 @@ static size_t add_strings(struct arena *arena, const json_t *array, const char *
 /* The image's, unless the function's configuration has its own. */
 static const json_t *choose(const json_t *config, const char *key, const json_t *image, const char *image_key)
 {
-	const json_t *own = json_object_get(json_object_get(json_object_get(config, "ImageConfigResponse"), "ImageConfig"), key);
+	const json_t *own = json_object_get(
+		json_object_get(json_object_get(config, "ImageConfigResponse"), "ImageConfig"), key);
 	return own ? own : json_object_get(image, image_key);
 }
 
@@ -323,7 +346,8 @@ static const char *const *revision_env(struct arena *arena, const json_t *image,
 	size_t n = 0;
 	for (size_t i = 0; i < json_array_size(theirs); i++) {
 		const char *setting = json_string_value(json_array_get(theirs, i));
-		if (setting && strchr(setting, '=') && !json_object_get(variables, arena_strndup(arena, setting, strcspn(setting, "="))))
+		if (setting && strchr(setting, '=') &&
+			!json_object_get(variables, arena_strndup(arena, setting, strcspn(setting, "="))))
 			env[n++] = arena_strdup(arena, setting);
 	}
 	const char *name;
@@ -344,7 +368,8 @@ static struct revision *make_revision(struct functions *functions, const struct 
 {
 	struct revision *revision = revision_new();
 	struct arena *arena = &revision->arena;
-	const json_t *entry = choose(f->config, "EntryPoint", f->image.config, "Entrypoint"), *command = choose(f->config, "Command", f->image.config, "Cmd");
+	const json_t *entry = choose(f->config, "EntryPoint", f->image.config, "Entrypoint"),
+		     *command = choose(f->config, "Command", f->image.config, "Cmd");
 	const char *directory = json_string_value(choose(f->config, "WorkingDirectory", f->image.config, "WorkingDir"));
 	const char **args = arena_array(arena, const char *, json_array_size(entry) + json_array_size(command) + 2);
 	size_t n = add_strings(arena, entry, args);
@@ -356,14 +381,16 @@ static struct revision *make_revision(struct functions *functions, const struct 
 	revision->root = image_root(functions, arena, &f->image);
 	revision->directory = arena_strdup(arena, directory && *directory ? directory : "/");
 	revision->args = args;
-	revision->env = revision_env(arena, f->image.config, json_object_get(json_object_get(f->config, "Environment"), "Variables"));
+	revision->env = revision_env(
+		arena, f->image.config, json_object_get(json_object_get(f->config, "Environment"), "Variables"));
 	revision->memory_mb = (int)json_integer_value(json_object_get(f->config, "MemorySize"));
 	revision->timeout_s = (int)json_integer_value(json_object_get(f->config, "Timeout"));
-	revision->tmp_mb = (int)json_integer_value(json_object_get(json_object_get(f->config, "EphemeralStorage"), "Size"));
+	revision->tmp_mb = (int)json_integer_value(
+		json_object_get(json_object_get(f->config, "EphemeralStorage"), "Size"));
 	return revision;
 }
 
-/* --- Updates ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- Updates ------------------------------------------------------------------------------------------------------ */
 
 struct update {
 	struct functions *functions;
@@ -430,8 +457,8 @@ static void start_update(struct functions *functions, struct function *f)
 }
 
 /* Under the lock. The function, ready to be changed; NULL: `response` says why not. */
-static struct function *find_to_change(struct functions *functions, const char *name, const json_t *body, struct cloud_request *request,
-	struct cloud_response *response)
+static struct function *find_to_change(struct functions *functions, const char *name, const json_t *body,
+	struct cloud_request *request, struct cloud_response *response)
 {
 	struct function *f = find(functions, name, request, response);
 	if (!f)
@@ -439,19 +466,22 @@ static struct function *find_to_change(struct functions *functions, const char *
 	const char *expected = json_string_value(json_object_get(body, "RevisionId"));
 	if (f->updating && !f->revision)
 		cloud_error(request, response, 409, "ResourceConflictException",
-			"The operation cannot be performed at this time. The function is currently in the following state: Pending");
+			"The operation cannot be performed at this time. The function is currently in the following "
+			"state: Pending");
 	else if (f->updating)
 		cloud_error(request, response, 409, "ResourceConflictException",
-			"The operation cannot be performed at this time. An update is in progress for resource: %s", f->arn);
+			"The operation cannot be performed at this time. An update is in progress for resource: %s",
+			f->arn);
 	else if (expected && strcmp(expected, json_string_value(json_object_get(f->config, "RevisionId"))) != 0)
-		cloud_error(request, response, 412, "PreconditionFailedException", "The Revision Id provided does not match the latest Revision Id. "
+		cloud_error(request, response, 412, "PreconditionFailedException",
+			"The Revision Id provided does not match the latest Revision Id. "
 			"Call the GetFunction/GetAlias API to retrieve the latest Revision Id");
 	else
 		return f;
 	return NULL;
 }
 
-/* --- Calls -------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Calls -------------------------------------------------------------------------------------------------------- */
 
 static void answer(struct cloud_response *response, int status, const struct function *f)
 {
@@ -459,7 +489,8 @@ static void answer(struct cloud_response *response, int status, const struct fun
 }
 
 /* False: `response` says why not. */
-static bool open_image(const char *uri, struct image *ret, struct cloud_request *request, struct cloud_response *response)
+static bool open_image(
+	const char *uri, struct image *ret, struct cloud_request *request, struct cloud_response *response)
 {
 	struct error err;
 	if (image_open(uri, ret, &err) == 0)
@@ -476,10 +507,12 @@ static struct function *new_function(struct functions *functions, const char *na
 	list_init(&f->link);
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const char *architecture = json_string_value(json_array_get(json_object_get(body, "Architectures"), 0));
-	f->config = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:{s:i}, s:{s:s}, s:[s], s:{s:s, s:s}, s:{s:s, s:s}}",
-		"FunctionName", name, "FunctionArn", arn_of(functions, &arena, name), "PackageType", "Image", "Version", "$LATEST", "Description", "",
-		"CodeSize", 0, "Timeout", 3, "MemorySize", 128, "EphemeralStorage", "Size", 512, "TracingConfig", "Mode", "PassThrough",
-		"Architectures", architecture ? architecture : "x86_64", "SnapStart", "ApplyOn", "None", "OptimizationStatus", "Off",
+	f->config = json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:{s:i}, s:{s:s}, s:[s], s:{s:s, s:s}, s:{s:s, s:s}}",
+		"FunctionName", name, "FunctionArn", arn_of(functions, &arena, name), "PackageType", "Image", "Version",
+		"$LATEST", "Description", "", "CodeSize", 0, "Timeout", 3, "MemorySize", 128, "EphemeralStorage",
+		"Size", 512, "TracingConfig", "Mode", "PassThrough", "Architectures",
+		architecture ? architecture : "x86_64", "SnapStart", "ApplyOn", "None", "OptimizationStatus", "Off",
 		"LoggingConfig", "LogFormat", "Text", "LogGroup", arena_printf(&arena, "/aws/lambda/%s", name));
 	if (!f->config)
 		abort();
@@ -489,47 +522,56 @@ static struct function *new_function(struct functions *functions, const char *na
 	return f;
 }
 
-static bool refuse_new(const json_t *body, const char *name, const char *uri, struct cloud_request *request, struct cloud_response *response)
+static bool refuse_new(const json_t *body, const char *name, const char *uri, struct cloud_request *request,
+	struct cloud_response *response)
 {
 	struct violations v = { 0 };
 	const char *type = json_string_value(json_object_get(body, "PackageType"));
 	const char *architecture = json_string_value(json_array_get(json_object_get(body, "Architectures"), 0));
 	if (!*name || !is_name(name, strlen(name)))
-		violate(&v, "functionName", *name ? arena_printf(request->arena, "'%s'", name) : "null", "satisfy regular expression pattern: [a-zA-Z0-9-_]+");
+		violate(&v, "functionName", *name ? arena_printf(request->arena, "'%s'", name) : "null",
+			"satisfy regular expression pattern: [a-zA-Z0-9-_]+");
 	if (!json_object_get(body, "Code"))
 		violate(&v, "code", "null", "not be null");
 	if (architecture && strcmp(architecture, "x86_64") != 0 && strcmp(architecture, "arm64") != 0)
 		violate(&v, "architectures", arena_printf(request->arena, "'[%s]'", architecture),
-			"satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]");
+			"satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be "
+			"null]");
 	check_role(&v, body, true);
 	check_configuration(&v, body);
 	if (refuse_violations(&v, request, response))
 		return true;
 	if (!type || strcmp(type, "Image") != 0)
-		cloud_error(request, response, 400, "InvalidParameterValueException", "This cloud runs container images only: PackageType must be Image.");
-	else if (json_object_get(body, "Runtime") || json_object_get(body, "Handler") || json_array_size(json_object_get(body, "Layers")) > 0)
 		cloud_error(request, response, 400, "InvalidParameterValueException",
-			"Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image.");
+			"This cloud runs container images only: PackageType must be Image.");
+	else if (json_object_get(body, "Runtime") || json_object_get(body, "Handler") ||
+		 json_array_size(json_object_get(body, "Layers")) > 0)
+		cloud_error(request, response, 400, "InvalidParameterValueException",
+			"Please don't provide Handler or Runtime or Layer when the intended function PackageType is "
+			"Image.");
 	else if (!uri)
-		cloud_error(request, response, 400, "InvalidParameterValueException", "Please provide ImageUri when updating a function with packageType Image.");
+		cloud_error(request, response, 400, "InvalidParameterValueException",
+			"Please provide ImageUri when updating a function with packageType Image.");
 	else
 		return refuse_environment(body, request, response);
 	return true;
 }
 
-void functions_create(struct functions *functions, const char *unused, struct cloud_request *request, struct cloud_response *response)
+void functions_create(
+	struct functions *functions, const char *unused, struct cloud_request *request, struct cloud_response *response)
 {
 	json_t *body = parse_body(request, response);
 	const char *name = json_string_value(json_object_get(body, "FunctionName"));
 	const char *uri = json_string_value(json_object_get(json_object_get(body, "Code"), "ImageUri"));
 	struct image image = { 0 };
-	if (!body || refuse_new(body, name ? name : "", uri, request, response) || !open_image(uri, &image, request, response)) {
+	if (!body || refuse_new(body, name ? name : "", uri, request, response) ||
+		!open_image(uri, &image, request, response)) {
 		json_decref(body);
 		return;
 	}
 	struct function *f, *there = NULL;
 	pthread_mutex_lock(&functions->lock);
-	list_for_each(f, &functions->all, struct function, link)
+	list_for_each (f, &functions->all, struct function, link)
 		if (strcmp(f->name, name) == 0)
 			there = f;
 	if (there) {
@@ -547,31 +589,36 @@ void functions_create(struct functions *functions, const char *unused, struct cl
 	json_decref(body);
 }
 
-void functions_list(struct functions *functions, const char *unused, struct cloud_request *request, struct cloud_response *response)
+void functions_list(
+	struct functions *functions, const char *unused, struct cloud_request *request, struct cloud_response *response)
 {
 	json_t *all = json_array();
 	struct function *f;
 	pthread_mutex_lock(&functions->lock);
-	list_for_each(f, &functions->all, struct function, link)
+	list_for_each (f, &functions->all, struct function, link)
 		json_array_append_new(all, json_deep_copy(f->config));
 	pthread_mutex_unlock(&functions->lock);
 	cloud_json(response, 200, json_pack("{s:o}", "Functions", all));
 }
 
-void functions_get(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
+void functions_get(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	pthread_mutex_lock(&functions->lock);
 	const struct function *f = find(functions, name, request, response);
 	if (f) {
 		char hex[DIGEST_HEX_CHARS + 1];
 		digest_hex(&f->image.digest, hex);
-		cloud_json(response, 200, json_pack("{s:o, s:{s:s, s:s, s:s}}", "Configuration", json_deep_copy(f->config), "Code", "RepositoryType", "ECR",
-			"ImageUri", f->image_uri, "ResolvedImageUri", arena_printf(request->arena, "oci:%s@sha256:%s", f->image.layout, hex)));
+		cloud_json(response, 200,
+			json_pack("{s:o, s:{s:s, s:s, s:s}}", "Configuration", json_deep_copy(f->config), "Code",
+				"RepositoryType", "ECR", "ImageUri", f->image_uri, "ResolvedImageUri",
+				arena_printf(request->arena, "oci:%s@sha256:%s", f->image.layout, hex)));
 	}
 	pthread_mutex_unlock(&functions->lock);
 }
 
-void functions_get_configuration(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
+void functions_get_configuration(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	pthread_mutex_lock(&functions->lock);
 	const struct function *f = find(functions, name, request, response);
@@ -580,7 +627,8 @@ void functions_get_configuration(struct functions *functions, const char *name, 
 	pthread_mutex_unlock(&functions->lock);
 }
 
-void functions_update_code(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
+void functions_update_code(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	json_t *body = parse_body(request, response);
 	if (!body)
@@ -590,7 +638,8 @@ void functions_update_code(struct functions *functions, const char *name, struct
 	pthread_mutex_lock(&functions->lock);
 	struct function *f = find_to_change(functions, name, body, request, response);
 	if (f && !uri) {
-		cloud_error(request, response, 400, "InvalidParameterValueException", "Please provide ImageUri when updating a function with packageType Image.");
+		cloud_error(request, response, 400, "InvalidParameterValueException",
+			"Please provide ImageUri when updating a function with packageType Image.");
 	} else if (f && open_image(uri, &image, request, response)) {
 		if (!json_is_true(json_object_get(body, "DryRun"))) {
 			set_image(f, uri, &image);
@@ -603,7 +652,8 @@ void functions_update_code(struct functions *functions, const char *name, struct
 	json_decref(body);
 }
 
-void functions_update_configuration(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
+void functions_update_configuration(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	json_t *body = parse_body(request, response);
 	if (!body)
@@ -624,7 +674,8 @@ void functions_update_configuration(struct functions *functions, const char *nam
 	json_decref(body);
 }
 
-void functions_delete(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
+void functions_delete(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	pthread_mutex_lock(&functions->lock);
 	struct function *f = find_to_change(functions, name, NULL, request, response);
@@ -639,7 +690,8 @@ void functions_delete(struct functions *functions, const char *name, struct clou
 	response->status = 204;
 }
 
-void functions_account_settings(struct functions *functions, const char *unused, struct cloud_request *request, struct cloud_response *response)
+void functions_account_settings(
+	struct functions *functions, const char *unused, struct cloud_request *request, struct cloud_response *response)
 {
 	json_int_t concurrency = cloud_setting(functions->cloud, SETTING_CONCURRENCY);
 	int n = 0;
@@ -647,12 +699,15 @@ void functions_account_settings(struct functions *functions, const char *unused,
 	for (const struct list *link = functions->all.next; link != &functions->all; link = link->next)
 		n++;
 	pthread_mutex_unlock(&functions->lock);
-	cloud_json(response, 200, json_pack("{s:{s:I, s:I, s:I, s:I, s:I}, s:{s:i, s:i}}", "AccountLimit", "TotalCodeSize", (json_int_t)80530636800,
-		"CodeSizeUnzipped", (json_int_t)262144000, "CodeSizeZipped", (json_int_t)52428800, "ConcurrentExecutions", concurrency,
-		"UnreservedConcurrentExecutions", concurrency, "AccountUsage", "TotalCodeSize", 0, "FunctionCount", n));
+	cloud_json(response, 200,
+		json_pack("{s:{s:I, s:I, s:I, s:I, s:I}, s:{s:i, s:i}}", "AccountLimit", "TotalCodeSize",
+			(json_int_t)80530636800, "CodeSizeUnzipped", (json_int_t)262144000, "CodeSizeZipped",
+			(json_int_t)52428800, "ConcurrentExecutions", concurrency, "UnreservedConcurrentExecutions",
+			concurrency, "AccountUsage", "TotalCodeSize", 0, "FunctionCount", n));
 }
 
-struct revision *functions_find(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
+struct revision *functions_find(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	struct revision *revision = NULL;
 	pthread_mutex_lock(&functions->lock);
@@ -661,13 +716,14 @@ struct revision *functions_find(struct functions *functions, const char *name, s
 		revision = revision_ref(f->revision);
 	else if (f)
 		cloud_error(request, response, 409, "ResourceConflictException",
-			"The operation cannot be performed at this time. The function is currently in the following state: %s",
+			"The operation cannot be performed at this time. The function is currently in the following "
+			"state: %s",
 			json_string_value(json_object_get(f->config, "State")));
 	pthread_mutex_unlock(&functions->lock);
 	return revision;
 }
 
-/* --- Life --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Life --------------------------------------------------------------------------------------------------------- */
 
 struct functions *functions_new(struct cloud *cloud, struct environments *environments, struct error *err)
 {

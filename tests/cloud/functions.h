@@ -1,6 +1,7 @@
-/* Lambda's control plane, as far as functions from container images go: create, get, update, delete, list, with the states that a function goes through
- * (Pending → Active or Failed; LastUpdateStatus InProgress → Successful or Failed) and the refusals in between. Unpacking an image is what takes time,
- * and the setting update-ms. An image's URI is `oci:DIR[:TAG]`, a local layout (image.h).
+/* Lambda's control plane, as far as functions from container images go: create, get, update, delete, list, with the
+ * states that a function goes through (Pending → Active or Failed; LastUpdateStatus InProgress → Successful or
+ * Failed) and the refusals in between. Unpacking an image is what takes time, and the setting update-ms. An image's
+ * URI is `oci:DIR[:TAG]`, a local layout (image.h).
  *
  * Thread-safe. */
 #pragma once
@@ -14,10 +15,13 @@ struct functions;
 struct functions *functions_new(struct cloud *cloud, struct environments *environments, struct error *err);
 void functions_free(struct functions *functions); /* waits for updates; NULL is allowed */
 
-typedef void functions_handler(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response);
+typedef void functions_handler(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response);
 /* `name`: as in the path: a name, or an ARN in one of its forms. */
-functions_handler functions_create, functions_list, functions_get, functions_get_configuration, functions_update_code, functions_update_configuration,
-	functions_delete, functions_account_settings;
+functions_handler functions_create, functions_list, functions_get, functions_get_configuration, functions_update_code,
+	functions_update_configuration, functions_delete, functions_account_settings;
 
-/* The revision that an invocation now runs: a reference; NULL with the error in `response`: no such function, or it is in no state to run. */
-struct revision *functions_find(struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response);
+/* The revision that an invocation now runs: a reference; NULL with the error in `response`: no such function, or it
+ * is in no state to run. */
+struct revision *functions_find(
+	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response);

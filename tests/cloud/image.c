@@ -26,7 +26,7 @@ void image_deinit(struct image *image)
 	*image = (struct image){ 0 };
 }
 
-/* --- The layout -------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- The layout --------------------------------------------------------------------------------------------------- */
 
 static const char *string_of(const json_t *object, const char *key)
 {
@@ -65,7 +65,8 @@ static int open_blob(const char *layout, const json_t *descriptor, struct digest
 	return take_fd(fd);
 }
 
-static json_t *read_json_blob(const char *layout, const json_t *descriptor, struct digest *ret_digest, struct error *err)
+static json_t *read_json_blob(
+	const char *layout, const json_t *descriptor, struct digest *ret_digest, struct error *err)
 {
 	_cleanup_close_ int fd = open_blob(layout, descriptor, ret_digest, err);
 	_cleanup_buf_ struct buf bytes = { 0 };
@@ -80,7 +81,8 @@ static const json_t *find_manifest(const json_t *index, const char *tag)
 	const json_t *manifests = json_object_get(index, "manifests");
 	for (size_t i = 0; i < json_array_size(manifests); i++) {
 		const json_t *descriptor = json_array_get(manifests, i);
-		if (strcmp(string_of(json_object_get(descriptor, "annotations"), "org.opencontainers.image.ref.name"), tag ? tag : "latest") == 0)
+		if (strcmp(string_of(json_object_get(descriptor, "annotations"), "org.opencontainers.image.ref.name"),
+			    tag ? tag : "latest") == 0)
 			return descriptor;
 	}
 	return !tag && json_array_size(manifests) == 1 ? json_array_get(manifests, 0) : NULL;
@@ -93,16 +95,20 @@ static bool is_one_of(const char *type, const char *const types[2])
 
 static int read_manifest(struct image *image, const json_t *descriptor, struct error *err)
 {
-	static const char *const manifests[2] = { "application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json" };
-	static const char *const configs[2] = { "application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json" };
-	static const char *const layers[4] = { "application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.docker.image.rootfs.diff.tar.gzip",
-		"application/vnd.oci.image.layer.v1.tar", "application/vnd.docker.image.rootfs.diff.tar" };
+	static const char *const manifests[2] = { "application/vnd.oci.image.manifest.v1+json",
+		"application/vnd.docker.distribution.manifest.v2+json" };
+	static const char *const configs[2] = { "application/vnd.oci.image.config.v1+json",
+		"application/vnd.docker.container.image.v1+json" };
+	static const char *const layers[4] = { "application/vnd.oci.image.layer.v1.tar+gzip",
+		"application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.oci.image.layer.v1.tar",
+		"application/vnd.docker.image.rootfs.diff.tar" };
 	if (!is_one_of(string_of(descriptor, "mediaType"), manifests))
 		return IMAGE_UNSUPPORTED;
 	image->manifest = read_json_blob(image->layout, descriptor, &image->digest, err);
 	if (!image->manifest)
 		return -1;
-	const json_t *config = json_object_get(image->manifest, "config"), *list = json_object_get(image->manifest, "layers");
+	const json_t *config = json_object_get(image->manifest, "config"),
+		     *list = json_object_get(image->manifest, "layers");
 	if (!is_one_of(string_of(config, "mediaType"), configs) || json_array_size(list) == 0)
 		return IMAGE_UNSUPPORTED;
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -130,7 +136,9 @@ int image_open(const char *uri, struct image *ret, struct error *err)
 		*tag++ = '\0';
 	_cleanup_buf_ struct buf path = { 0 }, bytes = { 0 };
 	buf_printf(&path, "%s/index.json", image.layout);
-	json_t *index = file_read(buf_str(&path), JSON_LIMIT_BYTES, &bytes, err) == 0 ? parse(&bytes, buf_str(&path), err) : NULL;
+	json_t *index = file_read(buf_str(&path), JSON_LIMIT_BYTES, &bytes, err) == 0
+				? parse(&bytes, buf_str(&path), err)
+				: NULL;
 	const json_t *descriptor = find_manifest(index, tag);
 	int done = descriptor ? read_manifest(&image, descriptor, err) : IMAGE_MISSING;
 	json_decref(index);
@@ -143,19 +151,21 @@ int image_open(const char *uri, struct image *ret, struct error *err)
 	if (done == IMAGE_MISSING)
 		error_set(err, 0, "Source image %s does not exist. Provide a valid source image.", uri);
 	else
-		error_set(err, 0, "The image manifest, config or layer media type for the source image %s is not supported.", uri);
+		error_set(err, 0,
+			"The image manifest, config or layer media type for the source image %s is not supported.",
+			uri);
 	image_deinit(&image);
 	return done;
 }
 
-/* --- Layers ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- Layers ------------------------------------------------------------------------------------------------------- */
 
 /* What one path of the tree is, by its path without a leading slash. */
 struct node {
 	mode_t type; /* S_IFMT part */
 	mode_t mode;
 	struct timespec mtime;
-	bool gone;   /* removed by a later layer */
+	bool gone; /* removed by a later layer */
 };
 
 struct unpacking {
@@ -167,7 +177,8 @@ struct unpacking {
 
 static int invalid(const struct unpacking *u, const char *kind, const char *path, struct error *err)
 {
-	error_set(err, 0, "InvalidImage: ImageLayerFailure: %s%s%s - Layer Digest %s", kind, *path ? ": " : "", path, u->layer);
+	error_set(err, 0, "InvalidImage: ImageLayerFailure: %s%s%s - Layer Digest %s", kind, *path ? ": " : "", path,
+		u->layer);
 	return IMAGE_INVALID;
 }
 
@@ -200,7 +211,8 @@ static void forget_below(struct unpacking *u, const char *path, bool itself)
 {
 	size_t n = strlen(path), at = 0;
 	for (const struct map_entry *entry; (entry = map_next(&u->nodes, &at));) {
-		bool below = n == 0 || (entry->key.len > n && memcmp(entry->key.ptr, path, n) == 0 && entry->key.ptr[n] == '/');
+		bool below = n == 0 ||
+			     (entry->key.len > n && memcmp(entry->key.ptr, path, n) == 0 && entry->key.ptr[n] == '/');
 		if (below || (itself && slice_equal_str(entry->key, path)))
 			((struct node *)entry->value)->gone = true;
 	}
@@ -237,7 +249,8 @@ static int write_contents(struct unpacking *u, struct archive *archive, const ch
 	return 0;
 }
 
-static int make_node(struct unpacking *u, struct archive *archive, struct archive_entry *entry, const char *path, struct node *node, struct error *err)
+static int make_node(struct unpacking *u, struct archive *archive, struct archive_entry *entry, const char *path,
+	struct node *node, struct error *err)
 {
 	const char *hard = archive_entry_hardlink(entry);
 	if (hard) {
@@ -246,7 +259,8 @@ static int make_node(struct unpacking *u, struct archive *archive, struct archiv
 		if (!other || !S_ISREG(other->type))
 			return invalid(u, "InvalidHardlink", path, err);
 		*node = *other;
-		return linkat(u->root, target, u->root, path, 0) < 0 ? error_set(err, errno, "cannot link %s", path) : 0;
+		return linkat(u->root, target, u->root, path, 0) < 0 ? error_set(err, errno, "cannot link %s", path)
+								     : 0;
 	}
 	switch (node->type) {
 	case S_IFDIR:
@@ -254,7 +268,9 @@ static int make_node(struct unpacking *u, struct archive *archive, struct archiv
 			return error_set(err, errno, "cannot make directory %s", path);
 		return (node->mode & 05) == 05 ? 0 : invalid(u, "directory is not readable by everybody", path, err);
 	case S_IFLNK:
-		return symlinkat(archive_entry_symlink(entry), u->root, path) < 0 ? error_set(err, errno, "cannot make link %s", path) : 0;
+		return symlinkat(archive_entry_symlink(entry), u->root, path) < 0
+			       ? error_set(err, errno, "cannot make link %s", path)
+			       : 0;
 	case S_IFREG:
 		if (!(node->mode & 04) || ((node->mode & 0111) && !(node->mode & 01)))
 			return invalid(u, "file is not readable by everybody", path, err);
@@ -302,18 +318,22 @@ static int unpack_layer(struct unpacking *u, const struct image *image, const js
 	_cleanup_close_ int fd = open_blob(image->layout, descriptor, &digest, err);
 	if (fd < 0)
 		return -1;
-	if (!strstr(string_of(descriptor, "mediaType"), "gzip") || pread(fd, magic, 2, 0) != 2 || magic[0] != 0x1f || magic[1] != 0x8b)
+	if (!strstr(string_of(descriptor, "mediaType"), "gzip") || pread(fd, magic, 2, 0) != 2 || magic[0] != 0x1f ||
+		magic[1] != 0x8b)
 		return invalid(u, "UnsupportedImageLayerDetected", "", err);
 	struct archive *archive = archive_read_new();
 	archive_read_support_filter_gzip(archive);
 	archive_read_support_format_tar(archive);
-	int done = archive_read_open_fd(archive, fd, 1 << 16) == ARCHIVE_OK ? 0 : invalid(u, "InvalidLayer", archive_error_string(archive), err);
+	int done = archive_read_open_fd(archive, fd, 1 << 16) == ARCHIVE_OK
+			   ? 0
+			   : invalid(u, "InvalidLayer", archive_error_string(archive), err);
 	while (done == 0) {
 		struct archive_entry *entry;
 		int status = archive_read_next_header(archive, &entry);
 		if (status == ARCHIVE_EOF)
 			break;
-		done = status < ARCHIVE_WARN ? invalid(u, "InvalidLayer", archive_error_string(archive), err) : unpack_entry(u, archive, entry, err);
+		done = status < ARCHIVE_WARN ? invalid(u, "InvalidLayer", archive_error_string(archive), err)
+					     : unpack_entry(u, archive, entry, err);
 	}
 	archive_read_free(archive);
 	return done;
@@ -328,7 +348,8 @@ static int settle(struct unpacking *u, struct error *err)
 		if (node->gone)
 			continue;
 		const char *path = arena_strndup(&u->arena, entry->key.ptr, entry->key.len);
-		if (utimensat(u->root, path, (struct timespec[]){ node->mtime, node->mtime }, AT_SYMLINK_NOFOLLOW) < 0 ||
+		if (utimensat(u->root, path, (struct timespec[]){ node->mtime, node->mtime }, AT_SYMLINK_NOFOLLOW) <
+				0 ||
 			(!S_ISLNK(node->type) && fchmodat(u->root, path, node->mode, 0) < 0))
 			return error_set(err, errno, "cannot set mode and time of %s", path);
 	}

@@ -23,8 +23,8 @@ static enum invocation_type type_of(const struct cloud_request *request)
 /* Clients that send none, or plain bytes, are taken at the body's word. */
 static bool may_be_json(const char *content_type)
 {
-	static const char *const types[] = { "application/json", "application/octet-stream", "binary/octet-stream", "application/x-amz-json-1.0",
-		"application/x-amz-json-1.1" };
+	static const char *const types[] = { "application/json", "application/octet-stream", "binary/octet-stream",
+		"application/x-amz-json-1.0", "application/x-amz-json-1.1" };
 	size_t n = content_type ? strcspn(content_type, "; ") : 0;
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (strlen(types[i]) == n && strncasecmp(types[i], content_type, n) == 0)
@@ -38,17 +38,22 @@ static bool refuse(enum invocation_type type, struct cloud_request *request, str
 	size_t limit = type == EVENT ? EVENT_REQUEST_BYTES : LAMBDA_REQUEST_BYTES;
 	json_error_t problem;
 	if (type == UNKNOWN_TYPE) {
-		cloud_error(request, response, 400, "ValidationException", "1 validation error detected: Value '%s' at 'invocationType' failed to satisfy constraint: "
-			"Member must satisfy enum value set: [Event, RequestResponse, DryRun]", cloud_header(request, "x-amz-invocation-type"));
+		cloud_error(request, response, 400, "ValidationException",
+			"1 validation error detected: Value '%s' at 'invocationType' failed to satisfy constraint: "
+			"Member must satisfy enum value set: [Event, RequestResponse, DryRun]",
+			cloud_header(request, "x-amz-invocation-type"));
 	} else if (request->body.len > limit) {
-		cloud_error(request, response, 413, "RequestTooLargeException", "Request must be smaller than %zu bytes for the InvokeFunction operation", limit);
+		cloud_error(request, response, 413, "RequestTooLargeException",
+			"Request must be smaller than %zu bytes for the InvokeFunction operation", limit);
 	} else if (!may_be_json(cloud_header(request, "content-type"))) {
-		cloud_error(request, response, 415, "UnsupportedMediaTypeException", "Unsupported content type: %s", cloud_header(request, "content-type"));
+		cloud_error(request, response, 415, "UnsupportedMediaTypeException", "Unsupported content type: %s",
+			cloud_header(request, "content-type"));
 	} else if (request->body.len > 0) {
 		json_t *json = json_loadb(request->body.ptr, request->body.len, JSON_DECODE_ANY, &problem);
 		if (!json)
 			cloud_error(request, response, 400, "InvalidRequestContentException",
-				"Could not parse request body into json: Could not parse payload into json: %s", problem.text);
+				"Could not parse request body into json: Could not parse payload into json: %s",
+				problem.text);
 		json_decref(json);
 		return !json;
 	} else {
@@ -62,7 +67,8 @@ static void throttle(const char *reason, struct cloud_request *request, struct c
 	cloud_error(request, response, 429, "TooManyRequestsException", "Rate Exceeded.");
 	buf_reset(&response->body);
 	response->n_headers = 0;
-	cloud_json(response, 429, json_pack("{s:s, s:s, s:s}", "Reason", reason, "Type", "User", "message", "Rate Exceeded."));
+	cloud_json(response, 429,
+		json_pack("{s:s, s:s, s:s}", "Reason", reason, "Type", "User", "message", "Rate Exceeded."));
 	cloud_add_header(response, "x-amzn-ErrorType", "TooManyRequestsException");
 	cloud_add_header(response, "Retry-After", "1");
 }
@@ -74,7 +80,8 @@ static const char *base64(struct arena *arena, struct slice bytes)
 	return text;
 }
 
-static void answer(const struct invocation_result *result, struct cloud_request *request, struct cloud_response *response)
+static void answer(
+	const struct invocation_result *result, struct cloud_request *request, struct cloud_response *response)
 {
 	const char *tail = cloud_header(request, "x-amz-log-type");
 	response->status = 200;
@@ -87,8 +94,8 @@ static void answer(const struct invocation_result *result, struct cloud_request 
 	buf_append_slice(&response->body, buf_slice(&result->payload));
 }
 
-void invoke_handle(struct cloud *cloud, struct functions *functions, struct environments *environments, const char *name, struct cloud_request *request,
-	struct cloud_response *response)
+void invoke_handle(struct cloud *cloud, struct functions *functions, struct environments *environments,
+	const char *name, struct cloud_request *request, struct cloud_response *response)
 {
 	enum invocation_type type = type_of(request);
 	const char *reason = "";
@@ -100,8 +107,8 @@ void invoke_handle(struct cloud *cloud, struct functions *functions, struct envi
 	const char *id = cloud_new_id(request->arena), *root = cloud_new_id(request->arena);
 	struct invocation invocation = {
 		.request_id = id,
-		.trace_id = arena_printf(request->arena, "Root=1-%08llx-%.8s%.4s%.12s;Parent=%.8s%.8s;Sampled=0", (long long)cloud_now_s(cloud), root, root + 9,
-			root + 24, id, root),
+		.trace_id = arena_printf(request->arena, "Root=1-%08llx-%.8s%.4s%.12s;Parent=%.8s%.8s;Sampled=0",
+			(long long)cloud_now_s(cloud), root, root + 9, root + 24, id, root),
 		.client_context = cloud_header(request, "x-amz-client-context"),
 		.payload = request->body.len > 0 ? request->body : slice_str("{}"),
 	};
@@ -124,7 +131,8 @@ void invoke_handle(struct cloud *cloud, struct functions *functions, struct envi
 			throttle(result.reason, request, response);
 			break;
 		case INVOCATION_LOST:
-			cloud_error(request, response, 500, "ServiceException", "An error occurred and the request cannot be processed.");
+			cloud_error(request, response, 500, "ServiceException",
+				"An error occurred and the request cannot be processed.");
 			break;
 		}
 		invocation_result_deinit(&result);

@@ -15,7 +15,9 @@
 #include "base/cleanup.h"
 #include "tests/cloud/jail_protocol.h"
 
-enum { ANSWER_TIMEOUT_MS = 20000 }; /* of the jail program: it does nothing that takes long, but the machine may be busy */
+enum {
+	ANSWER_TIMEOUT_MS = 20000
+}; /* of the jail program: it does nothing that takes long, but the machine may be busy */
 
 struct jail {
 	pid_t pid;
@@ -102,8 +104,9 @@ static int ask(struct jail *jail, struct slice packet, struct error *err)
 {
 	struct jail_answer answer;
 	pthread_mutex_lock(&jail->lock);
-	int done = send(jail->requests, packet.ptr, packet.len, MSG_NOSIGNAL) == (ssize_t)packet.len ?
-		receive_answer(jail, &answer, err) : error_set(err, errno, "the jail is gone");
+	int done = send(jail->requests, packet.ptr, packet.len, MSG_NOSIGNAL) == (ssize_t)packet.len
+			   ? receive_answer(jail, &answer, err)
+			   : error_set(err, errno, "the jail is gone");
 	pthread_mutex_unlock(&jail->lock);
 	return done;
 }

@@ -1,6 +1,7 @@
-/* llama-cloud-jail ROOT TMP_MB MEMORY_MB CA_FILE: an execution environment as Lambda's is for the processes in it (see jail.h). The first process sets up the
- * namespaces and waits; the second is init of the new PID namespace, starts the entry point when told to, and takes everything with it when it ends. Init
- * ends when the cloud's side of the socket closes. */
+/* llama-cloud-jail ROOT TMP_MB MEMORY_MB CA_FILE: an execution environment as Lambda's is for the processes in it
+ * (see jail.h). The first process sets up the namespaces and waits; the second is init of the new PID namespace,
+ * starts the entry point when told to, and takes everything with it when it ends. Init ends when the cloud's side of
+ * the socket closes. */
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -35,14 +36,14 @@ enum { SAMPLE_MS = 50 }; /* between two looks at the memory in use */
 struct state {
 	const char *root, *ca_file;
 	int64_t tmp_mb, memory_mb;
-	int signals;         /* signalfd of SIGCHLD */
-	pid_t entry;         /* 0: none runs */
+	int signals; /* signalfd of SIGCHLD */
+	pid_t entry; /* 0: none runs */
 	uint32_t generation;
 	bool frozen, out_of_memory;
 	int64_t memory_bytes; /* most seen since the entry point started */
 };
 
-/* --- Entering ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Entering ----------------------------------------------------------------------------------------------------- */
 
 static int write_file(const char *path, const char *text, struct error *err)
 {
@@ -71,7 +72,8 @@ static int map_ids(pid_t init, struct error *err)
 	return write_file(path, text, err);
 }
 
-static int mount_at(const char *source, const char *target, const char *type, unsigned long flags, const char *data, struct error *err)
+static int mount_at(const char *source, const char *target, const char *type, unsigned long flags, const char *data,
+	struct error *err)
 {
 	if (mount(source, target, type, flags, data) < 0)
 		return error_set(err, errno, "cannot mount %s on %s of the jail", source, target);
@@ -86,8 +88,9 @@ static int bind_read_only(const char *source, const char *target, unsigned long 
 		return -1;
 	if (statvfs(target, &st) < 0)
 		return error_set(err, errno, "cannot stat %s", target);
-	static const unsigned long locked[][2] = { { ST_NOSUID, MS_NOSUID }, { ST_NODEV, MS_NODEV }, { ST_NOEXEC, MS_NOEXEC },
-		{ ST_NOATIME, MS_NOATIME }, { ST_NODIRATIME, MS_NODIRATIME }, { ST_RELATIME, MS_RELATIME } };
+	static const unsigned long locked[][2] = { { ST_NOSUID, MS_NOSUID }, { ST_NODEV, MS_NODEV },
+		{ ST_NOEXEC, MS_NOEXEC }, { ST_NOATIME, MS_NOATIME }, { ST_NODIRATIME, MS_NODIRATIME },
+		{ ST_RELATIME, MS_RELATIME } };
 	for (size_t i = 0; i < sizeof(locked) / sizeof(locked[0]); i++)
 		if (st.f_flag & locked[i][0])
 			flags |= locked[i][1];
@@ -112,7 +115,8 @@ static int make_devices(struct error *err)
 	return mount_at("tmpfs", "dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL, err);
 }
 
-/* Still as who we were outside, because the way to the root and the certificates may be open to nobody else. Makes nothing: new files need an id of ours. */
+/* Still as who we were outside, because the way to the root and the certificates may be open to nobody else. Makes
+ * nothing: new files need an id of ours. */
 static int bind_root(struct state *state, struct error *err)
 {
 	if (mount_at("none", "/", NULL, MS_REC | MS_PRIVATE, NULL, err) < 0 ||
@@ -120,7 +124,8 @@ static int bind_root(struct state *state, struct error *err)
 		return -1;
 	if (chdir(state->root) < 0)
 		return error_set(err, errno, "cannot enter %s", state->root);
-	return *state->ca_file ? bind_read_only(state->ca_file, &JAIL_CA_FILE[1], MS_NOSUID | MS_NODEV | MS_NOEXEC, err) : 0;
+	return *state->ca_file ? bind_read_only(state->ca_file, &JAIL_CA_FILE[1], MS_NOSUID | MS_NODEV | MS_NOEXEC, err)
+			       : 0;
 }
 
 static int become_user(bool root, struct error *err)
@@ -138,7 +143,8 @@ static int become_user(bool root, struct error *err)
 static int enter_root(struct state *state, struct error *err)
 {
 	char options[96];
-	snprintf(options, sizeof(options), "mode=0700,uid=%d,gid=%d,size=%lldm", JAIL_UID, JAIL_GID, (long long)state->tmp_mb);
+	snprintf(options, sizeof(options), "mode=0700,uid=%d,gid=%d,size=%lldm", JAIL_UID, JAIL_GID,
+		(long long)state->tmp_mb);
 	if (mount_at("tmpfs", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, options, err) < 0 || make_devices(err) < 0 ||
 		mount_at("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL, err) < 0)
 		return -1;
@@ -162,22 +168,45 @@ static int enter(struct state *state, bool root, struct error *err)
 	return enter_root(state, err);
 }
 
-/* --- The entry point's limits ------------------------------------------------------------------------------------------------------------------------ */
+/* --- The entry point's limits ------------------------------------------------------------------------------------- */
 
 static int forbid(scmp_filter_ctx filter, struct error *err)
 {
 	static const int forbidden[] = {
-		SCMP_SYS(chroot), SCMP_SYS(ptrace), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
-		SCMP_SYS(open_tree), SCMP_SYS(move_mount), SCMP_SYS(fsopen), SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(mount_setattr),
-		SCMP_SYS(seccomp), SCMP_SYS(fallocate), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(bpf), SCMP_SYS(keyctl),
-		SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(kcmp), SCMP_SYS(pidfd_getfd),
+		SCMP_SYS(chroot),
+		SCMP_SYS(ptrace),
+		SCMP_SYS(unshare),
+		SCMP_SYS(setns),
+		SCMP_SYS(mount),
+		SCMP_SYS(umount2),
+		SCMP_SYS(pivot_root),
+		SCMP_SYS(open_tree),
+		SCMP_SYS(move_mount),
+		SCMP_SYS(fsopen),
+		SCMP_SYS(fsconfig),
+		SCMP_SYS(fsmount),
+		SCMP_SYS(fspick),
+		SCMP_SYS(mount_setattr),
+		SCMP_SYS(seccomp),
+		SCMP_SYS(fallocate),
+		SCMP_SYS(process_vm_readv),
+		SCMP_SYS(process_vm_writev),
+		SCMP_SYS(bpf),
+		SCMP_SYS(keyctl),
+		SCMP_SYS(add_key),
+		SCMP_SYS(request_key),
+		SCMP_SYS(perf_event_open),
+		SCMP_SYS(userfaultfd),
+		SCMP_SYS(kcmp),
+		SCMP_SYS(pidfd_getfd),
 	};
 	static const unsigned forbidden_prctl[] = { PR_SET_SECCOMP, PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS };
 	int failed = 0;
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]) && failed == 0; i++)
 		failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0);
 	for (size_t i = 0; i < sizeof(forbidden_prctl) / sizeof(forbidden_prctl[0]) && failed == 0; i++)
-		failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1, SCMP_A0_32(SCMP_CMP_EQ, forbidden_prctl[i]));
+		failed = seccomp_rule_add(
+			filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1, SCMP_A0_32(SCMP_CMP_EQ, forbidden_prctl[i]));
 	if (failed == 0)
 		failed = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
@@ -242,7 +271,7 @@ static void describe(struct jail_answer *answer, const struct error *err)
 	snprintf(answer->text, sizeof(answer->text), "%s", err->text);
 }
 
-/* --- Requests ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Requests ----------------------------------------------------------------------------------------------------- */
 
 /* Strings of a request into an array that ends in NULL; false when there are fewer. */
 static bool take_strings(char **at, const char *end, uint32_t n, char **ret)
@@ -258,13 +287,15 @@ static bool take_strings(char **at, const char *end, uint32_t n, char **ret)
 	return true;
 }
 
-static int start(struct state *state, const struct jail_request *request, char *strings, const char *end, struct error *err)
+static int start(
+	struct state *state, const struct jail_request *request, char *strings, const char *end, struct error *err)
 {
 	char *directory[2], *args[256], *env[512];
 	if (state->entry)
 		return error_set(err, EBUSY, "the entry point runs already");
-	if (request->n_args < 1 || request->n_args > 255 || request->n_env > 511 || !take_strings(&strings, end, 1, directory) ||
-		!take_strings(&strings, end, request->n_args, args) || !take_strings(&strings, end, request->n_env, env))
+	if (request->n_args < 1 || request->n_args > 255 || request->n_env > 511 ||
+		!take_strings(&strings, end, 1, directory) || !take_strings(&strings, end, request->n_args, args) ||
+		!take_strings(&strings, end, request->n_env, env))
 		return error_set(err, EPROTO, "malformed request");
 	int report[2];
 	if (pipe2(report, O_CLOEXEC) < 0)
@@ -323,7 +354,9 @@ static void kill_all(void)
 
 static void tell_end(struct state *state, int status)
 {
-	struct jail_event event = { .generation = state->generation, .status = status, .out_of_memory = state->out_of_memory,
+	struct jail_event event = { .generation = state->generation,
+		.status = status,
+		.out_of_memory = state->out_of_memory,
 		.memory_bytes = state->memory_bytes };
 	state->entry = 0;
 	if (send(JAIL_EVENTS, &event, sizeof(event), MSG_NOSIGNAL) < 0)
@@ -363,7 +396,8 @@ static void sample_memory(struct state *state)
 }
 
 /* 0, or -1; JAIL_START's entry point may be invalid (1). */
-static int obey(struct state *state, const struct jail_request *request, char *strings, const char *end, struct error *err)
+static int obey(
+	struct state *state, const struct jail_request *request, char *strings, const char *end, struct error *err)
 {
 	switch ((enum jail_verb)request->verb) {
 	case JAIL_START:
@@ -404,7 +438,8 @@ static int serve(struct state *state)
 	if (n < (ssize_t)sizeof(struct jail_request))
 		return -1;
 	struct error err = { 0 };
-	int done = obey(state, (const struct jail_request *)packet, packet + sizeof(struct jail_request), packet + n, &err);
+	int done = obey(
+		state, (const struct jail_request *)packet, packet + sizeof(struct jail_request), packet + n, &err);
 	struct jail_answer answer = { .invalid = done > 0, .memory_bytes = state->memory_bytes };
 	if (done != 0)
 		describe(&answer, &err);
@@ -415,7 +450,8 @@ static void loop(struct state *state)
 {
 	int64_t next_sample = 0;
 	for (;;) {
-		struct pollfd fds[] = { { .fd = JAIL_REQUESTS, .events = POLLIN }, { .fd = state->signals, .events = POLLIN } };
+		struct pollfd fds[] = { { .fd = JAIL_REQUESTS, .events = POLLIN },
+			{ .fd = state->signals, .events = POLLIN } };
 		bool sampling = state->entry && !state->frozen;
 		if (poll(fds, 2, sampling ? SAMPLE_MS : -1) < 0 && errno != EINTR)
 			return;
@@ -465,7 +501,9 @@ int main(int argc, char **argv)
 {
 	if (argc != 5)
 		return 2;
-	struct state state = { .root = argv[1], .tmp_mb = atoll(argv[2]), .memory_mb = atoll(argv[3]), .ca_file = argv[4] };
+	struct state state = {
+		.root = argv[1], .tmp_mb = atoll(argv[2]), .memory_mb = atoll(argv[3]), .ca_file = argv[4]
+	};
 	struct error err = { 0 };
 	close_range(JAIL_EVENTS + 1, ~0U, 0);
 	fcntl(JAIL_REQUESTS, F_SETFD, FD_CLOEXEC);
@@ -477,7 +515,9 @@ int main(int argc, char **argv)
 	}
 	bool root = geteuid() == 0;
 	/* No namespace of the network: the Runtime API and the bucket are on the host's loopback. */
-	long init = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD, NULL, NULL, NULL, NULL);
+	long init = syscall(SYS_clone,
+		CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD, NULL, NULL, NULL,
+		NULL);
 	if (init == 0) {
 		close(go[1]);
 		return be_init(&state, go[0], root);

@@ -20,9 +20,10 @@ struct lambda {
 	struct functions *functions;
 };
 
-/* --- Routes ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Routes ------------------------------------------------------------------------------------------------------- */
 
-/* A line each. The name of the function is between `prefix` and `suffix`; "" suffix: there is none, or it is the rest. */
+/* A line each. The name of the function is between `prefix` and `suffix`; "" suffix: there is none, or it is the
+ * rest. */
 static const struct route {
 	const char *operation, *method, *prefix, *suffix;
 	bool named;
@@ -32,8 +33,10 @@ static const struct route {
 	{ "ListFunctions", "GET", "/2015-03-31/functions", "", false, functions_list },
 	{ "GetFunction", "GET", "/2015-03-31/functions/", "", true, functions_get },
 	{ "DeleteFunction", "DELETE", "/2015-03-31/functions/", "", true, functions_delete },
-	{ "GetFunctionConfiguration", "GET", "/2015-03-31/functions/", "/configuration", true, functions_get_configuration },
-	{ "UpdateFunctionConfiguration", "PUT", "/2015-03-31/functions/", "/configuration", true, functions_update_configuration },
+	{ "GetFunctionConfiguration", "GET", "/2015-03-31/functions/", "/configuration", true,
+		functions_get_configuration },
+	{ "UpdateFunctionConfiguration", "PUT", "/2015-03-31/functions/", "/configuration", true,
+		functions_update_configuration },
 	{ "UpdateFunctionCode", "PUT", "/2015-03-31/functions/", "/code", true, functions_update_code },
 	{ "Invoke", "POST", "/2015-03-31/functions/", "/invocations", true, NULL },
 	{ "GetAccountSettings", "GET", "/2016-08-19/account-settings", "", false, functions_account_settings },
@@ -75,15 +78,15 @@ void lambda_handle(struct cloud *cloud, struct cloud_request *request, struct cl
 	const struct route *route = find_route(request, &name);
 	struct lambda *lambda = cloud->lambda;
 	if (!route)
-		cloud_error(request, response, 404, "UnknownOperationException", "There is no such operation, or not in this cloud: %s %s", request->method,
-			request->path);
+		cloud_error(request, response, 404, "UnknownOperationException",
+			"There is no such operation, or not in this cloud: %s %s", request->method, request->path);
 	else if (route->handle)
 		route->handle(lambda->functions, name, request, response);
 	else
 		invoke_handle(cloud, lambda->functions, lambda->environments, name, request, response);
 }
 
-/* --- Control ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- Control ------------------------------------------------------------------------------------------------------ */
 
 void lambda_get_environments(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response)
 {
@@ -92,16 +95,22 @@ void lambda_get_environments(struct cloud *cloud, struct cloud_request *request,
 
 void lambda_post_environments(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response)
 {
-	static const char *const acts[] = { [ENVIRONMENT_KILL] = "kill", [ENVIRONMENT_CRASH] = "crash", [ENVIRONMENT_HANG] = "hang" };
+	static const char *const acts[] = {
+		[ENVIRONMENT_KILL] = "kill", [ENVIRONMENT_CRASH] = "crash", [ENVIRONMENT_HANG] = "hang"
+	};
 	json_t *body = json_loadb(request->body.ptr ? request->body.ptr : "", request->body.len, 0, NULL);
 	const char *act = json_string_value(json_object_get(body, "act"));
 	size_t i = 0;
 	while (act && i < sizeof(acts) / sizeof(acts[0]) && strcmp(acts[i], act) != 0)
 		i++;
 	if (!act || i == sizeof(acts) / sizeof(acts[0])) {
-		cloud_json(response, 400, json_pack("{s:s}", "error", "give {\"act\": \"kill\", \"crash\" or \"hang\", \"n\": how many of the busy, or \"id\": which}"));
+		cloud_json(response, 400,
+			json_pack("{s:s}", "error",
+				"give {\"act\": \"kill\", \"crash\" or \"hang\", \"n\": how many of the busy, or "
+				"\"id\": which}"));
 	} else {
-		int done = environments_act(cloud->lambda->environments, (enum environment_act)i, json_integer_value(json_object_get(body, "id")),
+		int done = environments_act(cloud->lambda->environments, (enum environment_act)i,
+			json_integer_value(json_object_get(body, "id")),
 			(int)json_integer_value(json_object_get(body, "n")));
 		cloud_json(response, 200, json_pack("{s:i}", "done", done));
 	}
@@ -115,7 +124,7 @@ bool lambda_is_inside(struct cloud *cloud, const struct cloud_request *request)
 	return authorization && strstr(authorization, keys->keys[keys->n - 1].access_key);
 }
 
-/* --- Life --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Life --------------------------------------------------------------------------------------------------------- */
 
 static const char *random_hex(struct arena *arena)
 {
@@ -128,14 +137,16 @@ static const char *random_hex(struct arena *arena)
 	return text;
 }
 
-/* The role's temporary key, new in each cloud: beside those that everybody may use. As settings for the environments. */
+/* The role's temporary key, new in each cloud: beside those that everybody may use. As settings for the
+ * environments. */
 static const char *const *add_role_key(struct cloud *cloud, struct lambda *lambda)
 {
 	struct arena *arena = &lambda->arena;
 	size_t n = cloud->keys->n;
 	struct sigv4_key *keys = arena_array(arena, struct sigv4_key, n + 1);
 	memcpy(keys, cloud->keys->keys, n * sizeof(*keys));
-	keys[n] = (struct sigv4_key){ .access_key = arena_printf(arena, "ASIA%.16s", random_hex(arena)), .secret_key = random_hex(arena),
+	keys[n] = (struct sigv4_key){ .access_key = arena_printf(arena, "ASIA%.16s", random_hex(arena)),
+		.secret_key = random_hex(arena),
 		.session_token = arena_printf(arena, "FunctionRole/%s+==", random_hex(arena)) };
 	lambda->keys = (struct sigv4_keys){ keys, n + 1 };
 	cloud->keys = &lambda->keys;
@@ -153,7 +164,8 @@ struct lambda *lambda_new(struct cloud *cloud, struct error *err)
 		abort();
 	lambda->cloud = cloud;
 	const char *const *settings = add_role_key(cloud, lambda);
-	lambda->environments = environments_new(cloud, arena_printf(&lambda->arena, "%s/ca.pem", cloud->state_dir), settings);
+	lambda->environments = environments_new(
+		cloud, arena_printf(&lambda->arena, "%s/ca.pem", cloud->state_dir), settings);
 	lambda->functions = functions_new(cloud, lambda->environments, err);
 	if (lambda->functions)
 		return lambda;

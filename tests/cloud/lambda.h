@@ -13,11 +13,13 @@ int lambda_replay(struct lambda *lambda, const char *directory, struct error *er
 void lambda_stop(struct lambda *lambda);
 void lambda_free(struct lambda *lambda); /* when no handler runs any more; NULL is allowed */
 
-/* Whether a request comes from a function, going by the key it names: those have no way to go from home to the cloud. */
+/* Whether a request comes from a function, going by the key it names: those have no way to go from home to the
+ * cloud. */
 bool lambda_is_inside(struct cloud *cloud, const struct cloud_request *request);
 
 const char *lambda_operation(const struct cloud_request *request);
 cloud_handler lambda_handle;
 
-/* GET /_cloud/environments (environments_json); POST {"act": "kill" | "crash" | "hang", "n": 1} or {…, "id": 7}: {"done": 1}. */
+/* GET /_cloud/environments (environments_json); POST {"act": "kill" | "crash" | "hang", "n": 1} or {…, "id": 7}:
+ * {"done": 1}. */
 cloud_handler lambda_get_environments, lambda_post_environments;

@@ -25,7 +25,7 @@ struct recorded {
 	char *temporaries; /* directory; owned */
 	pthread_mutex_t lock;
 	struct recordings *recordings; /* choosing changes them: under the lock */
-	uint64_t n;                    /* of temporaries' names */
+	uint64_t n;		       /* of temporaries' names */
 };
 
 struct recorded_worker {
@@ -41,11 +41,11 @@ struct job {
 	struct arena arena;
 	struct exec_job exec;
 	struct exec_result result;
-	struct buf *outputs;  /* contents, as many as the job has */
+	struct buf *outputs; /* contents, as many as the job has */
 	Job__Usage usage;
 	Job__Pack kept;
 	uint8_t kept_hash[DIGEST_HASH_BYTES];
-	bool apart;           /* the outputs' contents are in the bucket */
+	bool apart; /* the outputs' contents are in the bucket */
 };
 
 struct recorded *recorded_open(struct cloud *cloud, const char *directory, struct error *err)
@@ -91,7 +91,7 @@ void recorded_worker_free(struct recorded_worker *worker)
 	free(worker);
 }
 
-/* --- The job ------------------------------------------------------------------------------------------------------------------------------------------ */
+/* --- The job ------------------------------------------------------------------------------------------------------ */
 
 static void job_deinit(struct job *job)
 {
@@ -101,7 +101,8 @@ static void job_deinit(struct job *job)
 	arena_deinit(&job->arena);
 }
 
-/* The job as it was at home. Its outputs come sorted; there the compiler's main one was first, and recordings number them so. */
+/* The job as it was at home. Its outputs come sorted; there the compiler's main one was first, and recordings number
+ * them so. */
 static bool read_command(struct job *job)
 {
 	const Reapi__Command *command = job->request->command;
@@ -124,15 +125,21 @@ static bool read_command(struct job *job)
 		for (size_t i = 0; i < command->n_output_paths; i++) {
 			const char *path = command->output_paths[i];
 			size_t len = strlen(path);
-			bool is_main = main_len > 0 && len >= main_len && strcmp(path + len - main_len, main_output) == 0;
+			bool is_main = main_len > 0 && len >= main_len &&
+				       strcmp(path + len - main_len, main_output) == 0;
 			if (is_main == !others)
-				outputs[k++] = (struct exec_output){ path, arena_printf(&job->arena, "%s/%llu-%zu", job->recorded->temporaries, (unsigned long long)n, i) };
+				outputs[k++] = (struct exec_output){ path,
+					arena_printf(&job->arena, "%s/%llu-%zu", job->recorded->temporaries,
+						(unsigned long long)n, i) };
 		}
-	job->exec = (struct exec_job){ .argv = argv, .cwd = command->working_directory, .umask = 077, .outputs = outputs, .n_outputs = k };
+	job->exec = (struct exec_job){
+		.argv = argv, .cwd = command->working_directory, .umask = 077, .outputs = outputs, .n_outputs = k
+	};
 	return true;
 }
 
-/* NULL: it wasn't recorded. Others could stand in for it (exec/replay.h), but a job that is not of the build is one that its asker looks at closely. */
+/* NULL: it wasn't recorded. Others could stand in for it (exec/replay.h), but a job that is not of the build is one
+ * that its asker looks at closely. */
 static const struct recording *find(struct job *job)
 {
 	bool exact;
@@ -155,7 +162,7 @@ static int load(struct job *job, const struct recording *recording, struct error
 	return done;
 }
 
-/* --- The bucket --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- The bucket --------------------------------------------------------------------------------------------------- */
 
 /* As the worker would, but within the cloud: nobody signs. */
 static int put(struct job *job, const char *key, const struct buf *bytes, struct error *err)
@@ -166,8 +173,15 @@ static int put(struct job *job, const char *key, const struct buf *bytes, struct
 		return error_set(err, EINVAL, "the job names no bucket");
 	static const struct cloud_pair headers[] = { { "host", "localhost" }, { "if-none-match", "*" } };
 	const char *path = arena_printf(&arena, "/%s/%s%s", bucket->name, bucket->prefix, key);
-	struct cloud_request request = { .arena = &arena, .method = "PUT", .target = path, .path = path, .headers = headers, .n_headers = 2,
-		.body = buf_slice(bytes), .service = "s3", .region = job->recorded->cloud->region };
+	struct cloud_request request = { .arena = &arena,
+		.method = "PUT",
+		.target = path,
+		.path = path,
+		.headers = headers,
+		.n_headers = 2,
+		.body = buf_slice(bytes),
+		.service = "s3",
+		.region = job->recorded->cloud->region };
 	struct cloud_response response = { .status = 200, .content_length = -1, .cut_after = -1 };
 	s3_handle(job->recorded->cloud, &request, &response);
 	buf_deinit(&response.body);
@@ -186,7 +200,8 @@ static int keep(struct job *job, struct error *err)
 	_cleanup_buf_ struct buf pack = { 0 };
 	struct buf *messages[] = { &job->result.out, &job->result.err };
 	for (size_t i = 0; i < job->exec.n_outputs + 2; i++) {
-		const struct buf *bytes = i < job->exec.n_outputs ? &job->outputs[i] : messages[i - job->exec.n_outputs];
+		const struct buf *bytes = i < job->exec.n_outputs ? &job->outputs[i]
+								  : messages[i - job->exec.n_outputs];
 		struct digest digest = digest_of(buf_slice(bytes));
 		if (bytes->len > 0)
 			pack_writer_add(writer, &digest, buf_slice(bytes));
@@ -220,7 +235,7 @@ static int put_apart(struct job *job, struct error *err)
 	return 0;
 }
 
-/* --- The answer --------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- The answer --------------------------------------------------------------------------------------------------- */
 
 static Reapi__Digest *write_digest(struct job *job, const struct buf *bytes)
 {
@@ -278,7 +293,8 @@ static void seal(struct job *job, Job__Result__Outcome outcome, const char *text
 		if (job->kept.size_bytes > 0)
 			result.kept = &job->kept;
 	}
-	message.len = job__result__pack(&result, (uint8_t *)buf_reserve(&message, job__result__get_packed_size(&result)));
+	message.len = job__result__pack(
+		&result, (uint8_t *)buf_reserve(&message, job__result__get_packed_size(&result)));
 	job_seal(JOB_RESULT, buf_slice(&message), ret);
 }
 
@@ -316,12 +332,14 @@ static int64_t fetch_us(struct job *job, struct recorded_worker *worker)
 		map_put(&worker->packs, slice_of(arena_strndup(&worker->arena, hash.ptr, hash.len), hash.len), worker);
 		job->usage.s3_gets++;
 		job->usage.s3_bytes_in += pack->size_bytes;
-		us += cloud_setting(cloud, SETTING_REPLAY_S3_MS) * 1000 + (kbit_s > 0 ? pack->size_bytes * 8000 / kbit_s : 0);
+		us += cloud_setting(cloud, SETTING_REPLAY_S3_MS) * 1000 +
+		      (kbit_s > 0 ? pack->size_bytes * 8000 / kbit_s : 0);
 	}
 	return us;
 }
 
-int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, struct slice payload, struct buf *ret, int64_t *ret_us)
+int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, struct slice payload, struct buf *ret,
+	int64_t *ret_us)
 {
 	_cleanup_buf_ struct buf message = { 0 };
 	if (job_open(JOB_REQUEST, payload, &message, NULL) < 0)
@@ -329,12 +347,15 @@ int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, s
 	Job__Job *request = job__job__unpack(NULL, message.len, (const uint8_t *)buf_str(&message));
 	if (!request)
 		return RECORDED_NOT;
-	struct job job = { .recorded = recorded, .request = request, .usage = JOB__USAGE__INIT, .kept = JOB__PACK__INIT };
+	struct job job = {
+		.recorded = recorded, .request = request, .usage = JOB__USAGE__INIT, .kept = JOB__PACK__INIT
+	};
 	const struct recording *recording = read_command(&job) ? find(&job) : NULL;
 	if (recording) {
 		job.usage.cold = !worker->used;
 		worker->used = true;
-		job.usage.overhead_us = cloud_setting(recorded->cloud, SETTING_REPLAY_OVERHEAD_MS) * 1000 + fetch_us(&job, worker);
+		job.usage.overhead_us = cloud_setting(recorded->cloud, SETTING_REPLAY_OVERHEAD_MS) * 1000 +
+					fetch_us(&job, worker);
 		answer(&job, recording, ret);
 		*ret_us = job.result.wall_us + job.usage.overhead_us;
 	}

@@ -20,17 +20,19 @@ struct runtime_api {
 	int status;
 	bool closing, init_failed;
 	const struct runtime_invocation *invocation; /* delivered, not yet fetched */
-	char request_id[64];                         /* of the one fetched last */
+	char request_id[64];			     /* of the one fetched last */
 	enum runtime_answer answer;
 	struct buf body;
 	int64_t size;
 };
 
-/* --- Requests of the runtime ------------------------------------------------------------------------------------------------------------------------- */
+/* --- Requests of the runtime -------------------------------------------------------------------------------------- */
 
 static void answer(struct cloud_response *response, int status, const char *type, const char *message)
 {
-	cloud_json(response, status, type ? json_pack("{s:s, s:s}", "errorMessage", message, "errorType", type) : json_pack("{s:s}", "status", message));
+	cloud_json(response, status,
+		type ? json_pack("{s:s, s:s}", "errorMessage", message, "errorType", type)
+		     : json_pack("{s:s}", "status", message));
 }
 
 static void refuse_state(struct cloud_response *response)
@@ -42,11 +44,13 @@ static void give_work(const struct runtime_invocation *invocation, struct arena 
 {
 	cloud_add_header(response, "Content-Type", "application/json");
 	cloud_add_header(response, "Lambda-Runtime-Aws-Request-Id", arena_strdup(arena, invocation->request_id));
-	cloud_add_header(response, "Lambda-Runtime-Deadline-Ms", arena_printf(arena, "%lld", (long long)invocation->deadline_ms));
+	cloud_add_header(response, "Lambda-Runtime-Deadline-Ms",
+		arena_printf(arena, "%lld", (long long)invocation->deadline_ms));
 	cloud_add_header(response, "Lambda-Runtime-Invoked-Function-Arn", arena_strdup(arena, invocation->arn));
 	cloud_add_header(response, "Lambda-Runtime-Trace-Id", arena_strdup(arena, invocation->trace_id));
 	if (invocation->client_context)
-		cloud_add_header(response, "Lambda-Runtime-Client-Context", arena_strdup(arena, invocation->client_context));
+		cloud_add_header(
+			response, "Lambda-Runtime-Client-Context", arena_strdup(arena, invocation->client_context));
 	buf_append_slice(&response->body, invocation->payload);
 }
 
@@ -84,7 +88,8 @@ static void keep_answer(struct runtime_api *api, enum runtime_answer kind, struc
 	pthread_cond_broadcast(&api->changed);
 }
 
-static void take(struct runtime_api *api, struct slice id, enum runtime_answer kind, struct cloud_request *request, struct cloud_response *response)
+static void take(struct runtime_api *api, struct slice id, enum runtime_answer kind, struct cloud_request *request,
+	struct cloud_response *response)
 {
 	pthread_mutex_lock(&api->lock);
 	if (api->state != BUSY) {
@@ -94,7 +99,8 @@ static void take(struct runtime_api *api, struct slice id, enum runtime_answer k
 	} else if (request->body.len > LAMBDA_RESPONSE_BYTES) {
 		keep_answer(api, RUNTIME_TOO_LARGE, request->body);
 		api->state = ANSWERED;
-		answer(response, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).");
+		answer(response, 413, "RequestEntityTooLarge",
+			"Exceeded maximum allowed payload size (6291556 bytes).");
 	} else {
 		keep_answer(api, kind, request->body);
 		api->state = ANSWERED;
@@ -143,7 +149,7 @@ static void handle(struct cloud *cloud, struct cloud_request *request, struct cl
 		take(api, slice_of(path, id_len), is_response ? RUNTIME_RESPONSE : RUNTIME_ERROR, request, response);
 }
 
-/* --- The environment's side -------------------------------------------------------------------------------------------------------------------------- */
+/* --- The environment's side --------------------------------------------------------------------------------------- */
 
 struct runtime_api *runtime_api_open(struct cloud *cloud, struct error *err)
 {

@@ -1,4 +1,5 @@
-/* Lambda's Runtime API for one environment: HTTP/1.1 on a port of its own on the loopback. The environment's side of it is a small machine:
+/* Lambda's Runtime API for one environment: HTTP/1.1 on a port of its own on the loopback. The environment's side of
+ * it is a small machine:
  *
  *   STARTING  a runtime process has been started and hasn't asked for work yet; init/error ends it
  *   READY     it waits in invocation/next; the environment may be frozen
@@ -34,13 +35,13 @@ void runtime_api_end(struct runtime_api *api, uint32_t generation, int status);
 
 struct runtime_invocation {
 	const char *request_id, *arn, *trace_id, *client_context; /* the last may be NULL */
-	int64_t deadline_ms;                                      /* since the epoch */
+	int64_t deadline_ms;					  /* since the epoch */
 	struct slice payload;
 };
 
 enum runtime_answer {
 	RUNTIME_RESPONSE,
-	RUNTIME_ERROR,     /* the function's own: invocation/error */
+	RUNTIME_ERROR,	   /* the function's own: invocation/error */
 	RUNTIME_TOO_LARGE, /* the response was over the limit: refused */
 	RUNTIME_NONE,
 };
@@ -50,11 +51,12 @@ void runtime_api_deliver(struct runtime_api *api, const struct runtime_invocatio
 
 enum runtime_event { RUNTIME_READY, RUNTIME_INIT_ERROR, RUNTIME_ENDED, RUNTIME_LATE };
 
-/* Wait until the runtime asks for work (from STARTING, or after an invocation was delivered), ends, reports init/error, or the monotonic clock shows
- * `until_ms`. */
+/* Wait until the runtime asks for work (from STARTING, or after an invocation was delivered), ends, reports
+ * init/error, or the monotonic clock shows `until_ms`. */
 enum runtime_event runtime_api_wait(struct runtime_api *api, int64_t until_ms);
 
-/* What the runtime has posted for the invocation, or for init/error: `ret` gets the bytes (of a response that was too large: none), `size` how many it sent. */
+/* What the runtime has posted for the invocation, or for init/error: `ret` gets the bytes (of a response that was
+ * too large: none), `size` how many it sent. */
 enum runtime_answer runtime_api_take_answer(struct runtime_api *api, struct buf *ret, int64_t *ret_size);
 
 /* Of the last process that ended. */

@@ -14,9 +14,18 @@
 #include "tests/cloud/image.h"
 #include "tests/cloud/test_layout.h"
 
-#define END { NULL, 0, NULL, NULL, false }
-#define DIR(path) { path, S_IFDIR | 0755, NULL, NULL, false }
-#define FILE_(path, contents) { path, S_IFREG | 0644, contents, NULL, false }
+#define END                                                                                                            \
+	{                                                                                                              \
+		NULL, 0, NULL, NULL, false                                                                             \
+	}
+#define DIR(path)                                                                                                      \
+	{                                                                                                              \
+		path, S_IFDIR | 0755, NULL, NULL, false                                                                \
+	}
+#define FILE_(path, contents)                                                                                          \
+	{                                                                                                              \
+		path, S_IFREG | 0644, contents, NULL, false                                                            \
+	}
 
 static char directory[64], root[96], uri[128];
 
@@ -67,12 +76,16 @@ static struct stat stat_of(const char *path)
 
 static void image__later_layers_add_replace_and_remove(void **state)
 {
-	static const struct test_entry first[] = { DIR("./a/"), FILE_("a/kept", "1"), FILE_("a/replaced", "1"), FILE_("a/removed", "1"), DIR("emptied"),
-		FILE_("emptied/x", "1"), { "a/link", S_IFLNK | 0777, "kept", NULL, false }, { "a/hard", S_IFREG | 0644, "a/kept", NULL, true }, END };
-	static const struct test_entry second[] = { FILE_("a/replaced", "2"), FILE_("a/.wh.removed", ""), FILE_("emptied/.wh..wh..opq", ""),
-		FILE_("emptied/y", "2"), END };
+	static const struct test_entry first[] = { DIR("./a/"), FILE_("a/kept", "1"), FILE_("a/replaced", "1"),
+		FILE_("a/removed", "1"), DIR("emptied"), FILE_("emptied/x", "1"),
+		{ "a/link", S_IFLNK | 0777, "kept", NULL, false }, { "a/hard", S_IFREG | 0644, "a/kept", NULL, true },
+		END };
+	static const struct test_entry second[] = { FILE_("a/replaced", "2"), FILE_("a/.wh.removed", ""),
+		FILE_("emptied/.wh..wh..opq", ""), FILE_("emptied/y", "2"), END };
 	struct error err;
-	assert_int_equal(unpack(&(struct test_layout){ .layers = { { first, NULL, false }, { second, NULL, false } } }, &err), 0);
+	assert_int_equal(
+		unpack(&(struct test_layout){ .layers = { { first, NULL, false }, { second, NULL, false } } }, &err),
+		0);
 	assert_contents("a/kept", "1");
 	assert_contents("a/hard", "1");
 	assert_contents("a/link", "1");
@@ -82,7 +95,8 @@ static void image__later_layers_add_replace_and_remove(void **state)
 	assert_int_equal(stat_of("emptied/x").st_mode, 0);
 	assert_int_equal(stat_of("a").st_mode, S_IFDIR | 0755);
 	assert_int_equal(stat_of("a/kept").st_mtim.tv_sec, 1000000000);
-	assert_true(S_ISDIR(stat_of("tmp").st_mode) && S_ISDIR(stat_of("proc").st_mode) && S_ISDIR(stat_of("dev").st_mode));
+	assert_true(
+		S_ISDIR(stat_of("tmp").st_mode) && S_ISDIR(stat_of("proc").st_mode) && S_ISDIR(stat_of("dev").st_mode));
 }
 
 static void image__a_tag_is_found_or_not(void **state)
@@ -110,27 +124,41 @@ static void assert_refused(const struct test_layout *layout, int outcome, const 
 
 static void image__what_lambda_refuses_is_refused(void **state)
 {
-	static const struct test_entry good[] = { FILE_("x", ""), END }, orphan[] = { FILE_("a/b", ""), END }, outside[] = { FILE_("../b", ""), END },
-		secret[] = { { "x", S_IFREG | 0600, "", NULL, false }, END }, closed[] = { { "d", S_IFDIR | 0700, NULL, NULL, false }, END },
-		through[] = { { "a", S_IFLNK | 0777, "/etc", NULL, false }, FILE_("a/b", ""), END },
-		device[] = { { "null", S_IFCHR | 0666, NULL, NULL, false }, END },
-		late[] = { FILE_("d/x", ""), DIR("d"), END }, hidden[] = { { "tmp", S_IFLNK | 0777, "/x", NULL, false }, END };
+	static const struct test_entry good[] = { FILE_("x", ""), END }, orphan[] = { FILE_("a/b", ""), END },
+				       outside[] = { FILE_("../b", ""), END },
+				       secret[] = { { "x", S_IFREG | 0600, "", NULL, false }, END },
+				       closed[] = { { "d", S_IFDIR | 0700, NULL, NULL, false }, END },
+				       through[] = { { "a", S_IFLNK | 0777, "/etc", NULL, false }, FILE_("a/b", ""),
+					       END },
+				       device[] = { { "null", S_IFCHR | 0666, NULL, NULL, false }, END },
+				       late[] = { FILE_("d/x", ""), DIR("d"), END },
+				       hidden[] = { { "tmp", S_IFLNK | 0777, "/x", NULL, false }, END };
 	const struct test_layer layer = { good, NULL, false };
-	assert_refused(&(struct test_layout){ .layers = { layer }, .manifest_type = "application/vnd.oci.image.index.v1+json" }, IMAGE_UNSUPPORTED,
-		"is not supported");
-	assert_refused(&(struct test_layout){ .layers = { { good, "application/vnd.oci.image.layer.v1.tar+zstd", false } } }, IMAGE_UNSUPPORTED,
-		"is not supported");
-	assert_refused(&(struct test_layout){ .layers = { { good, "application/vnd.oci.image.layer.v1.tar", true } } }, IMAGE_INVALID,
+	assert_refused(&(struct test_layout){ .layers = { layer },
+			       .manifest_type = "application/vnd.oci.image.index.v1+json" },
+		IMAGE_UNSUPPORTED, "is not supported");
+	assert_refused(
+		&(struct test_layout){ .layers = { { good, "application/vnd.oci.image.layer.v1.tar+zstd", false } } },
+		IMAGE_UNSUPPORTED, "is not supported");
+	assert_refused(&(struct test_layout){ .layers = { { good, "application/vnd.oci.image.layer.v1.tar", true } } },
+		IMAGE_INVALID, "UnsupportedImageLayerDetected");
+	assert_refused(&(struct test_layout){ .layers = { { good, NULL, true } } }, IMAGE_INVALID,
 		"UnsupportedImageLayerDetected");
-	assert_refused(&(struct test_layout){ .layers = { { good, NULL, true } } }, IMAGE_INVALID, "UnsupportedImageLayerDetected");
-	assert_refused(&(struct test_layout){ .layers = { { orphan, NULL, false } } }, IMAGE_INVALID, "MissingParentDirectory: a/b");
-	assert_refused(&(struct test_layout){ .layers = { { late, NULL, false } } }, IMAGE_INVALID, "MissingParentDirectory: d/x");
-	assert_refused(&(struct test_layout){ .layers = { { through, NULL, false } } }, IMAGE_INVALID, "MissingParentDirectory: a/b");
+	assert_refused(&(struct test_layout){ .layers = { { orphan, NULL, false } } }, IMAGE_INVALID,
+		"MissingParentDirectory: a/b");
+	assert_refused(&(struct test_layout){ .layers = { { late, NULL, false } } }, IMAGE_INVALID,
+		"MissingParentDirectory: d/x");
+	assert_refused(&(struct test_layout){ .layers = { { through, NULL, false } } }, IMAGE_INVALID,
+		"MissingParentDirectory: a/b");
 	assert_refused(&(struct test_layout){ .layers = { { outside, NULL, false } } }, IMAGE_INVALID, "InvalidPath");
-	assert_refused(&(struct test_layout){ .layers = { { secret, NULL, false } } }, IMAGE_INVALID, "not readable by everybody");
-	assert_refused(&(struct test_layout){ .layers = { { closed, NULL, false } } }, IMAGE_INVALID, "not readable by everybody");
-	assert_refused(&(struct test_layout){ .layers = { { device, NULL, false } } }, IMAGE_INVALID, "UnsupportedFileType");
-	assert_refused(&(struct test_layout){ .layers = { { hidden, NULL, false } } }, IMAGE_INVALID, "not a directory: tmp");
+	assert_refused(&(struct test_layout){ .layers = { { secret, NULL, false } } }, IMAGE_INVALID,
+		"not readable by everybody");
+	assert_refused(&(struct test_layout){ .layers = { { closed, NULL, false } } }, IMAGE_INVALID,
+		"not readable by everybody");
+	assert_refused(
+		&(struct test_layout){ .layers = { { device, NULL, false } } }, IMAGE_INVALID, "UnsupportedFileType");
+	assert_refused(
+		&(struct test_layout){ .layers = { { hidden, NULL, false } } }, IMAGE_INVALID, "not a directory: tmp");
 }
 
 static void image__a_damaged_blob_is_no_image(void **state)

@@ -31,7 +31,7 @@ static char directory[64], state_dir[96], uri[128];
 static struct cloud *cloud;
 static bool jails_work;
 
-/* --- Calls ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Calls -------------------------------------------------------------------------------------------------------- */
 
 struct call {
 	struct arena arena;
@@ -49,19 +49,28 @@ static void call_deinit(struct call *call)
 
 #define _cleanup_call_ __attribute__((cleanup(call_deinit)))
 
-static void send_call(struct call *call, const char *method, const char *path, struct slice body, const struct cloud_pair *headers)
+static void send_call(
+	struct call *call, const char *method, const char *path, struct slice body, const struct cloud_pair *headers)
 {
 	*call = (struct call){ .response = { .status = 200, .content_length = -1, .cut_after = -1 } };
 	size_t n = 0;
 	while (headers && headers[n].name)
 		n++;
-	call->request = (struct cloud_request){ .arena = &call->arena, .method = method, .target = path, .path = path, .headers = headers, .n_headers = n,
-		.body = body, .service = "lambda", .region = "us-east-1" };
+	call->request = (struct cloud_request){ .arena = &call->arena,
+		.method = method,
+		.target = path,
+		.path = path,
+		.headers = headers,
+		.n_headers = n,
+		.body = body,
+		.service = "lambda",
+		.region = "us-east-1" };
 	lambda_handle(cloud, &call->request, &call->response);
 	call->json = json_loadb(buf_str(&call->response.body), call->response.body.len, JSON_DECODE_ANY, NULL);
 }
 
-static void send_text(struct call *call, const char *method, const char *path, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void send_text(struct call *call, const char *method, const char *path, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 
 static void send_text(struct call *call, const char *method, const char *path, const char *format, ...)
 {
@@ -102,7 +111,8 @@ static void assert_refused(const struct call *call, int status, const char *type
 		fail_msg("\"%s\" is not in \"%s\"", message, said);
 }
 
-static void assert_refusal(const char *method, const char *path, const char *body, int status, const char *type, const char *message)
+static void assert_refusal(
+	const char *method, const char *path, const char *body, int status, const char *type, const char *message)
 {
 	_cleanup_call_ struct call call;
 	send_call(&call, method, path, slice_str(body), NULL);
@@ -110,14 +120,14 @@ static void assert_refusal(const char *method, const char *path, const char *bod
 }
 
 /* Wait for what happens elsewhere; a minute is for slow machines. */
-#define wait_until(condition)                                                         \
-	do {                                                                          \
-		int64_t limit_ms_ = clock_monotonic_ms() + 60000;                     \
-		while (!(condition)) {                                                \
-			if (clock_monotonic_ms() > limit_ms_)                         \
-				fail_msg("never came true: %s", #condition);          \
-			poll(NULL, 0, 2);                                             \
-		}                                                                     \
+#define wait_until(condition)                                                                                          \
+	do {                                                                                                           \
+		int64_t limit_ms_ = clock_monotonic_ms() + 60000;                                                      \
+		while (!(condition)) {                                                                                 \
+			if (clock_monotonic_ms() > limit_ms_)                                                          \
+				fail_msg("never came true: %s", #condition);                                           \
+			poll(NULL, 0, 2);                                                                              \
+		}                                                                                                      \
 	} while (0)
 
 static bool has_status(const char *key, const char *value)
@@ -172,7 +182,7 @@ static void assert_function_error(const char *what, const char *type, const char
 		fail_msg("\"%s\" is not in \"%s\"", message, text_of(call.json, "errorMessage"));
 }
 
-/* --- Environments ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Environments ------------------------------------------------------------------------------------------------- */
 
 struct look {
 	size_t n; /* of environments */
@@ -188,8 +198,10 @@ static struct look look(void)
 	lambda_get_environments(cloud, &call.request, &call.response);
 	call.json = json_loadb(call.response.body.ptr, call.response.body.len, 0, NULL);
 	const json_t *all = json_object_get(call.json, "environments"), *first = json_array_get(all, 0);
-	struct look look = { .n = json_array_size(all), .ever = json_integer_value(json_object_get(call.json, "ever")),
-		.id = json_integer_value(json_object_get(first, "id")), .starts = json_integer_value(json_object_get(first, "starts")),
+	struct look look = { .n = json_array_size(all),
+		.ever = json_integer_value(json_object_get(call.json, "ever")),
+		.id = json_integer_value(json_object_get(first, "id")),
+		.starts = json_integer_value(json_object_get(first, "starts")),
 		.pid = (int)json_integer_value(json_object_get(first, "pid")) };
 	snprintf(look.state, sizeof(look.state), "%s", text_of(first, "state"));
 	return look;
@@ -258,7 +270,7 @@ static void start_background(struct background *background, const char *what)
 	wait_until(strcmp(look().state, "busy") == 0);
 }
 
-/* --- Set-up ------------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Set-up ------------------------------------------------------------------------------------------------------- */
 
 static int make_cloud(void **unused)
 {
@@ -269,7 +281,8 @@ static int make_cloud(void **unused)
 	snprintf(directory, sizeof(directory), "/tmp/test-lambda-XXXXXX");
 	snprintf(state_dir, sizeof(state_dir), "%s/state", mkdtemp(directory));
 	snprintf(uri, sizeof(uri), "oci:%s/image", directory);
-	test_layout_write(uri + 4, &(struct test_layout){ .layers = { { test_layout_program(TEST_RUNTIME), NULL, false } } });
+	test_layout_write(
+		uri + 4, &(struct test_layout){ .layers = { { test_layout_program(TEST_RUNTIME), NULL, false } } });
 	struct error err;
 	cloud = cloud_new(state_dir, "us-east-1", settings, &err);
 	return cloud ? 0 : -1;
@@ -281,7 +294,9 @@ static int make_function(void **unused)
 		return -1;
 	_cleanup_call_ struct call call;
 	send_text(&call, "POST", "/2015-03-31/functions",
-		"{\"FunctionName\": \"f\", \"PackageType\": \"Image\", \"Code\": {\"ImageUri\": \"%s\"}, \"Role\": \"" ROLE "\", \"Timeout\": 60}", uri);
+		"{\"FunctionName\": \"f\", \"PackageType\": \"Image\", \"Code\": {\"ImageUri\": \"%s\"}, \"Role\": "
+		"\"" ROLE "\", \"Timeout\": 60}",
+		uri);
 	assert_int_equal(call.response.status, 201);
 	wait_until(has_status("State", "Active"));
 	return 0;
@@ -297,7 +312,9 @@ static int remove_cloud(void **unused)
 /* The same way that the jail goes. */
 static bool try_namespaces(void)
 {
-	long pid = syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD, NULL, NULL, NULL, NULL);
+	long pid = syscall(SYS_clone,
+		CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD, NULL, NULL, NULL,
+		NULL);
 	if (pid == 0)
 		syscall(SYS_exit_group, 0);
 	return pid > 0 && waitpid((pid_t)pid, NULL, 0) == pid;
@@ -311,7 +328,7 @@ static void need_jails(void)
 	skip();
 }
 
-/* --- Functions ---------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Functions ---------------------------------------------------------------------------------------------------- */
 
 static void lambda__a_function_is_created_read_changed_and_deleted(void **unused)
 {
@@ -328,7 +345,9 @@ static void lambda__a_function_is_created_read_changed_and_deleted(void **unused
 	send_text(&listed, "GET", "/2015-03-31/functions/", "%s", "");
 	assert_int_equal(json_array_size(json_object_get(listed.json, "Functions")), 1);
 	send_text(&limits, "GET", "/2016-08-19/account-settings/", "%s", "");
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(limits.json, "AccountLimit"), "ConcurrentExecutions")), 12);
+	assert_int_equal(json_integer_value(
+				 json_object_get(json_object_get(limits.json, "AccountLimit"), "ConcurrentExecutions")),
+		12);
 	send_text(&deleted, "DELETE", "/2015-03-31/functions/f", "%s", "");
 	assert_int_equal(deleted.response.status, 204);
 	assert_refusal("GET", "/2015-03-31/functions/f", "", 404, "ResourceNotFoundException",
@@ -341,8 +360,10 @@ static void lambda__a_function_that_changes_refuses_other_changes(void **unused)
 	cloud->settings[SETTING_UPDATE_MS] = 60000;
 	send_text(&first, "PUT", "/2015-03-31/functions/f/configuration", "{\"Timeout\": 5}");
 	assert_string_equal(text_of(first.json, "LastUpdateStatus"), "InProgress");
-	assert_refusal("PUT", "/2015-03-31/functions/f/configuration", "{\"Timeout\": 6}", 409, "ResourceConflictException", "An update is in progress");
-	assert_refusal("DELETE", "/2015-03-31/functions/f", "", 409, "ResourceConflictException", "An update is in progress");
+	assert_refusal("PUT", "/2015-03-31/functions/f/configuration", "{\"Timeout\": 6}", 409,
+		"ResourceConflictException", "An update is in progress");
+	assert_refusal(
+		"DELETE", "/2015-03-31/functions/f", "", 409, "ResourceConflictException", "An update is in progress");
 	if (jails_work) {
 		_cleanup_call_ struct call call;
 		invoke(&call, "echo"); /* the old code goes on */
@@ -355,7 +376,9 @@ static void lambda__a_pending_function_cannot_be_invoked(void **unused)
 	_cleanup_call_ struct call made, invoked;
 	cloud->settings[SETTING_UPDATE_MS] = 60000;
 	send_text(&made, "POST", "/2015-03-31/functions",
-		"{\"FunctionName\": \"f\", \"PackageType\": \"Image\", \"Code\": {\"ImageUri\": \"%s\"}, \"Role\": \"" ROLE "\"}", uri);
+		"{\"FunctionName\": \"f\", \"PackageType\": \"Image\", \"Code\": {\"ImageUri\": \"%s\"}, \"Role\": "
+		"\"" ROLE "\"}",
+		uri);
 	assert_string_equal(text_of(made.json, "State"), "Pending");
 	invoke(&invoked, "echo");
 	assert_refused(&invoked, 409, "ResourceConflictException", "currently in the following state: Pending");
@@ -363,7 +386,8 @@ static void lambda__a_pending_function_cannot_be_invoked(void **unused)
 
 static void lambda__a_bad_image_fails_the_update_and_the_old_code_goes_on(void **unused)
 {
-	static const struct test_entry orphan[] = { { "a/b", S_IFREG | 0644, "", NULL, false }, { NULL, 0, NULL, NULL, false } };
+	static const struct test_entry orphan[] = { { "a/b", S_IFREG | 0644, "", NULL, false },
+		{ NULL, 0, NULL, NULL, false } };
 	_cleanup_call_ struct call updated, got;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const char *bad = arena_printf(&arena, "%s/bad", directory);
@@ -387,27 +411,38 @@ static void lambda__a_bad_image_fails_the_update_and_the_old_code_goes_on(void *
 
 static void lambda__wrong_requests_are_refused_in_its_words(void **unused)
 {
-	static const char functions[] = "/2015-03-31/functions", f[] = "/2015-03-31/functions/f/configuration", code[] = "/2015-03-31/functions/f/code";
-	assert_refusal("POST", functions, "{\"FunctionName\": \"a b\", \"MemorySize\": 64, \"Code\": {}, \"Role\": \"" ROLE "\"}", 400, "ValidationException",
-		"2 validation errors detected: Value 'a b' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: "
-		"[a-zA-Z0-9-_]+; Value '64' at 'memorySize' failed to satisfy constraint: Member must have value greater than or equal to 128");
+	static const char functions[] = "/2015-03-31/functions", f[] = "/2015-03-31/functions/f/configuration",
+			  code[] = "/2015-03-31/functions/f/code";
+	assert_refusal("POST", functions,
+		"{\"FunctionName\": \"a b\", \"MemorySize\": 64, \"Code\": {}, \"Role\": \"" ROLE "\"}", 400,
+		"ValidationException",
+		"2 validation errors detected: Value 'a b' at 'functionName' failed to satisfy constraint: Member must "
+		"satisfy regular expression pattern: "
+		"[a-zA-Z0-9-_]+; Value '64' at 'memorySize' failed to satisfy constraint: Member must have value "
+		"greater than or equal to 128");
 	assert_refusal("POST", functions, "{\"FunctionName\": \"g\", \"Code\": {}}", 400, "ValidationException",
-		"1 validation error detected: Value null at 'role' failed to satisfy constraint: Member must not be null");
-	assert_refusal("POST", functions, "{\"FunctionName\": \"g\", \"Code\": {}, \"Role\": \"" ROLE "\"}", 400, "InvalidParameterValueException", "Image");
+		"1 validation error detected: Value null at 'role' failed to satisfy constraint: Member must not be "
+		"null");
+	assert_refusal("POST", functions, "{\"FunctionName\": \"g\", \"Code\": {}, \"Role\": \"" ROLE "\"}", 400,
+		"InvalidParameterValueException", "Image");
 	assert_refusal("POST", functions, "{", 400, "SerializationException", "Could not parse");
 	assert_refusal("PUT", f, "{\"Timeout\": 901}", 400, "ValidationException", "less than or equal to 900");
-	assert_refusal("PUT", f, "{\"Environment\": {\"Variables\": {\"AWS_REGION\": \"x\"}}}", 400, "InvalidParameterValueException", "reserved keys");
+	assert_refusal("PUT", f, "{\"Environment\": {\"Variables\": {\"AWS_REGION\": \"x\"}}}", 400,
+		"InvalidParameterValueException", "reserved keys");
 	assert_refusal("PUT", f, "{\"RevisionId\": \"other\"}", 412, "PreconditionFailedException", "Revision Id");
-	assert_refusal("PUT", code, "{\"ImageUri\": \"oci:/nowhere\"}", 400, "InvalidParameterValueException", "Source image oci:/nowhere does not exist");
-	assert_refusal("PUT", code, "{\"ImageUri\": \"1.dkr.ecr.x.amazonaws.com/y\"}", 400, "InvalidParameterValueException", "is not valid");
+	assert_refusal("PUT", code, "{\"ImageUri\": \"oci:/nowhere\"}", 400, "InvalidParameterValueException",
+		"Source image oci:/nowhere does not exist");
+	assert_refusal("PUT", code, "{\"ImageUri\": \"1.dkr.ecr.x.amazonaws.com/y\"}", 400,
+		"InvalidParameterValueException", "is not valid");
 	assert_refusal("GET", "/2015-03-31/layers", "", 404, "UnknownOperationException", "");
 }
 
-/* --- Invocations -------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Invocations -------------------------------------------------------------------------------------------------- */
 
 static void lambda__an_invocation_answers_and_shows_its_log(void **unused)
 {
-	static const struct cloud_pair tail[] = { { "x-amz-log-type", "Tail" }, { "x-amz-client-context", "e30=" }, { NULL, NULL } };
+	static const struct cloud_pair tail[] = { { "x-amz-log-type", "Tail" }, { "x-amz-client-context", "e30=" },
+		{ NULL, NULL } };
 	need_jails();
 	for (int cold = 1; cold >= 0; cold--) {
 		char log[8192] = "";
@@ -417,8 +452,10 @@ static void lambda__an_invocation_answers_and_shows_its_log(void **unused)
 		assert_string_equal(text_of(call.json, "do"), "echo");
 		assert_string_equal(header(&call, "x-amz-executed-version"), "$LATEST");
 		const char *encoded = header(&call, "x-amz-log-result");
-		assert_true(EVP_DecodeBlock((unsigned char *)log, (const unsigned char *)encoded, (int)strlen(encoded)) > 0);
-		const char *start = strstr(log, arena_printf(&call.arena, "START RequestId: %s Version: $LATEST\n", header(&call, "x-amzn-requestid")));
+		assert_true(EVP_DecodeBlock(
+				    (unsigned char *)log, (const unsigned char *)encoded, (int)strlen(encoded)) > 0);
+		const char *start = strstr(log, arena_printf(&call.arena, "START RequestId: %s Version: $LATEST\n",
+							header(&call, "x-amzn-requestid")));
 		const char *said = start ? strstr(start, "said by the function\nEND RequestId: ") : NULL;
 		const char *report = said ? strstr(said, "REPORT RequestId: ") : NULL;
 		assert_non_null(report);
@@ -431,12 +468,15 @@ static void lambda__an_invocation_answers_and_shows_its_log(void **unused)
 
 static void lambda__what_cannot_be_an_invocation_is_refused(void **unused)
 {
-	static const struct cloud_pair form[] = { { "content-type", "application/x-www-form-urlencoded" }, { NULL, NULL } },
-		type[] = { { "x-amz-invocation-type", "Sometime" }, { NULL, NULL } };
+	static const struct cloud_pair form[] = { { "content-type", "application/x-www-form-urlencoded" },
+		{ NULL, NULL } },
+				       type[] = { { "x-amz-invocation-type", "Sometime" }, { NULL, NULL } };
 	_cleanup_call_ struct call wrong_media, wrong_type, large;
 	_cleanup_buf_ struct buf body = { 0 };
-	assert_refusal("POST", "/2015-03-31/functions/g/invocations", "{}", 404, "ResourceNotFoundException", "Function not found");
-	assert_refusal("POST", "/2015-03-31/functions/f/invocations", "oh", 400, "InvalidRequestContentException", "Could not parse request body into json");
+	assert_refusal("POST", "/2015-03-31/functions/g/invocations", "{}", 404, "ResourceNotFoundException",
+		"Function not found");
+	assert_refusal("POST", "/2015-03-31/functions/f/invocations", "oh", 400, "InvalidRequestContentException",
+		"Could not parse request body into json");
 	invoke_with(&wrong_media, "echo", form);
 	assert_refused(&wrong_media, 415, "UnsupportedMediaTypeException", "");
 	invoke_with(&wrong_type, "echo", type);
@@ -444,7 +484,8 @@ static void lambda__what_cannot_be_an_invocation_is_refused(void **unused)
 	memset(buf_reserve(&body, (6 << 20) + 1), 'x', (6 << 20) + 1);
 	body.len = (6 << 20) + 1;
 	send_call(&large, "POST", "/2015-03-31/functions/f/invocations", buf_slice(&body), NULL);
-	assert_refused(&large, 413, "RequestTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation");
+	assert_refused(&large, 413, "RequestTooLargeException",
+		"Request must be smaller than 6291456 bytes for the InvokeFunction operation");
 	assert_int_equal(look().ever, 0);
 }
 
@@ -469,7 +510,8 @@ static void lambda__ways_to_fail_have_lambdas_shapes(void **unused)
 	need_jails();
 	assert_function_error("exit", "Runtime.ExitError", "Error: Runtime exited with error: exit status 1");
 	assert_function_error("exit0", "Runtime.ExitError", "Error: Runtime exited without providing a reason");
-	assert_function_error("crash", "Runtime.ExitError", "Error: Runtime exited with error: signal: segmentation fault");
+	assert_function_error(
+		"crash", "Runtime.ExitError", "Error: Runtime exited with error: signal: segmentation fault");
 	assert_function_error("error", "Function.Broken", "it is broken");
 	assert_function_error("large", "Function.ResponseSizeTooLarge",
 		"Response payload size (7340032 bytes) exceeded maximum allowed payload size (6291556 bytes).");
@@ -529,7 +571,7 @@ static void lambda__a_runtime_that_does_not_start_fails_the_invocation(void **un
 static void lambda__other_types_of_invocation_do_not_wait(void **unused)
 {
 	static const struct cloud_pair dry[] = { { "x-amz-invocation-type", "DryRun" }, { NULL, NULL } },
-		event[] = { { "x-amz-invocation-type", "Event" }, { NULL, NULL } };
+				       event[] = { { "x-amz-invocation-type", "Event" }, { NULL, NULL } };
 	need_jails();
 	_cleanup_call_ struct call first, second;
 	invoke_with(&first, "echo", dry);
@@ -540,7 +582,7 @@ static void lambda__other_types_of_invocation_do_not_wait(void **unused)
 	wait_until(look().ever == 1 && strcmp(look().state, "idle") == 0);
 }
 
-/* --- Environments ------------------------------------------------------------------------------------------------------------------------------------- */
+/* --- Environments ------------------------------------------------------------------------------------------------- */
 
 static void lambda__the_walls_hold(void **unused)
 {
@@ -548,12 +590,39 @@ static void lambda__the_walls_hold(void **unused)
 		const char *name;
 		int value;
 	} expected[] = {
-		{ "uid", 993 }, { "gid", 990 }, { "files", 1024 }, { "processes", 1024 }, { "chroot", EPERM }, { "ptrace", EPERM }, { "unshare", EPERM },
-		{ "mount", EPERM }, { "umount", EPERM }, { "pivot", EPERM }, { "setns", EPERM }, { "clone_user", EPERM }, { "clone3", ENOSYS },
-		{ "seccomp", EPERM }, { "prctl_seccomp", EPERM }, { "pdeathsig", EPERM }, { "no_new_privs", EPERM }, { "fallocate", EPERM },
-		{ "process_vm", EPERM }, { "bpf", EPERM }, { "keyctl", EPERM }, { "perf", EPERM }, { "root_write", EROFS }, { "proc_write", EROFS },
-		{ "shm", ENOENT }, { "dev_fd", ENOENT }, { "tty", ENOENT }, { "init_root", EACCES }, { "null", 0 }, { "urandom", 0 }, { "memfd", 0 },
-		{ "link", 0 }, { "too_many_files", EMFILE },
+		{ "uid", 993 },
+		{ "gid", 990 },
+		{ "files", 1024 },
+		{ "processes", 1024 },
+		{ "chroot", EPERM },
+		{ "ptrace", EPERM },
+		{ "unshare", EPERM },
+		{ "mount", EPERM },
+		{ "umount", EPERM },
+		{ "pivot", EPERM },
+		{ "setns", EPERM },
+		{ "clone_user", EPERM },
+		{ "clone3", ENOSYS },
+		{ "seccomp", EPERM },
+		{ "prctl_seccomp", EPERM },
+		{ "pdeathsig", EPERM },
+		{ "no_new_privs", EPERM },
+		{ "fallocate", EPERM },
+		{ "process_vm", EPERM },
+		{ "bpf", EPERM },
+		{ "keyctl", EPERM },
+		{ "perf", EPERM },
+		{ "root_write", EROFS },
+		{ "proc_write", EROFS },
+		{ "shm", ENOENT },
+		{ "dev_fd", ENOENT },
+		{ "tty", ENOENT },
+		{ "init_root", EACCES },
+		{ "null", 0 },
+		{ "urandom", 0 },
+		{ "memfd", 0 },
+		{ "link", 0 },
+		{ "too_many_files", EMFILE },
 	};
 	need_jails();
 	_cleanup_call_ struct call call;
@@ -561,7 +630,8 @@ static void lambda__the_walls_hold(void **unused)
 	assert_done(&call);
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		if (number_of(&call, expected[i].name) != expected[i].value)
-			fail_msg("%s: %d instead of %d", expected[i].name, number_of(&call, expected[i].name), expected[i].value);
+			fail_msg("%s: %d instead of %d", expected[i].name, number_of(&call, expected[i].name),
+				expected[i].value);
 	assert_string_equal(text_of(call.json, "caps"), "0000000000000000");
 }
 
@@ -584,13 +654,15 @@ static bool has_setting(const struct call *call, const char *setting)
 
 static void lambda__the_environment_is_lambdas(void **unused)
 {
-	static const char *const expected[] = { "AWS_LAMBDA_RUNTIME_API=127.0.0.1:", "AWS_LAMBDA_FUNCTION_NAME=f", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
-		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1", "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
+	static const char *const expected[] = { "AWS_LAMBDA_RUNTIME_API=127.0.0.1:", "AWS_LAMBDA_FUNCTION_NAME=f",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_REGION=us-east-1",
+		"AWS_DEFAULT_REGION=us-east-1", "AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
 		"LAMBDA_TASK_ROOT=/var/task", "TZ=:UTC", "LANG=C", "PATH=", "MINE=1", "AWS_CA_BUNDLE=/.cloud/ca.pem" };
 	need_jails();
 	_cleanup_call_ struct call call;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	assert_int_equal(file_replace(arena_printf(&arena, "%s/ca.pem", state_dir), slice_str("certificate"), 0644, NULL), 0);
+	assert_int_equal(
+		file_replace(arena_printf(&arena, "%s/ca.pem", state_dir), slice_str("certificate"), 0644, NULL), 0);
 	configure("{\"Environment\": {\"Variables\": {\"MINE\": \"1\", \"LANG\": \"C\"}}}");
 	invoke(&call, "env");
 	assert_done(&call);

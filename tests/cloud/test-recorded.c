@@ -21,7 +21,8 @@ static char directory[64], paths[5][128]; /* state, recordings, the outputs' tem
 static struct cloud *cloud;
 static struct recorded *recorded;
 
-static const char *const arguments[] = { "/usr/bin/cc", "-c", "x.c", "-MD", "-o", "x.o", NULL }, *const environment[] = { "A=1", NULL };
+static const char *const arguments[] = { "/usr/bin/cc", "-c", "x.c", "-MD", "-o", "x.o", NULL },
+			 *const environment[] = { "A=1", NULL };
 static struct exec_output outputs[] = { { "/w/x.o", paths[2] }, { "/w/x.d", paths[3] } };
 static struct exec_job job = { .argv = arguments, .env = environment, .cwd = "/w", .outputs = outputs, .n_outputs = 2 };
 
@@ -36,8 +37,11 @@ static void record(void)
 {
 	struct error err;
 	struct exec_output_result made[] = { { .present = true }, { .present = true } };
-	struct lookup lookups[] = { { "/w/x.c", LOOKUP_FILE, { { 0 }, 0 } }, { "/w/x.h", LOOKUP_ABSENT, { { 0 }, 0 } } };
-	struct exec_result result = { .outputs = made, .wall_us = 5000, .log = { .lookups = { lookups, 2 }, .complete = true } };
+	struct lookup lookups[] = { { "/w/x.c", LOOKUP_FILE, { { 0 }, 0 } },
+		{ "/w/x.h", LOOKUP_ABSENT, { { 0 }, 0 } } };
+	struct exec_result result = {
+		.outputs = made, .wall_us = 5000, .log = { .lookups = { lookups, 2 }, .complete = true }
+	};
 	buf_append_str(&result.err, "a warning\n");
 	write_text(paths[2], "object");
 	write_text(paths[3], "x.o: x.c");
@@ -133,8 +137,14 @@ static void recorded__what_is_to_be_shared_is_in_the_bucket(void **state)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct cloud_pair host = { "host", "localhost" };
-	struct cloud_request request = { .arena = &arena, .method = "PUT", .target = "/objects", .path = "/objects", .headers = &host, .n_headers = 1,
-		.service = "s3", .region = "us-east-1" };
+	struct cloud_request request = { .arena = &arena,
+		.method = "PUT",
+		.target = "/objects",
+		.path = "/objects",
+		.headers = &host,
+		.n_headers = 1,
+		.service = "s3",
+		.region = "us-east-1" };
 	struct cloud_response response = { .status = 200, .content_length = -1, .cut_after = -1 };
 	s3_handle(cloud, &request, &response);
 	assert_int_equal(response.status, 200);
@@ -164,7 +174,8 @@ static void recorded__other_jobs_are_to_be_run(void **state)
 	job.cwd = "/elsewhere";
 	assert_int_equal(ask(worker, &answer, &result, &us), RECORDED_NOT);
 	job.cwd = "/w";
-	assert_int_equal(recorded_answer(recorded, worker, slice_str("{\"do\": \"echo\"}"), &response, &us), RECORDED_NOT);
+	assert_int_equal(
+		recorded_answer(recorded, worker, slice_str("{\"do\": \"echo\"}"), &response, &us), RECORDED_NOT);
 	assert_int_equal(response.len, 0);
 	recorded_worker_free(worker);
 }

@@ -49,7 +49,8 @@ static json_t *add_blob(const char *path, const char *media_type, struct slice b
 	must(file_replace(buf_str(&name), bytes, 0644, NULL) == 0);
 	buf_reset(&name);
 	buf_printf(&name, "sha256:%s", hex);
-	return json_pack("{s:s, s:s, s:I}", "mediaType", media_type, "digest", buf_str(&name), "size", (json_int_t)bytes.len);
+	return json_pack(
+		"{s:s, s:s, s:I}", "mediaType", media_type, "digest", buf_str(&name), "size", (json_int_t)bytes.len);
 }
 
 static json_t *add_json(const char *path, const char *media_type, json_t *value)
@@ -75,12 +76,14 @@ static json_t *add_layer(const char *path, const struct test_layer *layer)
 	must(archive_write_close(archive) == ARCHIVE_OK);
 	archive_write_free(archive);
 	must(file_read(buf_str(&name), 64 << 20, &bytes, NULL) == 0 && unlink(buf_str(&name)) == 0);
-	return add_blob(path, layer->media_type ? layer->media_type : "application/vnd.oci.image.layer.v1.tar+gzip", buf_slice(&bytes));
+	return add_blob(path, layer->media_type ? layer->media_type : "application/vnd.oci.image.layer.v1.tar+gzip",
+		buf_slice(&bytes));
 }
 
 void test_layout_write(const char *path, const struct test_layout *layout)
 {
-	static const char manifest_type[] = "application/vnd.oci.image.manifest.v1+json", config_type[] = "application/vnd.oci.image.config.v1+json";
+	static const char manifest_type[] = "application/vnd.oci.image.manifest.v1+json",
+			  config_type[] = "application/vnd.oci.image.config.v1+json";
 	_cleanup_buf_ struct buf name = { 0 };
 	buf_printf(&name, "%s/blobs/sha256", path);
 	must(file_make_dirs(buf_str(&name), 0755, NULL) == 0);
@@ -90,9 +93,11 @@ void test_layout_write(const char *path, const struct test_layout *layout)
 	json_t *config = json_loads(layout->config ? layout->config : "{\"Entrypoint\": [\"/bin/entry\"]}", 0, NULL);
 	must(config);
 	json_t *manifest = add_json(path, layout->manifest_type ? layout->manifest_type : manifest_type,
-		json_pack("{s:i, s:o, s:o}", "schemaVersion", 2, "config", add_json(path, config_type, json_pack("{s:o}", "config", config)), "layers", layers));
+		json_pack("{s:i, s:o, s:o}", "schemaVersion", 2, "config",
+			add_json(path, config_type, json_pack("{s:o}", "config", config)), "layers", layers));
 	if (layout->tag)
-		json_object_set_new(manifest, "annotations", json_pack("{s:s}", "org.opencontainers.image.ref.name", layout->tag));
+		json_object_set_new(
+			manifest, "annotations", json_pack("{s:s}", "org.opencontainers.image.ref.name", layout->tag));
 	buf_reset(&name);
 	buf_printf(&name, "%s/index.json", path);
 	json_t *index = json_pack("{s:i, s:[o]}", "schemaVersion", 2, "manifests", manifest);
