@@ -112,6 +112,15 @@ const struct config_option config_options[CONFIG_OPTIONS] = {
 		.words = share_words,
 		.help = "Whether results are shared by way of the bucket: with read, what others have compiled is found there; "
 			"with write, what is compiled here is put there, too. Looked up after the local cache." },
+	{ .name = "base_dir",
+		.type = CONFIG_PATH,
+		.offset = FIELD(base_dir),
+		.environment = "LLAMA_BASE_DIR",
+		.fallback_text = "results are shared between equal paths only",
+		.help = "A directory that other machines have elsewhere, the checkout or what it is in: results of files below it "
+			"are shared with whoever names their own place of it here. Not where the path is in an output (as with "
+			"-g, unless -ffile-prefix-map takes it away). What depends on the path without containing it, such as "
+			"the length of __FILE__, isn't noticed: with absolute names of sources, set this only where nothing does." },
 	{ .name = "profile",
 		.type = CONFIG_NAME,
 		.offset = FIELD(profile),

@@ -43,7 +43,7 @@ struct config_option {
 	const char *help;	   /* whole sentences for the manual */
 };
 
-enum { CONFIG_OPTIONS = 21 };
+enum { CONFIG_OPTIONS = 22 };
 extern const struct config_option config_options[CONFIG_OPTIONS];
 
 /* Where a value comes from. */
@@ -66,6 +66,7 @@ struct config {
 	enum config_sandbox sandbox;
 	enum config_engine engine;
 	enum config_share share;
+	const char *base_dir;	 /* NULL: results are shared between equal paths only */
 	const char *region, *bucket, *function, *profile; /* engine = lambda */
 	unsigned verify;	 /* one in so many results is checked; 0 = none */
 	int64_t idle_timeout_ms; /* 0 = never leave */

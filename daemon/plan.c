@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "cache/key.h"
+#include "cache/rebase.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/toolchains.h"
 
@@ -313,25 +314,46 @@ int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t
 	return 0;
 }
 
-struct digest plan_key(const struct plan *plan, const struct toolchain *toolchain)
+/* A text of the key; with `base`, as it is below that directory wherever it may be. */
+static void add_text(struct key *key, const char *name, const char *text, const char *base)
+{
+	_cleanup_buf_ struct buf moved = { 0 };
+	if (base && strstr(text, base)) {
+		text_rebase(text, base, REBASE_MARK, &moved);
+		text = buf_str(&moved);
+	}
+	key_add_str(key, name, text);
+}
+
+static struct digest make_key(const struct plan *plan, const struct toolchain *toolchain, const char *base)
 {
 	const struct command *command = &plan->command;
-	struct key *key = key_new("compile 1");
-	key_add_str(key, "compiler", plan->compiler);
+	struct key *key = key_new(base ? "compile 1 below" : "compile 1");
+	add_text(key, "compiler", plan->compiler, base);
 	key_add_digest(key, "toolchain", &toolchain->identity);
 	for (size_t i = 0; i < command->n_key_args; i++)
-		key_add_str(key, "argument", command->key_args[i]);
-	key_add_str(key, "source", command->input);
+		add_text(key, "argument", command->key_args[i], base);
+	add_text(key, "source", command->input, base);
 	key_add_digest(key, "content", &plan->source_digest);
-	key_add_str(key, "directory", plan->directory);
-	key_add_str(key, "cwd", plan->frame->cwd);
+	add_text(key, "directory", plan->directory, base);
+	add_text(key, "cwd", plan->frame->cwd, base);
 	/* PATH counts by what is found along it, which the toolchain's identity and the look-ups say. */
 	for (size_t i = 0; i < plan->environment.n_key; i++)
 		if (strncmp(plan->environment.key[i], "PATH=", 5) != 0 && strncmp(plan->environment.key[i], "PWD=", 4) != 0)
-			key_add_str(key, "environment", plan->environment.key[i]);
+			add_text(key, "environment", plan->environment.key[i], base);
 	for (size_t i = 0; i < command->n_outputs; i++)
 		key_add_number(key, "output", (uint64_t)command->outputs[i].kind);
 	return key_end(key);
+}
+
+struct digest plan_key(const struct plan *plan, const struct toolchain *toolchain)
+{
+	return make_key(plan, toolchain, NULL);
+}
+
+struct digest plan_key_below(const struct plan *plan, const struct toolchain *toolchain, const char *base)
+{
+	return make_key(plan, toolchain, base);
 }
 
 struct digest plan_remembered_key(const struct digest *key)

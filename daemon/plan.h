@@ -42,6 +42,8 @@ bool plan_depends_on_clock(const struct plan *plan, const struct skeleton *skele
 
 /* Key 1 of the plan with this toolchain. */
 struct digest plan_key(const struct plan *plan, const struct toolchain *toolchain);
+/* The same for whoever has the directory `base` elsewhere: what names it, or something below it, counts as if it lay at one place for all. */
+struct digest plan_key_below(const struct plan *plan, const struct toolchain *toolchain, const char *base);
 
 /* The key under which a unit of this key 1 that failed on the engine, but not at home, is remembered: as a result with its inputs. */
 struct digest plan_remembered_key(const struct digest *key);

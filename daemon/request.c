@@ -377,6 +377,14 @@ static void missed(struct request *request, const struct cache_why *why)
 	misses_put(request->daemon->misses, &request->key, why);
 }
 
+static struct share_key shared_key(const struct request *request)
+{
+	struct share_key key = { .key = request->key, .base = request->daemon->config->base_dir };
+	if (key.base)
+		key.below = plan_key_below(&request->plan, request->toolchain, key.base);
+	return key;
+}
+
 static void share_answered(struct share_waiter *waiter)
 {
 	look_up(container_of(waiter, struct request, share_waiter));
@@ -394,7 +402,8 @@ static bool ask_share(struct request *request)
 	if (share_wait(share, &request->share_waiter))
 		return true;
 	hashing_begin(request->daemon->hashing);
-	int outcome = share_find(share, request->plan.since, &request->key, &request->plan.messages_kind, &arena, &found);
+	struct share_key key = shared_key(request);
+	int outcome = share_find(share, request->plan.since, &key, &request->plan.messages_kind, &arena, &found);
 	if (wait_for_files(request, look_up))
 		return true;
 	request->shared = true; /* whatever comes of it */
@@ -505,8 +514,10 @@ static void publish(struct request *request, uint64_t since)
 	view_alias_signature(daemon->view, since, &own, &result.alias_signature);
 	if (cache_put(daemon->cache, &request->key, &own, &result, &err) < 0)
 		journal_note(daemon->log, "cache", err.text);
-	if (daemon->share)
-		share_publish(daemon->share, &request->key, &own, &result, &request->result.shared);
+	if (daemon->share) {
+		struct share_key key = shared_key(request);
+		share_publish(daemon->share, &key, &own, &result, &request->result.shared);
+	}
 }
 
 static bool outputs_equal(const struct request *request)

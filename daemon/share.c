@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "cache/rebase.h"
 #include "cache/segments.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
@@ -260,15 +261,29 @@ bool share_wait(struct share *share, struct share_waiter *waiter)
 	return true;
 }
 
-int share_find(struct share *share, uint64_t since, const struct digest *key, const struct digest *messages_kind,
-	struct arena *arena, struct share_found *ret)
+/* The entry with its manifest as it is below `base`, in `arena`. -1: malformed. */
+static int bring_below(struct segment_entry *entry, const char *base, struct arena *arena, struct error *err)
+{
+	_cleanup_buf_ struct buf head = { 0 }, names = { 0 };
+	if (manifest_rebase(entry->head, entry->names, REBASE_MARK, base, &head, &names, err) < 0)
+		return -1;
+	entry->head = slice_of(arena_strndup(arena, buf_str(&head), head.len), head.len);
+	entry->names = slice_of(arena_strndup(arena, buf_str(&names), names.len), names.len);
+	return 0;
+}
+
+/* `base` NULL: under a key of absolute paths. */
+static int find_under(struct share *share, uint64_t since, const struct digest *key, const char *base,
+	const struct digest *messages_kind, struct arena *arena, struct share_found *ret)
 {
 	struct segments_place at = { 0 };
 	for (struct segment_entry entry; segments_next(share->segments, key, &at, &entry);) {
 		struct cache_why why;
 		struct error err;
-		int outcome = cache_judge(entry.head, entry.names, share->daemon->view, since, messages_kind, arena,
-			&ret->result, &why, &err);
+		int outcome = base ? bring_below(&entry, base, arena, &err) : 0;
+		if (outcome == 0)
+			outcome = cache_judge(entry.head, entry.names, share->daemon->view, since, messages_kind, arena,
+				&ret->result, &why, &err);
 		if (outcome < 0)
 			reject(share, "a result", &err);
 		if (outcome != 0)
@@ -280,6 +295,14 @@ int share_find(struct share *share, uint64_t since, const struct digest *key, co
 		return 0;
 	}
 	return CACHE_MISS;
+}
+
+int share_find(struct share *share, uint64_t since, const struct share_key *key, const struct digest *messages_kind,
+	struct arena *arena, struct share_found *ret)
+{
+	if (key->base && find_under(share, since, &key->below, key->base, messages_kind, arena, ret) == 0)
+		return 0;
+	return find_under(share, since, &key->key, NULL, messages_kind, arena, ret);
 }
 
 /* --- A result's content ----------------------------------------------------------------------------------------- */
@@ -439,6 +462,11 @@ struct offer {
 	struct put put;
 	struct segment_entry entry; /* its slices are those below */
 	struct buf head, names, pack;
+	char *base;                 /* owned: it may be shared below it, unless a blob contains the path; or NULL */
+	struct digest below;        /* then its key, */
+	struct buf below_head, below_names; /* and its manifest */
+	bool contains_base;
+	bool kept;                  /* the pack is in the bucket already */
 	struct digest *blobs; /* owned */
 	size_t n_blobs;
 	int outcome;
@@ -450,6 +478,9 @@ static void offer_free(struct offer *offer)
 	buf_deinit(&offer->head);
 	buf_deinit(&offer->names);
 	buf_deinit(&offer->pack);
+	buf_deinit(&offer->below_head);
+	buf_deinit(&offer->below_names);
+	free(offer->base);
 	free(offer->blobs);
 	free(offer);
 }
@@ -459,10 +490,13 @@ static void put_down(struct offer *offer)
 	struct share *share = offer->share;
 	if (segment_writer_count(share->writer) == 0)
 		share->oldest_ms = clock_monotonic_ms();
-	offer->entry.head = buf_slice(&offer->head);
-	offer->entry.names = buf_slice(&offer->names);
+	bool below = offer->base && !offer->contains_base;
+	if (below)
+		memcpy(offer->entry.key, offer->below.hash, sizeof(offer->entry.key));
+	offer->entry.head = buf_slice(below ? &offer->below_head : &offer->head);
+	offer->entry.names = buf_slice(below ? &offer->below_names : &offer->names);
 	segment_writer_add(share->writer, &offer->entry);
-	share->n_bytes += offer->head.len + offer->names.len;
+	share->n_bytes += offer->entry.head.len + offer->entry.names.len;
 	offer_free(offer);
 	if (segment_writer_count(share->writer) >= PUBLISH_ENTRIES || share->n_bytes >= PUBLISH_BYTES)
 		share_flush(share);
@@ -497,8 +531,14 @@ static void make_pack(void *ctx)
 	for (size_t i = 0; i < offer->n_blobs && offer->outcome == 0; i++) {
 		_cleanup_buf_ struct buf blob = { 0 };
 		offer->outcome = store_get(offer->share->daemon->content, &offer->blobs[i], &blob, &offer->err);
-		if (offer->outcome == 0)
+		if (offer->outcome == 0 && offer->base && memmem(buf_str(&blob), blob.len, offer->base, strlen(offer->base)))
+			offer->contains_base = true;
+		if (offer->outcome == 0 && !offer->kept)
 			pack_writer_add(writer, &offer->blobs[i], buf_slice(&blob));
+	}
+	if (offer->kept) {
+		pack_writer_free(writer);
+		return;
 	}
 	pack_writer_end(writer, &offer->pack);
 	pack_writer_free(writer);
@@ -519,11 +559,26 @@ static void pack_made(void *ctx)
 		let_go(share);
 		return;
 	}
+	if (offer->kept) {
+		put_down(offer);
+		let_go(share);
+		return;
+	}
 	pack_key(offer->entry.pack, name);
 	put_start(share, &offer->put, name, buf_slice(&offer->pack), pack_put, offer);
 }
 
-void share_publish(struct share *share, const struct digest *key, const struct lookups *lookups,
+static int offer_below(struct offer *offer, const struct share_key *key, struct error *err)
+{
+	offer->base = strdup(key->base);
+	if (!offer->base)
+		abort();
+	offer->below = key->below;
+	return manifest_rebase(buf_slice(&offer->head), buf_slice(&offer->names), offer->base, REBASE_MARK, &offer->below_head,
+		&offer->below_names, err);
+}
+
+void share_publish(struct share *share, const struct share_key *key, const struct lookups *lookups,
 	const struct cache_result *result, const struct digest *kept)
 {
 	if (!share->write)
@@ -534,8 +589,8 @@ void share_publish(struct share *share, const struct digest *key, const struct l
 		abort();
 	offer->share = share;
 	offer->put.drop = drop_offer;
-	memcpy(offer->entry.key, key->hash, sizeof(offer->entry.key));
-	if (cache_encode(lookups, result, &offer->head, &offer->names, &err) < 0) {
+	memcpy(offer->entry.key, key->key.hash, sizeof(offer->entry.key));
+	if (cache_encode(lookups, result, &offer->head, &offer->names, &err) < 0 || (key->base && offer_below(offer, key, &err) < 0)) {
 		note(share, "a result", err.text);
 		offer_free(offer);
 		return;
@@ -543,6 +598,9 @@ void share_publish(struct share *share, const struct digest *key, const struct l
 	if (kept->size_bytes > 0) {
 		memcpy(offer->entry.pack, kept->hash, sizeof(offer->entry.pack));
 		offer->entry.pack_bytes = (uint64_t)kept->size_bytes;
+		offer->kept = true;
+	}
+	if (offer->kept && !offer->base) {
 		put_down(offer);
 		return;
 	}

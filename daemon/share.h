@@ -28,15 +28,22 @@ struct share_waiter {
 /* False: what the bucket has is known. True: it is being asked for the first time; `waiter->fn` is called when it has answered, or has not for 10 s. */
 bool share_wait(struct share *share, struct share_waiter *waiter);
 
+/* What a result is shared under. */
+struct share_key {
+	struct digest key;   /* key 1 */
+	const char *base;    /* base_dir: what lies below it is looked for below others' places of it, too; or NULL */
+	struct digest below; /* plan_key_below(), with `base` */
+};
+
 /* A result that holds here and now. */
 struct share_found {
 	struct cache_result result; /* in the arena */
-	struct slice head, names;   /* its manifest, borrowed until the loop's next turn */
+	struct slice head, names;   /* its manifest; in the arena, or borrowed until the loop's next turn */
 	uint8_t pack[DIGEST_HASH_BYTES];
 	uint64_t pack_bytes;
 };
 /* The youngest one under `key`, asked as cache_get() does: 0 or CACHE_MISS. */
-int share_find(struct share *share, uint64_t since, const struct digest *key, const struct digest *messages_kind, struct arena *arena,
+int share_find(struct share *share, uint64_t since, const struct share_key *key, const struct digest *messages_kind, struct arena *arena,
 	struct share_found *ret);
 
 /* Bring what `found` names into the daemon's content store and cache; `waiter->fn` then, also when it failed: who looks finds it there, or not. */
@@ -45,8 +52,8 @@ void share_fetch(struct share *share, const struct share_found *found, const str
 void share_leave(struct share_waiter *waiter);
 
 /* Publish a result that was verified here, whose outputs and messages are in the content store. `kept`: the worker has put them into this pack; size 0:
- * nobody has, and they are put from here. Nothing is done unless this daemon writes. */
-void share_publish(struct share *share, const struct digest *key, const struct lookups *lookups, const struct cache_result *result,
+ * nobody has, and they are put from here. Below `base` only if no output or message contains its path. Nothing is done unless this daemon writes. */
+void share_publish(struct share *share, const struct share_key *key, const struct lookups *lookups, const struct cache_result *result,
 	const struct digest *kept);
 
 /* Once a second. */

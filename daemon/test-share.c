@@ -18,6 +18,8 @@ struct fixture {
 	unsigned woken;
 	struct arena arena;
 	struct share_found found;
+	const char *base;  /* base_dir, or NULL */
+	const char *input; /* what the compilations read */
 };
 
 /* In the daemon's stead. */
@@ -81,7 +83,8 @@ static int setup(void **state)
 	f->waiter.fn = woke;
 	f->key = digest_of(slice_str("key"));
 	f->kind = digest_of(slice_str("kind"));
-	scratch_write(f->scratch, "input.c", "int x;");
+	f->input = "input.c";
+	scratch_write(f->scratch, f->input, "int x;");
 	*state = f;
 	return 0;
 }
@@ -98,16 +101,22 @@ static int teardown(void **state)
 	return 0;
 }
 
+static struct share_key shared_key(const struct fixture *f)
+{
+	return (struct share_key){ f->key, f->base, digest_of(slice_str("below")) };
+}
+
 /* A compilation of input.c that gave `object`; its pack is put from here, or is there if `kept`. */
 static void publish(struct fixture *f, const char *object, const struct digest *kept)
 {
 	struct daemon *daemon = &f->daemon;
-	struct lookup lookup = { .path = scratch_path(f->scratch, "input.c"), .kind = LOOKUP_FILE };
+	struct lookup lookup = { .path = scratch_path(f->scratch, f->input), .kind = LOOKUP_FILE };
 	struct cache_output output = { .label = "0", .digest = digest_of(slice_str(object)) };
 	struct cache_result result = { .outputs = &output, .n_outputs = 1, .depfile_targets = "" };
 	assert_int_equal(view_observe(daemon->view, view_arrive(daemon->view), &lookup, NULL), 0);
 	assert_int_equal(store_put(daemon->content, &output.digest, slice_str(object), NULL), 0);
-	share_publish(f->share, &f->key, &(struct lookups){ &lookup, 1 }, &result, kept ? kept : &(struct digest){ 0 });
+	struct share_key key = shared_key(f);
+	share_publish(f->share, &key, &(struct lookups){ &lookup, 1 }, &result, kept ? kept : &(struct digest){ 0 });
 }
 
 static void publish_all(struct fixture *f)
@@ -122,7 +131,8 @@ static int find(struct fixture *f)
 {
 	arena_deinit(&f->arena);
 	f->arena = (struct arena)ARENA_INIT;
-	return share_find(f->share, view_arrive(f->daemon.view), &f->key, &f->kind, &f->arena, &f->found);
+	struct share_key key = shared_key(f);
+	return share_find(f->share, view_arrive(f->daemon.view), &key, &f->kind, &f->arena, &f->found);
 }
 
 /* Whether the cache and the content store have it then. */
@@ -203,6 +213,47 @@ static void share__the_youngest_result_is_the_one(void **state)
 	on_machine(f, "b", false);
 	run(f);
 	assert_true(fetch(f, "new"));
+}
+
+/* Compiled below one/ on one machine, wanted below two/ on another, whose other key says nothing. */
+static void move_to_another_checkout(struct fixture *f, const char *object)
+{
+	scratch_mkdir(f->scratch, "one");
+	scratch_mkdir(f->scratch, "two");
+	scratch_write(f->scratch, "one/input.c", "int x;");
+	scratch_write(f->scratch, "two/input.c", "int x;");
+	on_machine(f, "a", true);
+	f->input = "one/input.c";
+	f->base = scratch_path(f->scratch, "one");
+	publish(f, object, NULL);
+	publish_all(f);
+	on_machine(f, "b", false);
+	run(f);
+	unlink(scratch_path(f->scratch, "one/input.c"));
+	f->base = scratch_path(f->scratch, "two");
+	f->key = digest_of(slice_str("another key"));
+}
+
+static void share__below_a_base_directory_another_checkout_finds_it(void **state)
+{
+	struct fixture *f = *state;
+	move_to_another_checkout(f, "object");
+	assert_true(fetch(f, "object"));
+	scratch_write(f->scratch, "two/input.c", "long y;");
+	assert_int_equal(find(f), CACHE_MISS);
+	f->base = NULL;
+	assert_int_equal(find(f), CACHE_MISS);
+}
+
+static void share__an_object_that_contains_the_path_stays_where_it_is(void **state)
+{
+	struct fixture *f = *state;
+	move_to_another_checkout(f, scratch_path(f->scratch, "one"));
+	assert_int_equal(find(f), CACHE_MISS);
+	scratch_write(f->scratch, "one/input.c", "int x;");
+	f->base = scratch_path(f->scratch, "one");
+	f->key = digest_of(slice_str("key"));
+	assert_int_equal(find(f), 0);
 }
 
 static void share__who_only_reads_puts_nothing(void **state)
@@ -404,6 +455,8 @@ int main(void)
 		TEST(share__a_result_is_had_by_another_machine),
 		TEST(share__what_was_compiled_of_something_else_is_a_miss),
 		TEST(share__the_youngest_result_is_the_one),
+		TEST(share__below_a_base_directory_another_checkout_finds_it),
+		TEST(share__an_object_that_contains_the_path_stays_where_it_is),
 		TEST(share__who_only_reads_puts_nothing),
 		TEST(share__a_pack_that_a_worker_has_put_is_not_put_again),
 		TEST(share__who_leaves_publishes_what_waits),
