@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""client.py METHOD TARGET [NAME:VALUE]… [@FILE]: a request to the test cloud, signed by botocore, whose status and body are printed. Also a module for the tests
-of signatures: what was signed can be changed before it is sent."""
+"""client.py METHOD TARGET [NAME:VALUE]… [@FILE]: a request to the test cloud, signed by botocore, whose status and body are
+printed. A target that begins with a date is Lambda's, else S3's. Also a module for the tests of signatures: what was
+signed can be changed before it is sent."""
 
 import http.client
 import os
+import re
 import ssl
 import sys
 from urllib.parse import urlsplit
@@ -62,7 +64,8 @@ def main():
         else:
             name, value = word.split(":", 1)
             headers[name] = value
-    status, _, answer = Connection().send(method, target, sign(method, target, headers, body), body)
+    service = "lambda" if re.match(r"/\d{4}-\d\d-\d\d/", target) else "s3"
+    status, _, answer = Connection().send(method, target, sign(method, target, headers, body, service), body)
     print(status, answer.decode(errors="replace"))
 
 

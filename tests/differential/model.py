@@ -5,7 +5,7 @@ between two commands) with an expectation: where the compilation is to happen wh
 
 Expectations are strings, alternatives separated by '|':
 
-    remote          executed on the engine (sandbox or in place), and a hit when the same command comes again
+    remote          executed on the engine (sandbox, in place or Lambda), and a hit when the same command comes again
     executed        executed on the engine both times: a result that must not be reused
     inplace         executed in place, and then a hit, though there are namespaces: the sandbox can't have this toolchain
     hit             a hit already the first time (an earlier step of the case made the result)
@@ -23,7 +23,7 @@ EITHER = "remote|local:*"
 OTHER_TOOLS = "remote|inplace|local:*"      # where the tools are the user's, the sandbox may not have all of them
 FAILS = "local:compile_error_retry|local:scan_failed"
 
-ENGINE_OF_MODE = {"namespaces": "sandbox", "inplace": "inplace"}
+ENGINE_OF_MODE = {"namespaces": "sandbox", "inplace": "inplace", "lambda": "lambda"}
 
 
 @dataclass

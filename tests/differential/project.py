@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import command
 import preconditions
+from model import ENGINE_OF_MODE
 from player import LOG_WAIT_S, REAL_NAMES, Row
 from service import PATH, compiler_names
 from tree import first_difference, settle
@@ -83,7 +84,7 @@ class Project:
     def judge(self, cold, hit):
         """Print where the units went; what was executed the first time must be a hit the second time."""
         lines = []
-        executed = sum(decision in ("sandbox", "inplace") for decision, _ in cold)
+        executed = sum(decision in ENGINE_OF_MODE.values() for decision, _ in cold)
         hits = sum(decision == "hit" for decision, _ in hit)
         reasons = collections.Counter(reason for decision, reason in cold if decision == "local")
         again = collections.Counter(reason for decision, reason in hit if decision == "local")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The differential runner: what llamacc does must equal what the plain compiler does, to the byte.
 
-    run.py --build DIR                              the table, for gcc and clang, in both sandbox modes
+    run.py --build DIR                              the table, for gcc and clang, in both modes of the sandbox
+    run.py --build DIR --mode lambda                … in functions of the test cloud (see --cloud)
     run.py --build DIR --project redis --tree DIR   every compilation of a real project
 
 Each case gets a tree of its own. The plain compiler runs twice in it, then llamacc cold and once more as a hit; exit
@@ -19,19 +20,23 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import cases                                            # noqa: E402  (fills model.CASES)
+import cloud                                            # noqa: E402
 import model                                            # noqa: E402
 import preconditions                                    # noqa: E402
 from player import Player, Row                          # noqa: E402
 from project import Project                             # noqa: E402
-from service import Installation, NOBODY, Service      # noqa: E402
+from service import FINAL_DECISIONS, Installation, NOBODY, Service      # noqa: E402
 
-MODES = ("namespaces", "inplace")
+SANDBOX_MODES = ("namespaces", "inplace")
+MODES = (*SANDBOX_MODES, "lambda")
 DETAIL_LINES = 6
 
 
 def main():
     options = parse_arguments()
     selected = [case for case in model.CASES if wanted(case.name, options.only)]
+    if options.sample and not options.project and options.sample < len(selected):
+        selected = [selected[i * len(selected) // options.sample] for i in range(options.sample)]
     if options.list:
         for case in selected:
             print(case.name, "" if len(case.only) == 2 else f"({case.only[0]} only)")
@@ -58,7 +63,9 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", metavar="DIR", default="build", help="directory with llama and llamacc")
     parser.add_argument("--compiler", choices=("gcc", "clang", "all"), default="all")
-    parser.add_argument("--mode", choices=(*MODES, "all"), default="all")
+    parser.add_argument("--mode", choices=(*MODES, "sandbox", "all"), default="sandbox",
+                        help="sandbox: the first two")
+    parser.add_argument("--cloud", metavar="PROGRAM", help="the test cloud's, for --mode lambda; else that of --build")
     parser.add_argument("--only", metavar="PATTERN", action="append", default=[],
                         help="cases whose name contains PATTERN or matches it; =NAME for that one alone")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
@@ -68,11 +75,13 @@ def parse_arguments():
     parser.add_argument("--workdir", metavar="DIR", help="where to make the working directory")
     parser.add_argument("--project", metavar="NAME", help="replay the compilations of a project: lua, zstd, …")
     parser.add_argument("--tree", metavar="DIR", help="its unpacked source, for --project")
-    parser.add_argument("--sample", type=int, metavar="N", help="only N of its compilations, evenly spread")
+    parser.add_argument("--sample", type=int, metavar="N",
+                        help="only N of the cases, or of the project's compilations, evenly spread")
     options = parser.parse_args()
     if (options.project is None) != (options.tree is None):
         parser.error("--project and --tree go together")
-    options.modes = MODES if options.mode == "all" else (options.mode,)
+    options.modes = {"all": MODES, "sandbox": SANDBOX_MODES}.get(options.mode, (options.mode,))
+    options.cloud = options.cloud or os.path.join(options.build, "tests/cloud/llama-cloud")
     options.compilers = ("gcc", "clang") if options.compiler == "all" else (options.compiler,)
     return options
 
@@ -87,15 +96,20 @@ def with_services(options, directory, selected, report):
     installation = Installation(options.build, directory)
     users = [False] if options.project else [False, *([True] if any(case.user for case in selected) else [])]
     services = {}
+    functions = None
     try:
+        if "lambda" in options.modes:
+            functions = cloud.Cloud(options.cloud, os.path.join(directory, "cloud"))
+            functions.start(installation.llama)
         for mode in options.modes:
+            remote = {"settings": cloud.SETTINGS, "variables": functions.variables} if mode == "lambda" else {}
             for other in users:
                 user = NOBODY if other and os.getuid() == 0 else None
                 if other and user is None:      # already unprivileged: the same daemon
                     services[(mode, True)] = services[(mode, False)]
                     continue
                 service = Service(installation, os.path.join(directory, f"{mode}{'-nobody' if other else ''}"), mode,
-                                  user, aslr=not preconditions.can_fix_addresses())
+                                  user, aslr=not preconditions.can_fix_addresses(), **remote)
                 services[(mode, other)] = service
                 service.start()
         if options.project:
@@ -112,6 +126,9 @@ def with_services(options, directory, selected, report):
             error = service.stop()
             if error:
                 report.rows([Row("daemon stops", "", service.mode, "failed", [error])])
+        error = functions.stop() if functions else None
+        if error:
+            report.rows([Row("the cloud stops", "", "lambda", "failed", [error])])
 
 
 def play_table(options, player, selected, report):
@@ -135,9 +152,8 @@ def totals(service):
     decided = [decision for _, decision, _ in service.decisions()]
     stats = service.stats()
     details = []
-    for key, name in (("hits", "hit"), ("sandbox", "sandbox"), ("inplace", "inplace"), ("local", "local")):
-        counted = {"hits": stats["hits"]["local"], "sandbox": stats["executed"]["sandbox"],
-                   "inplace": stats["executed"]["inplace"], "local": stats["local"]["total"]}[key]
+    for name in FINAL_DECISIONS:
+        counted = {"hit": stats["hits"]["local"], "local": stats["local"]["total"]}.get(name, stats["executed"].get(name, 0))
         if counted != decided.count(name):
             details.append(f"llama stats counts {counted} for {name}, the log has {decided.count(name)}")
     if sum(stats["local"]["reasons"].values()) != stats["local"]["total"]:

@@ -1,4 +1,4 @@
-"""The llama under test: its programs, and one isolated daemon for each sandbox mode and user."""
+"""The llama under test: its programs, and one isolated daemon for each mode and user."""
 
 import json
 import os
@@ -9,11 +9,11 @@ import threading
 import time
 from urllib.parse import unquote
 
-PROGRAMS = ("llama", "llamacc", "llama-runner", "llama-interpose.so")
+PROGRAMS = ("llama", "llamacc", "llama-runner", "llama-interpose.so", "llama-runtime")
 COMPILER_NAME = re.compile(r"([\w.]+-)*(gcc|g\+\+|cc|c\+\+|clang|clang\+\+)(-[\d.]+)?")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOBODY = 65534
-FINAL_DECISIONS = ("hit", "sandbox", "inplace", "local")
+FINAL_DECISIONS = ("hit", "sandbox", "inplace", "lambda", "local")
 
 
 def compiler_names():
@@ -53,10 +53,12 @@ class Installation:
 
 
 class Service:
-    """One daemon with directories of its own. Its log is where the decisions of its requests are read from."""
+    """One daemon with directories of its own. Its log is where the decisions of its requests are read from. `settings`
+    is its configuration, `variables` are more of its environment."""
 
-    def __init__(self, installation, directory, mode, user=None, aslr=True):
+    def __init__(self, installation, directory, mode, user=None, aslr=True, settings="", variables=None):
         self.installation, self.mode, self.user = installation, mode, user
+        self.settings, self.variables = settings, variables or {}
         self.directory = directory
         self.prefix = [] if aslr else ["setarch", "-R"]
         self.lock = threading.Lock()
@@ -68,19 +70,19 @@ class Service:
             "LLAMA_CACHE_DIR": os.path.join(self.directory, "cache"),
             "LLAMA_CONFIG": os.path.join(self.directory, "config.ini"),
             "LLAMA_LOG": os.path.join(self.directory, "log"),
-            "LLAMA_SANDBOX": self.mode,
+            "LLAMA_SANDBOX": "auto" if self.mode == "lambda" else self.mode,
         }
 
     def _llama(self, *arguments):
         identity = {"user": self.user, "group": self.user, "extra_groups": []} if self.user is not None else {}
-        environment = {"PATH": PATH, "HOME": self.directory, **self.environment()}
+        environment = {"PATH": PATH, "HOME": self.directory, **self.variables, **self.environment()}
         return subprocess.run([*self.prefix, self.installation.llama, *arguments], cwd="/", env=environment,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **identity)
 
     def start(self):
         os.makedirs(self.directory, mode=0o700)
-        with open(os.path.join(self.directory, "config.ini"), "w", encoding="utf-8"):
-            pass
+        with open(os.path.join(self.directory, "config.ini"), "w", encoding="utf-8") as file:
+            file.write(self.settings)
         if self.user is not None:
             for path in (self.directory, os.path.join(self.directory, "config.ini")):
                 os.chown(path, self.user, self.user)
