@@ -28,10 +28,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 #include <utime.h>
@@ -65,6 +67,8 @@ NEXT_OF(fopen);
 NEXT_OF(freopen);
 NEXT_OF(get_current_dir_name);
 NEXT_OF(getcwd);
+NEXT_OF(ioctl);
+NEXT_OF(isatty);
 NEXT_OF(localtime);
 NEXT_OF(mkdtemp);
 NEXT_OF(mkostemps);
@@ -77,6 +81,7 @@ NEXT_OF(realpath);
 NEXT_OF(scandir);
 NEXT_OF(scandirat);
 NEXT_OF(system);
+NEXT_OF(tcgetattr);
 NEXT_OF(utime);
 NEXT_OF(utimes);
 
@@ -918,6 +923,46 @@ WRAPPER char *wrap_get_current_dir_name(void)
 	return name;
 }
 EXPORT(get_current_dir_name, wrap_get_current_dir_name);
+
+/* Terminals: a pipe may have to look like one. */
+
+static bool is_terminal(int fd)
+{
+	struct stat st;
+	return tracing() && trace->terminal_ino != 0 && examine(fd, "", &st, AT_EMPTY_PATH) == 0 &&
+	       st.st_dev == trace->terminal_dev && st.st_ino == trace->terminal_ino;
+}
+
+WRAPPER int wrap_isatty(int fd)
+{
+	return is_terminal(fd) || NEXT(isatty)(fd);
+}
+EXPORT(isatty, wrap_isatty);
+
+WRAPPER int wrap_tcgetattr(int fd, struct termios *modes)
+{
+	if (!is_terminal(fd))
+		return NEXT(tcgetattr)(fd, modes);
+	*modes = (struct termios){ .c_iflag = ICRNL | IXON,
+		.c_cflag = B38400 | CS8 | CREAD,
+		.c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN };
+	return 0;
+}
+EXPORT(tcgetattr, wrap_tcgetattr);
+
+WRAPPER int wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+	va_start(args, request);
+	void *argument = va_arg(args, void *);
+	va_end(args);
+	if (request != TIOCGWINSZ || !is_terminal(fd))
+		return NEXT(ioctl)(fd, request, argument);
+	*(struct winsize *)argument = (struct winsize){ .ws_col = (unsigned short)trace->columns,
+		.ws_row = (unsigned short)trace->rows };
+	return 0;
+}
+EXPORT(ioctl, wrap_ioctl);
 
 /* Symlinks. */
 

@@ -297,6 +297,19 @@ static int make_tty(const struct run_command *command, int *master, struct error
 	return take_fd(slave);
 }
 
+/* As make_tty, where there may be no terminals: a pipe that the interposer says is one. */
+static int make_tty_look(const struct run_command *command, int pipe, struct trace_header *header, struct error *err)
+{
+	struct stat st;
+	if (fstat(pipe, &st) < 0)
+		return error_set(err, errno, "cannot examine a pipe");
+	header->columns = command->columns;
+	header->rows = command->rows;
+	header->terminal_dev = st.st_dev;
+	header->terminal_ino = st.st_ino;
+	return 0;
+}
+
 static bool is_ours(const char *variable)
 {
 	return slice_has_prefix(slice_str(variable), "LD_PRELOAD=") ||
@@ -432,10 +445,13 @@ int runner_run(struct runner *runner, const struct run_command *command, struct 
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return error_set(err, errno, "cannot make a pipe");
 	_cleanup_close_ int out_read = out[0], out_write = out[1];
-	if (!command->tty && pipe2(errors, O_CLOEXEC) < 0)
+	bool pty = command->tty && !runner->root;
+	if (!pty && pipe2(errors, O_CLOEXEC) < 0)
 		return error_set(err, errno, "cannot make a pipe");
 	_cleanup_close_ int err_read = errors[0], err_write = errors[1];
-	if (command->tty && (err_write = make_tty(command, &err_read, err)) < 0)
+	if (pty && (err_write = make_tty(command, &err_read, err)) < 0)
+		return -1;
+	if (command->tty && !pty && make_tty_look(command, err_write, ret->trace, err) < 0)
 		return -1;
 
 	int theirs[RUNNER_DESCRIPTORS] = { out_write, err_write, trace };

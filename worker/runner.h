@@ -53,7 +53,7 @@ struct run_command {
 	const char *const *env;	 /* complete; LD_PRELOAD, LLAMA_TRACE and TMPDIR are set by the runner */
 	const char *cwd;	 /* absolute, as the command shall see it (rooted: not where it stands) */
 	mode_t umask;
-	bool tty; /* stderr is a pseudo-terminal without output processing, of this size */
+	bool tty; /* stderr is a pseudo-terminal without output processing, of this size; foreign: a pipe that looks like one, as there may be no terminals */
 	unsigned columns, rows;
 	const struct run_redirect *redirects; /* in place only */
 	size_t n_redirects;

@@ -22,7 +22,7 @@
 #define TRACE_FOREIGN_PRIVATE "/.llama" /* in ROOT's directory: state, and the job's temporaries */
 
 enum {
-	TRACE_MAGIC = 0x6c747264, /* another for each layout: a daemon may meet the interposer of another version */
+	TRACE_MAGIC = 0x6c747265, /* another for each layout: a daemon may meet the interposer of another version */
 	/* Sparse: only what is written takes memory; a unit with 3,000 absent names writes 300 KB. */
 	TRACE_BYTES = 32 << 20,
 };
@@ -38,6 +38,8 @@ struct trace_header {
 	uint32_t redirects; /* offset of the table: pairs of strings, absolute squeezed target, absolute temporary */
 	uint32_t records;   /* offset of the first record */
 	uint32_t clock;	    /* atomic flag: somebody asked for the local time */
+	uint32_t columns, rows;		     /* of the terminal */
+	uint64_t terminal_dev, terminal_ino; /* the pipe that is to be taken for a terminal; 0: none */
 };
 
 enum trace_op {
