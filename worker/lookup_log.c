@@ -8,7 +8,8 @@
 #include "base/path.h"
 
 /* What programs ask about themselves and about the machine, with no bearing on what they produce; that a compilation depends on the
- * processor (-march=native) is known from its options. An entry that ends in a slash stands for all below it. */
+ * processor (-march=native) is known from its options. Not the rest of /proc/self: its environ is another on each machine, and its cwd and root
+ * lead everywhere. An entry that ends in a slash stands for all below it. */
 static const char *const ambient[] = {
 	"/dev/full",
 	"/dev/null",
@@ -20,10 +21,21 @@ static const char *const ambient[] = {
 	"/proc/filesystems",
 	"/proc/meminfo",
 	"/proc/mounts",
-	"/proc/self/",
+	"/proc/self/auxv",
+	"/proc/self/cgroup",
+	"/proc/self/exe",
+	"/proc/self/fd",
+	"/proc/self/fd/",
+	"/proc/self/limits",
+	"/proc/self/maps",
+	"/proc/self/mountinfo",
+	"/proc/self/mounts",
+	"/proc/self/smaps",
+	"/proc/self/stat",
+	"/proc/self/statm",
+	"/proc/self/status",
 	"/proc/stat",
 	"/proc/sys/",
-	"/proc/thread-self/",
 	"/proc/version",
 	"/sys/devices/system/",
 	"/sys/fs/cgroup/",

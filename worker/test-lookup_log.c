@@ -130,15 +130,17 @@ static void lookup_log__only_the_usual_of_proc_and_dev_is_left_out(void **state)
 	log_add(&log, TRACE_LINK, "/proc/self/exe");
 	log_add(&log, TRACE_FOUND, "/proc/cpuinfo");
 	log_add(&log, TRACE_FOUND, "/proc/uptime");
+	log_add(&log, TRACE_FOUND, "/proc/self/environ");
 	log_add(&log, TRACE_SPECIAL, "/dev/stdin");
 	log_add(&log, TRACE_FOUND, "/developer/x.h");
 	log_add(&log, TRACE_FOUND, "/srv/x.h");
 	assert_int_equal(log_parse(&log, NULL, &arena, &parsed), 0);
-	assert_int_equal(parsed.lookups.n, 4);
+	assert_int_equal(parsed.lookups.n, 5);
 	expect(&parsed, 0, "/dev/stdin", LOOKUP_SPECIAL);
 	expect(&parsed, 1, "/developer/x.h", LOOKUP_FILE);
-	expect(&parsed, 2, "/proc/uptime", LOOKUP_SPECIAL);
-	expect(&parsed, 3, "/srv/x.h", LOOKUP_FILE);
+	expect(&parsed, 2, "/proc/self/environ", LOOKUP_SPECIAL);
+	expect(&parsed, 3, "/proc/uptime", LOOKUP_SPECIAL);
+	expect(&parsed, 4, "/srv/x.h", LOOKUP_FILE);
 }
 
 static void lookup_log__a_program_without_interposer_makes_it_incomplete(void **state)
