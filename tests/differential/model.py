@@ -8,6 +8,7 @@ Expectations are strings, alternatives separated by '|':
     remote          executed on the engine (sandbox, in place or Lambda), and a hit when the same command comes again
     executed        executed on the engine both times: a result that must not be reused
     inplace         executed in place, and then a hit, though there are namespaces: the sandbox can't have this toolchain
+    home            executed in place both times, whatever the engine: what it reads is this machine's
     hit             a hit already the first time (an earlier step of the case made the result)
     local:REASON    run locally with that reason; REASON may hold the wildcards of fnmatch
     silent          no request reached the daemon: the client decided alone
@@ -134,6 +135,8 @@ def expectation_met(expect, mode, cold, decision, reason, before):
         if alternative == "remote" and decision == (engine if cold else "hit") and (cold or before == engine):
             return True
         if alternative == "inplace" and decision == ("inplace" if cold else "hit") and (cold or before == "inplace"):
+            return True
+        if alternative == "home" and decision == "inplace":
             return True
         if alternative == "executed" and decision == engine:
             return True

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 from cases.common import C, C_HEADER, CXX, PLAIN_C, PLAIN_CXX, WARNS
 from model import EITHER, FAILS, OTHER_TOOLS, File, Link, case, run
@@ -40,6 +41,12 @@ case("header through /proc/self/cwd", "CC -I/proc/self/cwd/inc -c x.c -o x.o",
      {"x.c": "#include <h.h>\nint x = H;\n", "inc/h.h": "#define H 1\n"},
      expect={"inplace": "local:*|executed|remote", "": "local:*"})
 
+# What is there is another thing on a worker, and must not come home from it.
+ENVIRON = "local:*|home"
+case("the environment of the assembler", "CC -c x.s -o x.o", {"x.s": '.section .rodata\n.incbin "/proc/self/environ"\n'}, loose="x.o",
+     expect=ENVIRON)
+case("the environment of the assembler, named by a macro", "CC -c x.s -o x.o",
+     {"x.s": '.macro take what\n.incbin "/proc/self/\\what"\n.endm\n.section .rodata\ntake environ\n'}, loose="x.o", expect=ENVIRON)
 case("several compilations of one shell", files={"a.c": "int a;\n", "b.c": "int b;\n"},
      sh="$CC -c a.c && $CC -c b.c", expect=["remote", "remote"])
 case("compilations side by side", files={f"{n}.c": f"int x{n};\n" for n in range(6)},
@@ -96,6 +103,52 @@ def wrapper_scripts(root):
         os.chmod(path, 0o755)
 
 
+def build_static(root, text):
+    os.makedirs(f"{root}/opt/bin")
+    for name in ("gcc", "clang"):
+        subprocess.run(["/usr/bin/gcc", "-static", "-x", "c", "-", "-o", f"{root}/opt/bin/{name}"], check=True,
+                       input=text.replace("NAME", name).encode())
+
+
+def static_compiler(root):
+    """Its objects are the source, and where it stood."""
+    build_static(root, r"""
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	const char *output = NULL, *source = NULL;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-o") == 0 && i + 1 < argc)
+			output = argv[++i];
+		else if (argv[i][0] != '-')
+			source = argv[i];
+	}
+	char cwd[4096];
+	FILE *from = source ? fopen(source, "r") : NULL, *to = output ? fopen(output, "w") : NULL;
+	if (!from || !to || !getcwd(cwd, sizeof(cwd)))
+		return 1;
+	fputs(cwd, to);
+	for (int c; (c = getc(from)) != EOF;)
+		putc(c, to);
+	return fclose(to) ? 1 : 0;
+}
+""")
+
+
+def static_driver(root):
+    build_static(root, r"""
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	argv[0] = "/usr/bin/NAME";
+	execv(argv[0], argv);
+	return argc > 0;
+}
+""")
+
+
 case("compiler linked under another prefix", "CC -g -c x.c -o x.o", PLAIN_C, setup=tool_symlinks, path=["@ROOT@/opt/bin"],
      expect=OTHER_TOOLS)
 case("C++ compiler linked under another prefix", "CXX -c x.cc -o x.o",
@@ -110,6 +163,9 @@ case("compiler is a script", "CC -c x.c -o x.o", {"x.c": "int x = WRAPPED;\n"}, 
      path=["@ROOT@/opt/bin"], expect="local:wrapper|silent")
 case("a wrapper that only adds an option, an error", "CC -c x.c -o x.o", {"x.c": "#if WRAPPED\n#error wrapped\n#endif\n"},
      setup=wrapper_scripts, path=["@ROOT@/opt/bin"], expect="local:wrapper|silent")
+case("compiler is a static program", "CC -c x.c -o x.o", PLAIN_C, setup=static_compiler, path=["@ROOT@/opt/bin"], expect="local:*|inplace")
+case("compiler is a static program that starts the real one", "CC -g -c x.c -o x.o", PLAIN_C, setup=static_driver, path=["@ROOT@/opt/bin"],
+     expect="local:*|inplace")
 case("compiler that doesn't exist", files=PLAIN_C, sh="nonexistent-gcc -c x.c; echo $?", expect="silent")
 case("relative directory on PATH", "CC -c x.c -o x.o", PLAIN_C, setup=tool_symlinks, path=["opt/bin"], expect=OTHER_TOOLS)
 case("masquerade in a prefix with a bin and a lib", "CC -c x.c -o x.o",
