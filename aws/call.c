@@ -327,11 +327,10 @@ static void on_answer(void *ctx, struct http_response *response, bool sent, cons
 			pause_and_repeat(op, PAUSE_MS, 0);
 			return;
 		}
-		op->error = *err;
-		if (op->attempts > 1)
-			error_wrap(&op->error, "%s, %u attempts", op->call.service, op->attempts);
-		else
-			error_wrap(&op->error, "%s", op->call.service);
+		bool unreachable = err->code == ECONNREFUSED || err->code == EHOSTUNREACH || err->code == ENETUNREACH;
+		error_set(&op->error, 0, "%s, %u attempt%s: %s%s", op->call.service, op->attempts, op->attempts == 1 ? "" : "s", err->text,
+			unreachable ? " (is this machine online, and AWS_ENDPOINT_URL right if it is set?)" : "");
+		op->error.code = err->code;
 		finish(op, NULL, &op->error);
 		return;
 	}

@@ -187,14 +187,14 @@ static void explain(
 		error_set(err, 0, "function %s: request or response over 6 MB: %s", function, reason);
 		break;
 	case LAMBDA_DENIED:
-		error_set(err, 0, "function %s: %s %s; %s", function, reason, message,
+		error_set(err, 0, "function %s: %s: %s; %s", function, reason, message,
 			strcmp(reason, "AccessDeniedException") == 0
 				? "these credentials need lambda:InvokeFunction for it"
-				: "check the credentials, and this machine's clock");
+				: "renew the credentials, and see that this machine's clock is right");
 		err->code = EACCES;
 		break;
 	case LAMBDA_BROKEN:
-		error_set(err, 0, "function %s: %s %s; check `function` and `region`", function, reason, message);
+		error_set(err, 0, "function %s: %s: %s; check `function` and `region`", function, reason, message);
 		break;
 	}
 }

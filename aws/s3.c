@@ -13,6 +13,7 @@ enum {
 	COMPLETE_ATTEMPTS = 3,
 	PAGE_KEYS = 1000,
 	PAGES_MAX = 100000,
+	KEY_SHOWN = 24,
 	SLOWEST_BYTES_PER_MS = 16, /* what a body's time is allowed for, beyond a minute */
 };
 #define MULTIPART_FROM ((size_t)16 << 20)
@@ -174,9 +175,21 @@ static void finish(struct s3_op *op, int outcome, struct buf *body, const struct
 static void fail(struct s3_op *op, const struct error *why)
 {
 	struct error err = *why;
-	error_wrap(&err, "cannot %s s3://%s/%s%s", op->verb, op->bucket, op->prefix, op->key);
+	/* Of a digest the beginning is enough to find it. */
+	error_wrap(&err, "cannot %s s3://%s/%s%.*s%s", op->verb, op->bucket, op->prefix, KEY_SHOWN, op->key, strlen(op->key) > KEY_SHOWN ? "…" : "");
 	op->n_keys = 0;
 	finish(op, -1, NULL, &err);
+}
+
+/* It isn't for the rights that they lack, but for what they are. */
+static bool is_no_key(const char *code)
+{
+	static const char *const codes[] = { "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken",
+		"TokenRefreshRequired", "RequestTimeTooSkewed", NULL };
+	for (size_t i = 0; codes[i]; i++)
+		if (strcmp(codes[i], code) == 0)
+			return true;
+	return false;
 }
 
 /* What an answer that helps nobody means, and what to do about it. */
@@ -204,6 +217,10 @@ static void explain(struct s3_op *op, const struct aws_answer *answer, struct er
 			"there is no such bucket: create it in this region (%s), or set `bucket` to one that exists",
 			here ? here : "none is configured");
 		err->code = ENOENT;
+	} else if (is_no_key(code)) {
+		error_set(err, 0, "the credentials are refused (%s%s%.120s): renew them, and see that this machine's clock is right", code,
+			colon, complaint.message);
+		err->code = EACCES;
 	} else if (status == 401 || status == 403) {
 		error_set(err, 0,
 			"denied (%s%s%.120s): the credentials need %s on arn:aws:s3:::%s/*, and s3:ListBucket on the "

@@ -32,6 +32,8 @@ struct build {
 	const char *id;	  /* LLAMACC_BUILD_ID */
 	bool unreplaced;  /* there is no masquerade */
 	uint64_t daemon;  /* its process, when the build begins; 0 = none */
+	bool lambda;      /* the engine is to be Lambda, and there is one */
+	uint64_t lambda_errors; /* when the build begins */
 	unsigned width;	  /* commands that keep the engine busy */
 };
 
@@ -72,7 +74,9 @@ static void ask_daemon(struct build *build)
 	if (strcmp(engine, "lambda") == 0) {
 		jobs = control_json_number(status, "lambda_jobs");
 		const char *why = json_string_value(json_object_get(status, "lambda_why"));
-		if (jobs >= 1 && jobs <= UINT_MAX)
+		build->lambda = jobs >= 1 && jobs <= UINT_MAX;
+		build->lambda_errors = control_json_number(status, "lambda_errors");
+		if (build->lambda)
 			build->width = (unsigned)jobs;
 		else if (status)
 			command_warn(build->command, "no engine lambda: %s; compiling on this machine",
@@ -241,6 +245,21 @@ static const char *tree_directory(char *const *argv, struct arena *arena)
 	return arena_strdup(arena, ".");
 }
 
+/* Once for all units: why Lambda didn't do what it should have done. */
+static void print_lambda_trouble(const struct build *build, const json_t *status)
+{
+	const char *state = json_string_value(json_object_get(status, "lambda"));
+	uint64_t errors = control_json_number(status, "lambda_errors"), before = build->lambda_errors;
+	const char *why = json_string_value(json_object_get(status, "lambda_why"));
+	if (state && strcmp(state, "down") == 0)
+		fprintf(stderr, "llama: this machine compiled, for Lambda is down: %s. It is tried again in %" PRIu64 " s, or after "
+				"`llama daemon --stop`\n",
+			why ? why : "", control_json_number(status, "lambda_back_ms") / 1000 + 1);
+	else if (errors > before && control_json_number(status, "pid") == build->daemon)
+		fprintf(stderr, "llama: Lambda failed %" PRIu64 " time%s, and this machine compiled instead; the last time: %s\n", errors - before,
+			errors - before == 1 ? "" : "s", why ? why : "");
+}
+
 static void print_summary(struct build *build, int status, int64_t wall_ms)
 {
 	json_t *stats = NULL;
@@ -274,6 +293,8 @@ static void print_summary(struct build *build, int status, int64_t wall_ms)
 	fprintf(stderr, "llama: %s, %.1f s\n", buf_str(&text), (double)wall_ms / 1000);
 	json_t *now = ask_status(build);
 	uint64_t daemon = control_json_number(now, "pid");
+	if (build->lambda)
+		print_lambda_trouble(build, now);
 	json_decref(now);
 	if (daemon != build->daemon) {
 		fprintf(stderr, "llama: the daemon was started anew meanwhile; what came before is not counted\n");

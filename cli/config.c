@@ -16,7 +16,8 @@ static const char *const client_variables[] = { "LLAMACC_VERBOSE", "LLAMACC_LOCA
 
 static bool is_known_variable(struct slice name)
 {
-	if (slice_equal_str(name, "LLAMA_CONFIG") || slice_has_prefix(name, "LLAMACC_DEV_"))
+	/* LLAMA_CLOUD_…: the test cloud's own, docs/test-cloud.md */
+	if (slice_equal_str(name, "LLAMA_CONFIG") || slice_has_prefix(name, "LLAMACC_DEV_") || slice_has_prefix(name, "LLAMA_CLOUD_"))
 		return true;
 	for (size_t i = 0; client_variables[i]; i++)
 		if (slice_equal_str(name, client_variables[i]))
@@ -92,6 +93,10 @@ static int print_sandbox(const struct control *control, struct error *err)
 		       "--stop`.\n");
 	else
 		print_how_to_allow_namespaces();
+	_cleanup_buf_ struct buf lambda = { 0 };
+	control_describe_lambda(status, &lambda);
+	if (control->config.bucket || control->config.function || control->config.engine == CONFIG_ENGINE_LAMBDA)
+		printf("\nLambda is %s.\n", buf_str(&lambda));
 	json_decref(status);
 	return 0;
 }

@@ -1,6 +1,7 @@
 #include "cli/control.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -205,4 +206,22 @@ uint64_t control_json_number(const json_t *object, const char *key)
 			return json_is_number(object) ? (uint64_t)json_number_value(object) : 0;
 		key += n + 1;
 	}
+}
+
+static const char *text_of(const json_t *status, const char *key)
+{
+	const char *text = json_string_value(json_object_get(status, key));
+	return text ? text : "";
+}
+
+void control_describe_lambda(const json_t *status, struct buf *to)
+{
+	const char *state = text_of(status, "lambda"), *why = text_of(status, "lambda_why");
+	if (strcmp(state, "ready") == 0 || strcmp(state, "untried") == 0)
+		buf_printf(to, "%s: function %s and bucket %s in %s", state, text_of(status, "function"), text_of(status, "bucket"),
+			text_of(status, "region"));
+	else if (strcmp(state, "down") == 0)
+		buf_printf(to, "down, to be tried again in %" PRIu64 " s: %s", control_json_number(status, "lambda_back_ms") / 1000 + 1, why);
+	else
+		buf_printf(to, "%s: %s", *state ? state : "unknown", *why ? why : "the daemon is of another version");
 }

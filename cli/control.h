@@ -46,3 +46,6 @@ int control_find_program(const char *name, struct arena *arena, const char **ret
 
 /* The number under a dotted key ("hits.local") of a JSON object; 0 when absent. */
 uint64_t control_json_number(const json_t *object, const char *key);
+
+/* How the Lambda engine stands, from the daemon's status: one line, without a full stop. */
+void control_describe_lambda(const json_t *status, struct buf *to);

@@ -153,6 +153,10 @@ static int print_status(const struct control *control, struct error *err)
 		control_json_number(status, "jobs"));
 	const char *why = text_of(status, "sandbox_why");
 	printf("sandbox      %s%s%s\n", text_of(status, "sandbox"), *why ? ": " : "", why);
+	_cleanup_buf_ struct buf lambda = { 0 };
+	control_describe_lambda(status, &lambda);
+	printf("lambda       %s\n", buf_str(&lambda));
+	printf("engine       %s\n", text_of(status, "engine"));
 	printf("socket       %s\n", text_of(status, "socket"));
 	printf("cache        %s\n", text_of(status, "cache_dir"));
 	json_decref(status);

@@ -84,6 +84,32 @@ static void print_reasons(const json_t *stats)
 	}
 }
 
+static void print_megabytes(const char *label, uint64_t bytes)
+{
+	printf("%-28s %10.1f  MB\n", label, (double)bytes / 1e6);
+}
+
+/* What was asked of AWS, and how much of it there was; nothing if nothing was. */
+static void print_cloud(const json_t *stats)
+{
+	_cleanup_buf_ struct buf note = { 0 };
+	uint64_t invocations = control_json_number(stats, "lambda.requests"), gets = control_json_number(stats, "s3.gets"),
+		 puts = control_json_number(stats, "s3.puts");
+	if (invocations + gets + puts == 0)
+		return;
+	buf_printf(&note, "%" PRIu64 " cold starts, %" PRIu64 " throttled, %" PRIu64 " tried again, %" PRIu64 " failed",
+		control_json_number(stats, "lambda.cold_starts"), control_json_number(stats, "lambda.throttles"),
+		control_json_number(stats, "lambda.retries"), control_json_number(stats, "lambda.errors"));
+	print_row("Lambda requests", invocations, note.ptr);
+	printf("%-28s %10.1f  GB-seconds in %.1f s\n", "  billed", (double)control_json_number(stats, "lambda.billed_mb_ms") / (1024 * 1000),
+		(double)control_json_number(stats, "lambda.billed_ms") / 1000);
+	buf_reset(&note);
+	buf_printf(&note, "%" PRIu64 " got, %" PRIu64 " put, by this machine and the functions", gets, puts);
+	print_row("S3 requests", gets + puts, note.ptr);
+	print_megabytes("sent to AWS", control_json_number(stats, "lambda.bytes_out") + control_json_number(stats, "s3.bytes_out"));
+	print_megabytes("received", control_json_number(stats, "lambda.bytes_in") + control_json_number(stats, "s3.bytes_in"));
+}
+
 static void print_table(const json_t *stats, bool running)
 {
 	uint64_t requests = control_json_number(stats, "requests"), hits = control_json_number(stats, "hits.local");
@@ -118,6 +144,7 @@ static void print_table(const json_t *stats, bool running)
 		print_row("verified", checked, "");
 	if (differed > 0)
 		print_row("verified, and DIFFERENT", differed, "please report this");
+	print_cloud(stats);
 	if (running) {
 		printf("%-28s %10.2f  s of CPU time\n", "daemon",
 			(double)control_json_number(stats, "daemon.cpu_ms") / 1000);

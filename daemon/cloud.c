@@ -153,6 +153,39 @@ void cloud_close(struct cloud *cloud)
 	free(cloud);
 }
 
+bool cloud_takes_jobs(const struct daemon *daemon)
+{
+	return daemon->lambda.executor && !lambda_down(daemon->lambda.executor, &(int64_t){ 0 });
+}
+
+void cloud_put_status(const struct daemon *daemon, json_t *status)
+{
+	const struct executor *executor = daemon->lambda.executor;
+	const struct config *config = daemon->config;
+	struct lambda_counters counters = executor ? lambda_counters(executor) : (struct lambda_counters){ 0 };
+	int64_t left_ms = 0;
+	const char *down = executor ? lambda_down(executor, &left_ms) : NULL;
+	const char *state = !executor && !config->bucket && !config->function ? "unconfigured" :
+			    !executor					      ? "unusable" :
+			    down					      ? "down" :
+			    counters.answers > 0			      ? "ready" :
+			    counters.errors > 0				      ? "failing" :
+										"untried";
+	json_t *more = json_pack("{s:s, s:i, s:s, s:s*, s:s*, s:s*, s:I, s:I}",
+		"lambda", state,
+		"lambda_jobs", executor ? (int)exec_width(executor) : 0,
+		"lambda_why", down ? down : executor ? lambda_trouble(executor) : daemon->lambda.why,
+		"function", config->function,
+		"bucket", config->bucket,
+		"region", daemon->cloud ? daemon->cloud->config.region : NULL,
+		"lambda_back_ms", (json_int_t)left_ms,
+		"lambda_errors", (json_int_t)counters.errors);
+	if (!more)
+		abort();
+	json_object_update(status, more);
+	json_decref(more);
+}
+
 bool cloud_mirrors(const struct cloud *cloud, const char *path)
 {
 	return image_links_mirror(&cloud->links, path);

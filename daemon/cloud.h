@@ -2,6 +2,7 @@
  * configured; nothing is asked of the network before something needs it, but what others have shared. */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -18,6 +19,11 @@ void cloud_count(struct cloud *cloud);
 void cloud_stop(struct cloud *cloud);
 /* After the loop's end. NULL is allowed. */
 void cloud_close(struct cloud *cloud);
+
+/* Whether the Lambda engine is there and takes jobs at present. */
+bool cloud_takes_jobs(const struct daemon *daemon);
+/* Put what is to be known of the Lambda engine into the daemon's status. */
+void cloud_put_status(const struct daemon *daemon, json_t *status);
 
 /* Whether the function's image has a name for what is at `path` (aws/image_links.h), if it was built on a machine like this one. */
 bool cloud_mirrors(const struct cloud *cloud, const char *path);

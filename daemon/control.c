@@ -24,8 +24,7 @@ static void put_json(json_t *object, struct buf *to)
 
 static uint32_t answer_status(struct daemon *daemon, const struct frame_control *control, struct buf *text)
 {
-	const struct engine *lambda = &daemon->lambda;
-	put_json(json_pack("{s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:b}",
+	json_t *status = json_pack("{s:i, s:s, s:I, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:b}",
 			"pid", (int)getpid(),
 			"version", LLAMA_VERSION,
 			"uptime_ms", (json_int_t)(clock_monotonic_ms() - daemon->started_ms),
@@ -36,12 +35,11 @@ static uint32_t answer_status(struct daemon *daemon, const struct frame_control 
 			"sandbox", daemon->sandbox.executor ? "namespaces" : "inplace",
 			"sandbox_why", daemon->sandbox.why,
 			"engine", config_engine_words[daemon->config->engine],
-			"lambda_jobs", lambda->executor ? (int)exec_width(lambda->executor) : 0,
-			"lambda_why", lambda->why,
 			"socket", daemon->options->endpoint.socket,
 			"cache_dir", daemon->cache_dir,
-			"leaving", (int)daemon->leaving),
-		text);
+			"leaving", (int)daemon->leaving);
+	cloud_put_status(daemon, status);
+	put_json(status, text);
 	return 0;
 }
 

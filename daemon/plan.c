@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "cache/key.h"
 #include "cache/rebase.h"
+#include "daemon/cloud.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/toolchains.h"
 
@@ -300,7 +301,7 @@ int plan_make(struct daemon *daemon, const struct frame_request *frame, uint64_t
 	int engine = chosen_engine(daemon, plan);
 	if (engine == CONFIG_ENGINE_LOCAL)
 		return local(reason, REASON_ENGINE_OFF, NULL);
-	plan->engine = engine == CONFIG_ENGINE_LAMBDA && daemon->lambda.executor ? &daemon->lambda :
+	plan->engine = engine == CONFIG_ENGINE_LAMBDA && cloud_takes_jobs(daemon)	     ? &daemon->lambda :
 		       daemon->sandbox.executor				     ? &daemon->sandbox :
 											       NULL;
 	if (options_depend_on_clock(plan))

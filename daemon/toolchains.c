@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/path.h"
 #include "cache/key.h"
+#include "daemon/cloud.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/inputs.h"
 #include "daemon/journal.h"
@@ -187,10 +188,12 @@ static void unreproduced(struct entry *entry, const char *why)
 	finish(entry);
 }
 
-/* No answer is no reason to do without the sandbox for as long as this daemon lives. */
+/* No answer is no reason to do without the engine for as long as this daemon lives. An outage is over some day, and nobody asks during it (plan_make). */
 static void unsettled(struct entry *entry, const char *why)
 {
-	entry->next->unsettled = ++entry->n_unsettled <= UNSETTLED_LIMIT;
+	struct daemon *daemon = entry->toolchains->daemon;
+	bool outage = entry->engine == &daemon->lambda && !cloud_takes_jobs(daemon);
+	entry->next->unsettled = outage || ++entry->n_unsettled <= UNSETTLED_LIMIT;
 	unreproduced(entry, why);
 }
 

@@ -21,7 +21,7 @@ struct toolchain {
 	struct digest identity;
 	bool reproduced;          /* the plan's engine made the same bytes of the unit */
 	bool unsettled;           /* the engine couldn't be asked; to be observed again */
-	char unreproduced_why[256];
+	char unreproduced_why[512];
 	uint64_t entered;         /* one more than tree_losses() was when all of `lookups` had entered the snapshot; 0: they never did */
 	struct arena arena;
 };

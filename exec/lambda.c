@@ -55,6 +55,7 @@ struct lambda {
 	uint64_t n_started, strike;    /* jobs so far; as many as there were when the last strike was counted */
 	int64_t down_until_ms;         /* 0: it isn't down */
 	struct error down;
+	struct error trouble;          /* of the job that failed last */
 	struct lambda_counters counters;
 	struct map history;            /* struct past by its path */
 };
@@ -125,6 +126,7 @@ static void end(struct job *job, int outcome)
 static void fail(struct job *job, const struct error *err)
 {
 	job->err = *err;
+	job->lambda->trouble = *err;
 	end(job, -1);
 }
 
@@ -245,6 +247,9 @@ static void uplinked(struct uplink_waiter *waiter, int outcome)
 	if (outcome == UPLINK_MISSING) {
 		job->result.missing = waiter->missing;
 		end(job, EXEC_MISSING);
+	} else if (outcome < 0 && waiter->refused) {
+		fail(job, &waiter->err);
+		go_down(job->lambda, job->lambda->options.down_ms, &waiter->err);
 	} else if (outcome < 0) {
 		try_again(job, &waiter->err);
 	} else {
@@ -530,6 +535,7 @@ static void judge(struct job *job)
 		break;
 	}
 	job->lambda->strikes = 0;
+	job->lambda->counters.answers++;
 	if (met_our_deadline(job)) {
 		error_set(&err, ETIMEDOUT, "the command took more than %lld s", (long long)job->timeout_ms / 1000);
 		learn(job->lambda, job->job, job->timeout_ms);
@@ -784,7 +790,7 @@ static struct exec_op *lambda_start(struct executor *executor, const struct exec
 	list_init(&job->uplink.link);
 	job->number = ++lambda->n_started;
 	lambda->n_jobs++;
-	if (lambda_down(executor))
+	if (lambda_down(executor, &(int64_t){ 0 }))
 		fail(job, &lambda->down);
 	else
 		ensure(job);
@@ -907,8 +913,17 @@ struct lambda_counters lambda_counters(const struct executor *executor)
 	return self(executor)->counters;
 }
 
-const char *lambda_down(const struct executor *executor)
+const char *lambda_down(const struct executor *executor, int64_t *ret_ms)
 {
 	const struct lambda *lambda = self(executor);
-	return lambda->down_until_ms > clock_monotonic_ms() ? lambda->down.text : NULL;
+	int64_t left_ms = lambda->down_until_ms - clock_monotonic_ms();
+	if (left_ms <= 0)
+		return NULL;
+	*ret_ms = left_ms;
+	return lambda->down.text;
+}
+
+const char *lambda_trouble(const struct executor *executor)
+{
+	return self(executor)->trouble.text;
 }

@@ -14,8 +14,9 @@
  * What fails is treated by its kind. A 429 is flow control and counts as no attempt, but a job that meets nothing else for `wait_ms` fails. What may
  * pass (a 5xx, a cut connection, a damaged answer, a pack that didn't get up) is tried LAMBDA_ATTEMPTS times, with full jitter; a function that crashed
  * or ran out of time, and a worker that failed, once more. What is missing in the bucket is sent again LAMBDA_REPAIRS times, unless it is gone from
- * home (EXEC_MISSING). What is too large fails. Every failure is the caller's to compile locally. Credentials or a configuration that are refused
- * fail at once, and all jobs with them for `down_ms`: a thousand shouldn't each find out. So do a few failures of several attempts in a row. */
+ * home (EXEC_MISSING). What is too large fails. Every failure is the caller's to compile locally. Credentials or a configuration that are refused,
+ * by Lambda or by the bucket, fail at once, and all jobs with them for `down_ms`: a thousand shouldn't each find out. So do a few failures of several
+ * attempts in a row. */
 #pragma once
 
 #include "aws/lambda.h"
@@ -55,7 +56,7 @@ struct executor *lambda_new(uv_loop_t *loop, const struct lambda_options *option
 
 /* Since the start. */
 struct lambda_counters {
-	uint64_t requests;          /* invocations */
+	uint64_t requests, answers; /* invocations; those that ran a command and told how it ended */
 	uint64_t billed_ms, billed_mb_ms; /* the second by 1,024,000 are GB-seconds; both as far as answers tell, else as long as it took */
 	uint64_t cold_starts, throttles;
 	uint64_t retries, errors;   /* other attempts; jobs that failed for good */
@@ -64,5 +65,7 @@ struct lambda_counters {
 };
 struct lambda_counters lambda_counters(const struct executor *lambda);
 
-/* Why it takes no jobs at present, or NULL. Valid until the loop's next turn. */
-const char *lambda_down(const struct executor *lambda);
+/* Why it takes no jobs at present, and in how many ms it will again; or NULL. Valid until the loop's next turn. */
+const char *lambda_down(const struct executor *lambda, int64_t *ret_ms);
+/* Why the job that failed last did; "" when none has. Likewise. */
+const char *lambda_trouble(const struct executor *lambda);

@@ -129,7 +129,7 @@ static void s3_answer(struct operation *operation)
 	struct error err = { 0 };
 	const struct object *object = map_get(&cloud->objects, slice_str(operation->key));
 	if (operation->outcome < 0) {
-		error_set(&err, EIO, "S3 is ill");
+		error_set(&err, cloud->refuse_puts ? cloud->refuse_puts : EIO, "S3 is ill");
 	} else if (operation->is_put && operation->once && object) {
 		cloud->exists++;
 		operation->outcome = S3_EXISTS;
@@ -226,7 +226,7 @@ struct s3_op *s3_put(
 	operation->is_put = true;
 	operation->once = once;
 	operation->body = body;
-	operation->outcome = take(&cloud->fail_puts) ? -1 : 0;
+	operation->outcome = take(&cloud->fail_puts) || cloud->refuse_puts ? -1 : 0;
 	operation->lost = take(&cloud->lose_puts);
 	operation->held = cloud->hold_puts;
 	cloud->puts++;

@@ -23,6 +23,7 @@ struct cloud {
 	struct map objects;
 	struct list operations; /* under way */
 	uint64_t s3_delay_ms, lambda_delay_ms;
+	int refuse_puts; /* an errno: nobody may */
 	unsigned fail_puts, fail_gets, fail_lists, lose_puts; /* the next so many; a lost one says that all is well */
 	bool hold_puts;                 /* until cloud_release_puts */
 	bool hold_lists;                /* for ever */

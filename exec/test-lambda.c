@@ -204,6 +204,8 @@ static void assert_delivered(struct told *t)
 
 /* --- One job --------------------------------------------------------------------------------------------------- */
 
+static int64_t down_ms;
+
 static void lambda__runs_a_job(void **state)
 {
 	struct told *t = run_one();
@@ -433,7 +435,7 @@ static void lambda__what_crashed_or_hung_is_tried_once_more(void **state)
 	assert_int_equal(cloud.invocations, 2);
 	assert_int_equal(run_with_failures(LAMBDA_TIMED_OUT, 9)->outcome, -1);
 	assert_int_equal(cloud.invocations, 2);
-	assert_null(lambda_down(lambda)); /* it may be the jobs' own fault */
+	assert_null(lambda_down(lambda, &down_ms)); /* it may be the jobs' own fault */
 }
 
 static void hang(struct cloud *c, unsigned n, struct slice payload, struct cloud_reply *reply)
@@ -452,7 +454,7 @@ static void lambda__what_is_too_large_fails_at_once(void **state)
 {
 	assert_int_equal(run_with_failures(LAMBDA_TOO_LARGE, 9)->outcome, -1);
 	assert_int_equal(cloud.invocations, 1);
-	assert_null(lambda_down(lambda));
+	assert_null(lambda_down(lambda, &down_ms));
 }
 
 static void lambda__refused_credentials_fail_everybody_for_a_while(void **state)
@@ -470,10 +472,10 @@ static void lambda__refused_credentials_fail_everybody_for_a_while(void **state)
 		assert_string_equal(told[i].err.text, "Lambda is ill");
 	}
 	assert_int_equal(cloud.invocations, 1);
-	assert_string_equal(lambda_down(lambda), "Lambda is ill");
+	assert_string_equal(lambda_down(lambda, &down_ms), "Lambda is ill");
 	assert_int_equal(run_one()->outcome, -1);
 	assert_int_equal(cloud.invocations, 1);
-	while (lambda_down(lambda))
+	while (lambda_down(lambda, &down_ms))
 		usleep(1000);
 	assert_delivered(run_one());
 }
@@ -482,10 +484,10 @@ static void lambda__an_expired_token_is_one_for_a_moment(void **state)
 {
 	failure_reason = "ExpiredTokenException";
 	assert_delivered(run_with_failures(LAMBDA_DENIED, 2));
-	assert_null(lambda_down(lambda));
+	assert_null(lambda_down(lambda, &down_ms));
 	assert_int_equal(run_with_failures(LAMBDA_DENIED, 9)->outcome, -1);
 	assert_int_equal(cloud.invocations, LAMBDA_ATTEMPTS);
-	assert_non_null(lambda_down(lambda));
+	assert_non_null(lambda_down(lambda, &down_ms));
 }
 
 static void lambda__a_few_failures_in_a_row_are_everybodys(void **state)
@@ -494,10 +496,10 @@ static void lambda__a_few_failures_in_a_row_are_everybodys(void **state)
 	failure = LAMBDA_TRANSIENT;
 	n_failures = UINT32_MAX;
 	for (unsigned i = 0; i < LAMBDA_STRIKES; i++) {
-		assert_null(lambda_down(lambda));
+		assert_null(lambda_down(lambda, &down_ms));
 		assert_int_equal(run_one()->outcome, -1);
 	}
-	assert_non_null(lambda_down(lambda));
+	assert_non_null(lambda_down(lambda, &down_ms));
 	unsigned invocations = cloud.invocations;
 	assert_int_equal(run_one()->outcome, -1);
 	assert_int_equal(cloud.invocations, invocations);
@@ -509,7 +511,7 @@ static void lambda__one_pack_that_fails_for_many_is_no_outage(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		start(i);
 	run();
-	assert_null(lambda_down(lambda));
+	assert_null(lambda_down(lambda, &down_ms));
 	assert_delivered(run_one());
 }
 
@@ -525,8 +527,21 @@ static void lambda__a_bucket_that_is_ill_is_too(void **state)
 	cloud.fail_puts = UINT32_MAX;
 	for (unsigned i = 0; i < LAMBDA_STRIKES; i++)
 		assert_int_equal(run_one()->outcome, -1);
-	assert_non_null(lambda_down(lambda));
+	assert_non_null(lambda_down(lambda, &down_ms));
 	assert_int_equal(cloud.invocations, 0);
+}
+
+static void lambda__a_bucket_that_refuses_us_refuses_everybody(void **state)
+{
+	cloud.refuse_puts = EACCES;
+	for (unsigned i = 0; i < 10; i++)
+		start(i);
+	run();
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(told[i].outcome, -1);
+	assert_non_null(lambda_down(lambda, &down_ms));
+	assert_int_equal(lambda_counters(lambda).retries, 0);
+	assert_string_equal(lambda_trouble(lambda), told[9].err.text);
 }
 
 static void lambda__throttling_is_flow_control(void **state)
@@ -744,7 +759,7 @@ static void lambda__another_version_is_told_to_everybody(void **state)
 	assert_int_equal(t->outcome, -1);
 	assert_non_null(strstr(t->err.text, "update its image"));
 	assert_int_equal(cloud.invocations, 1);
-	assert_non_null(lambda_down(lambda));
+	assert_non_null(lambda_down(lambda, &down_ms));
 	/* One that can't even read the request says it by an error's type. */
 	anew(JOBS, 0);
 	cloud.tamper = NULL;
@@ -755,13 +770,13 @@ static void lambda__another_version_is_told_to_everybody(void **state)
 	t = run_one();
 	assert_non_null(strstr(t->err.text, "update its image"));
 	assert_int_equal(cloud.invocations, 2);
-	assert_non_null(lambda_down(lambda));
+	assert_non_null(lambda_down(lambda, &down_ms));
 	/* What it can't answer it can't answer twice. */
 	anew(JOBS, 0);
 	failure_reason = JOB_ERROR_TOO_LARGE;
 	assert_int_equal(run_one()->outcome, -1);
 	assert_int_equal(cloud.invocations, 3);
-	assert_null(lambda_down(lambda));
+	assert_null(lambda_down(lambda, &down_ms));
 }
 
 static void leak(Job__Result *result, const Job__Job *job)
@@ -791,7 +806,7 @@ static void lambda__a_leak_and_a_failure_of_the_worker_are_told_apart(void **sta
 	/* What no worker can do is nobody's to try. */
 	for (unsigned i = 1; i < LAMBDA_STRIKES; i++)
 		run_one();
-	assert_non_null(lambda_down(lambda));
+	assert_non_null(lambda_down(lambda, &down_ms));
 }
 
 /* --- Ends of commands, deadlines ------------------------------------------------------------------------------- */
@@ -974,6 +989,7 @@ int main(void)
 		TEST(lambda__one_pack_that_fails_for_many_is_no_outage),
 		TEST(lambda__a_put_that_failed_is_tried_again),
 		TEST(lambda__a_bucket_that_is_ill_is_too),
+		TEST(lambda__a_bucket_that_refuses_us_refuses_everybody),
 		TEST(lambda__throttling_is_flow_control),
 		TEST(lambda__who_is_only_throttled_fails_in_the_end),
 		TEST(lambda__an_answer_that_is_not_honest_is_refused),

@@ -565,7 +565,7 @@ static void merge_failed(struct object *merge, const struct error *err)
 }
 
 /* It could not be sent. */
-static void object_failed(struct object *object, const struct error *err)
+static void object_failed(struct object *object, const struct error *err, bool refused)
 {
 	struct uplink *uplink = object->uplink;
 	struct uplink_waiter *waiter;
@@ -574,6 +574,7 @@ static void object_failed(struct object *object, const struct error *err)
 			continue;
 		waiter->outcome = -1;
 		waiter->err = *err;
+		waiter->refused = refused;
 	}
 	if (uplink->merge == object)
 		merge_failed(object, err);
@@ -615,7 +616,7 @@ static void put_done(void *ctx, int outcome, struct buf *body, const struct erro
 	object->put = NULL;
 	object->state = OBJECT_STORED; /* or about to be dropped */
 	if (outcome < 0) {
-		object_failed(object, err);
+		object_failed(object, err, err->code == EACCES || err->code == ENOENT || err->code == EINVAL || err->code == EPROTO);
 		return;
 	}
 	packing_deinit(&object->packing);
@@ -674,7 +675,7 @@ static void packed(void *ctx)
 	object->state = OBJECT_QUEUED; /* of no list: with no thread */
 	under_way_end(object);
 	if (packing->outcome < 0) {
-		object_failed(object, &packing->err);
+		object_failed(object, &packing->err, false);
 		return;
 	}
 	bool missing = false;
@@ -822,6 +823,7 @@ int uplink_ensure(struct uplink *uplink, struct uplink_waiter *waiter, const str
 	waiter->root = *root;
 	waiter->extra = extra;
 	waiter->n_extra = n_extra;
+	waiter->refused = false;
 	if (uplink->stopped)
 		return error_set(&waiter->err, ECANCELED, "nothing is sent any more");
 	trim(uplink);

@@ -65,6 +65,7 @@ struct uplink_waiter {
 	/* Results. */
 	struct digest missing; /* UPLINK_MISSING: home doesn't have it any more */
 	struct error err;      /* -1 */
+	bool refused;          /* -1: everybody would be told so: there is no such bucket, or no right to it, or no way by TLS */
 	uint64_t as_of;        /* 0: for uplink_forget() */
 	/* Private. */
 	struct list link;
