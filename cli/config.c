@@ -38,7 +38,9 @@ static void print_values(const struct config *config)
 		_cleanup_buf_ struct buf value = { 0 }, origin = { 0 };
 		config_format(config, i, &value);
 		config_format_origin(config, i, &origin);
-		printf("%-12s = %-24s ; %s\n", config_options[i].name, buf_str(&value), origin.ptr);
+		/* Of what has no value there is no line in a file. */
+		bool is_unset = value.len == 0 && !config->origins[i].line;
+		printf("%s%-*s = %-24s ; %s\n", is_unset ? "; " : "", is_unset ? 10 : 12, config_options[i].name, buf_str(&value), origin.ptr);
 	}
 }
 

@@ -22,13 +22,13 @@ load helpers
 }
 
 @test "config shows values, origins, and names that nobody knows" {
-	printf 'jobs = 3\nregion = eu\n' >"$LLAMA_CONFIG"
+	printf 'jobs = 3\nplanet = mars\n' >"$LLAMA_CONFIG"
 	export LLAMACC_SANDBOX=inplace LLAMACC_VERBOS=1
 	run -0 llama config
 	assert_output_has "jobs         = 3"
 	assert_output_has "; $LLAMA_CONFIG:1"
 	assert_output_has "environment LLAMACC_SANDBOX"
-	assert_output_has "unknown: $LLAMA_CONFIG:2: there is no option region"
+	assert_output_has "unknown: $LLAMA_CONFIG:2: there is no option planet"
 	assert_output_has "there is no environment variable LLAMACC_VERBOS;"
 	assert_output_has "runs compilers in place"
 	assert_output_has "To run them in namespaces:"
