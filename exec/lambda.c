@@ -655,7 +655,7 @@ static void answered(void *ctx, const struct lambda_result *result, const struct
 	case LAMBDA_CRASHED:
 		if (strcmp(result->reason, JOB_ERROR_VERSION) == 0)
 			outdated(job, err);
-		else if (strcmp(result->reason, JOB_ERROR_REQUEST) == 0 || strcmp(result->reason, JOB_ERROR_TOO_LARGE) == 0)
+		else if (strcmp(result->reason, JOB_ERROR_REQUEST) == 0)
 			fail(job, err);
 		else
 			crashed(job, err);

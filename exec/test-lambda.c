@@ -773,7 +773,7 @@ static void lambda__another_version_is_told_to_everybody(void **state)
 	assert_non_null(lambda_down(lambda, &down_ms));
 	/* What it can't answer it can't answer twice. */
 	anew(JOBS, 0);
-	failure_reason = JOB_ERROR_TOO_LARGE;
+	failure_reason = JOB_ERROR_REQUEST;
 	assert_int_equal(run_one()->outcome, -1);
 	assert_int_equal(cloud.invocations, 3);
 	assert_null(lambda_down(lambda, &down_ms));

@@ -24,7 +24,7 @@ void invocation_deinit(struct invocation *invocation);
 /* Wait for the next invocation, however long it takes: the function is frozen in here. -1: the environment is at its end, so should the process be. */
 int api_next(struct api *api, struct invocation *ret, struct error *err);
 
-/* Positive outcome: over Lambda's limit, the invocation is still open. */
+/* Positive outcome: over Lambda's limit. Lambda has ended the invocation by an error of its own, Function.ResponseSizeTooLarge, and takes no other. */
 enum api_outcome { API_TOO_LARGE = 1 };
 
 int api_respond(struct api *api, const char *id, struct slice json, struct error *err);

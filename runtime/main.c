@@ -54,11 +54,9 @@ static bool serve(struct api *api, struct workplace *workplace, struct error *er
 			api, invocation.id, err->code == EPROTO ? "Llama.Version" : "Llama.Request", err->text, err);
 	} else {
 		outcome = api_respond(api, invocation.id, buf_slice(&answer), err);
-		if (outcome == API_TOO_LARGE)
-			outcome = api_fail(api, invocation.id, "Llama.TooLarge", "the answer is too large", err);
 	}
 	invocation_deinit(&invocation);
-	return outcome == 0;
+	return outcome >= 0;
 }
 
 /* There can be no secrets here, so nothing is served. Whoever invokes the function is told why. */

@@ -135,12 +135,19 @@ static void api__a_connection_lost_while_frozen_is_made_anew(void **state)
 static void api__an_answer_that_is_too_large_is_told(void **state)
 {
 	struct api *api = start(
-		(const char *const[]){ "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", ACCEPTED, NULL });
+		(const char *const[]){ "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", NULL });
 	struct error err;
 	assert_int_equal(api_respond(api, "id-1", slice_str("{}"), &err), API_TOO_LARGE);
-	assert_int_equal(api_fail(api, "id-1", "Llama.TooLarge", "\"quoted\"\n", &err), 0);
+	stop(api);
+}
+
+static void api__an_error_is_told(void **state)
+{
+	struct api *api = start((const char *const[]){ ACCEPTED, NULL });
+	struct error err;
+	assert_int_equal(api_fail(api, "id-1", "Llama.Request", "\"quoted\"\n", &err), 0);
 	assert_non_null(strstr(buf_str(&server.heard), "/invocation/id-1/error HTTP/1.1\r\n"));
-	assert_non_null(strstr(buf_str(&server.heard), "Lambda-Runtime-Function-Error-Type: Llama.TooLarge\r\n"));
+	assert_non_null(strstr(buf_str(&server.heard), "Lambda-Runtime-Function-Error-Type: Llama.Request\r\n"));
 	assert_non_null(strstr(buf_str(&server.heard), "\"errorMessage\":\"\\\"quoted\\\"\\n\""));
 	stop(api);
 }
@@ -177,6 +184,7 @@ int main(void)
 		cmocka_unit_test(api__an_invocation_is_taken_and_answered_on_one_connection),
 		cmocka_unit_test(api__a_connection_lost_while_frozen_is_made_anew),
 		cmocka_unit_test(api__an_answer_that_is_too_large_is_told),
+		cmocka_unit_test(api__an_error_is_told),
 		cmocka_unit_test(api__a_start_that_fails_is_told),
 		cmocka_unit_test(api__what_can_not_be_served_ends_the_environment),
 	};

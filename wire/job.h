@@ -15,10 +15,9 @@ enum {
 	JOB_MESSAGE_LIMIT = 64 << 20, /* bytes of a message, decompressed; what says more is refused unread */
 };
 
-/* The errorType of a function's error, when a worker can give no answer: what it got was no job of its version, none at all, or made an answer too large. */
+/* The errorType of a function's error, when a worker can give no answer: what it got was no job of its version, or none at all. */
 #define JOB_ERROR_VERSION "Llama.Version"
 #define JOB_ERROR_REQUEST "Llama.Request"
-#define JOB_ERROR_TOO_LARGE "Llama.TooLarge"
 
 enum job_part { JOB_REQUEST, JOB_RESULT };
 
