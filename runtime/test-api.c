@@ -134,8 +134,7 @@ static void api__a_connection_lost_while_frozen_is_made_anew(void **state)
 
 static void api__an_answer_that_is_too_large_is_told(void **state)
 {
-	struct api *api = start(
-		(const char *const[]){ "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", NULL });
+	struct api *api = start((const char *const[]){ "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n", NULL });
 	struct error err;
 	assert_int_equal(api_respond(api, "id-1", slice_str("{}"), &err), API_TOO_LARGE);
 	stop(api);
