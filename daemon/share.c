@@ -24,9 +24,10 @@ enum {
 	PUBLISH_BYTES = 16 << 20, /* before compression; what would be too large for a segment stays at home */
 	SEGMENTS_LIMIT = 4096,
 	LIST_LIMIT = 100000,
-	LEAVE_MS = 10000,  /* how long a daemon that leaves goes on putting */
-	LATE_MS = 600000,  /* by how much the clocks of those who write may differ */
-	FETCHES_LIMIT = 8, /* segments at a time */
+	DELIVERY_MS = 10000, /* how long a request waits for a result that is known to be there */
+	LEAVE_MS = 10000,    /* how long a daemon that leaves goes on putting */
+	LATE_MS = 600000,    /* by how much the clocks of those who write may differ */
+	FETCHES_LIMIT = 8,   /* segments at a time */
 	TIME_CHARS = 12,
 	NAME_CHARS = TIME_CHARS + 1 + DIGEST_HEX_CHARS,
 	KEY_CHARS = sizeof(KEY_PREFIX) - 1 + NAME_CHARS,
@@ -47,10 +48,11 @@ struct share {
 	struct list waiters; /* for the first answer */
 
 	struct segment_writer *writer;
-	size_t n_bytes;	    /* in it, about */
-	int64_t oldest_ms;  /* since when something waits in it */
-	struct list puts;   /* put.link */
-	int64_t leaving_ms; /* since when the daemon leaves; 0: it doesn't */
+	size_t n_bytes;		/* in it, about */
+	int64_t oldest_ms;	/* since when something waits in it */
+	struct list deliveries; /* delivery.link */
+	struct list puts;	/* put.link */
+	int64_t leaving_ms;	/* since when the daemon leaves; 0: it doesn't */
 };
 
 static void note(struct share *share, const char *what, const char *text)
@@ -310,6 +312,9 @@ int share_find(struct share *share, uint64_t since, const struct share_key *key,
 /* A pack on its way into the content store. */
 struct delivery {
 	struct share *share;
+	struct list link; /* share.deliveries, while it comes */
+	struct s3_op *op; /* under way then */
+	int64_t started_ms;
 	struct list waiters; /* one, or none when it left */
 	struct digest key;
 	struct cache_result result; /* what cache_put_encoded() looks at */
@@ -407,6 +412,7 @@ static void pack_unpacked(void *ctx)
 static void pack_came(void *ctx, int outcome, struct buf *body, const struct error *err)
 {
 	struct delivery *delivery = ctx;
+	list_remove(&delivery->link);
 	if (outcome == 0) {
 		delivery->body = *body;
 		*body = (struct buf){ 0 };
@@ -437,7 +443,22 @@ void share_fetch(
 	delivery->blobs = blobs_of(&found->result, &delivery->n_blobs);
 	hold(share);
 	pack_key(found->pack, name);
-	s3_get(&share->bucket, name, 0, 0, pack_came, delivery);
+	delivery->started_ms = clock_monotonic_ms();
+	list_append(&share->deliveries, &delivery->link);
+	delivery->op = s3_get(&share->bucket, name, 0, 0, pack_came, delivery);
+}
+
+/* To compile takes less. */
+static void give_up_deliveries(struct share *share, int64_t now)
+{
+	for (struct delivery *delivery; (delivery = list_first(&share->deliveries, struct delivery, link));) {
+		if (now - delivery->started_ms < DELIVERY_MS)
+			return; /* the oldest is the first */
+		note(share, "a pack", "it takes too long to come");
+		list_remove(&delivery->link);
+		s3_cancel(delivery->op);
+		delivery_end(delivery);
+	}
 }
 
 /* --- Publishing ------------------------------------------------------------------------------------------------- */
@@ -706,6 +727,7 @@ static void leave(struct share *share, int64_t now)
 void share_tick(struct share *share)
 {
 	int64_t now = clock_monotonic_ms();
+	give_up_deliveries(share, now);
 	if (share->daemon->leaving) {
 		leave(share, now);
 		return;
@@ -737,6 +759,7 @@ struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, b
 	list_init(&share->wanted);
 	list_init(&share->fetching);
 	list_init(&share->puts);
+	list_init(&share->deliveries);
 	list_init(&share->waiters);
 	refresh(share);
 	return share;

@@ -46,7 +46,7 @@ struct share_found {
 int share_find(struct share *share, uint64_t since, const struct share_key *key, const struct digest *messages_kind, struct arena *arena,
 	struct share_found *ret);
 
-/* Bring what `found` names into the daemon's content store and cache; `waiter->fn` then, also when it failed: who looks finds it there, or not. */
+/* Bring what `found` names into the daemon's content store and cache; `waiter->fn` then, also when it failed or took 10 s: who looks finds it there, or not. */
 void share_fetch(struct share *share, const struct share_found *found, const struct digest *key, struct share_waiter *waiter);
 /* Nobody waits any more; harmless otherwise. */
 void share_leave(struct share_waiter *waiter);

@@ -200,6 +200,8 @@ class World:
                     raise Failure(file.read())
 
     def with_faults(self, rules):
+        if self.cloud and any("cold-start" in rule for rule in rules):
+            self.cloud.kill()  # its environments have begun already
         environment = self.begin()
         self.cloud.control("POST", "faults", rules)
         try:
@@ -209,6 +211,8 @@ class World:
         finally:
             self.cloud.control("DELETE", "faults")
             self.end(environment)
+        if not struck:
+            raise Failure("no fault struck")
         remote, local, hits = stats["executed"]["lambda"], stats["local"]["total"], stats["hits"]["local"] + stats["hits"]["shared"]
         answered = remote + local + hits + stats["compile_errors"] + stats["executed"]["sandbox"] + stats["executed"]["inplace"]
         if answered != stats["requests"]:

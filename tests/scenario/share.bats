@@ -125,3 +125,21 @@ assert_rejected() {
 	llama daemon --stop
 	wait_until 300 no_processes
 }
+
+@test "what does not come in time is compiled" {
+	share_cloud
+	rm -r project project.expected
+	make_project project 1
+	build_plainly project
+	first_machine_builds
+	build
+	assert_stat hits.shared 2
+	llama daemon --stop
+	# It knows what is to be had, and has nothing of it.
+	find "$LLAMA_CACHE_DIR" -mindepth 1 -maxdepth 1 ! -name share -exec rm -r {} +
+	curl -sS --fail "$LLAMA_CLOUD_CONTROL/faults" -d '["s3.GetObject.latency=1000:20000"]' >/dev/null
+	build
+	assert_stat hits.shared 0
+	assert_stat share.rejected 0
+	assert_output_has "2 compiled"
+}
