@@ -18,9 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
+import cloud                                            # noqa: E402
 import measure                                          # noqa: E402
 import peers                                            # noqa: E402
 import units                                            # noqa: E402
@@ -28,6 +30,7 @@ from measure import Failure                             # noqa: E402
 
 HIT_GOALS = {"LLVM": 1.0, "Redis": 0.6, "Linux": 1.2}   # ms
 TREE_UNITS, TREE_WIDTH, TREE_LATENCY_MS = 2600, 1000, 1500
+FUNCTIONS = 400
 
 
 class Service:
@@ -39,7 +42,7 @@ class Service:
         self.environment = {
             "LLAMA_RUNTIME_DIR": os.path.join(directory, "run"), "LLAMA_CACHE_DIR": os.path.join(directory, "cache"),
             "LLAMA_CONFIG": os.path.join(directory, "none.ini"),
-            **{f"LLAMA_{name.upper()}": str(value) for name, value in settings.items()}}
+            **{name if name.startswith(("AWS_", "LLAMA_")) else f"LLAMA_{name.upper()}": str(value) for name, value in settings.items()}}
         self.again = {**self.environment, "LLAMACC_RECACHE": "1"}       # compile although the result is known
         self.process = None
         os.makedirs(directory, exist_ok=True)
@@ -136,7 +139,7 @@ class Bench:
         self.output = os.path.join(directory, "out")
         os.makedirs(self.output)
         self.table = Table()
-        self.projects = {}
+        self.projects, self.recorded = {}, {}
         for name, make in (("Redis", lambda: units.redis(self.corpora, self.output)),
                            ("LLVM", lambda: self.commands("LLVM", "llvm", "lib/IR/Value.cpp")),
                            ("Linux", lambda: self.commands("Linux", "linux", "kernel/fork.c"))):
@@ -169,12 +172,21 @@ class Bench:
 
     def record(self, name, chosen):
         """Compile the units in the sandbox once: the directory with what came of them, and those that do compile (some want
-        headers that their project generates)."""
+        headers that their project generates). Of one name the first time alone."""
+        if name in self.recorded:
+            return self.recorded[name]
         directory = self.path(f"recorded-{name}")
         with self.service(f"record-{name}", sandbox="namespaces", dev_record=directory) as service:
             jobs = [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen]
             measure.swarm(self.swarm, os.cpu_count(), jobs, self.directory, service.environment)
-        return directory, [unit for unit in chosen if os.path.exists(unit.output)]
+        self.recorded[name] = directory, [unit for unit in chosen if os.path.exists(unit.output)]
+        return self.recorded[name]
+
+    def record_tree(self):
+        """(directory, recorded units, all usable units) of LLVM."""
+        usable = [unit for unit in self.projects["LLVM"].units if not unit.uses_clock()]
+        n = min(300 if self.full else 40, self.tree_units)
+        return *self.record("tree", usable[::max(1, len(usable) // n)][:n]), usable
 
 
 def main():
@@ -184,27 +196,29 @@ def main():
     parser.add_argument("--full", action="store_true", help="more runs and more units")
     parser.add_argument("--units", type=int, default=TREE_UNITS, metavar="N",
                         help="how many units of LLVM the tree has (default %(default)s)")
-    parser.add_argument("--only", metavar="STEP", choices=[step.__name__ for step in STEPS], help="one step alone")
+    parser.add_argument("--only", metavar="STEP", choices=[name_of(step) for step in STEPS], help="one step alone")
     options = parser.parse_args()
     for name in list(os.environ):                       # nothing of the user's may lead a measurement elsewhere
-        if name.startswith(("LLAMA", "CCACHE_", "SCCACHE_", "DISTCC_")):
+        if name.startswith(("LLAMA", "CCACHE_", "SCCACHE_", "DISTCC_", "AWS_")):
             del os.environ[name]
     directory = tempfile.mkdtemp(prefix="llama-bench-")
     try:
         print(machine(), end="\n\n")
         bench = Bench(options, directory)
         for step in STEPS:
-            if options.only and options.only != step.__name__:
+            if options.only and options.only != name_of(step):
                 continue
             try:
                 step(bench)
             except (Failure, subprocess.SubprocessError, OSError, KeyError) as error:
                 bench.table.failed(step.__doc__, error)
-        for what, goal in (("uplink per remote compilation", "source + 2 KB"),
-                           ("runtime overhead per Lambda job", "10 ms")):
-            bench.table.row(what, "", None, goal)
+        bench.table.row("runtime overhead per Lambda job", "", None, "10 ms")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def name_of(step):
+    return step.__name__.rstrip("_")
 
 
 def machine():
@@ -303,10 +317,7 @@ def tree(bench):
     if not project:
         bench.table.row(f"LLVM, {bench.tree_units} units, {TREE_WIDTH} in flight", "", None, "30 s")
         return
-    usable = [unit for unit in project.units if not unit.uses_clock()]
-    step = len(usable) // (300 if bench.full else 40)
-    sample = usable[::step]
-    recorded, sample = bench.record("tree", sample)
+    recorded, sample, usable = bench.record_tree()
     chosen = (sample + [unit for unit in usable if unit not in set(sample)])[:bench.tree_units]
     with bench.service("tree", sandbox="namespaces", dev_replay=recorded, dev_replay_latency_ms=TREE_LATENCY_MS,
                        dev_replay_width=TREE_WIDTH) as service:
@@ -329,6 +340,51 @@ def tree_once(bench, service, chosen, n_recorded, what, environment, cpu_goal):
     if elsewhere or missed:
         bench.table.line("    not on the engine; not predicted", json.dumps(after["local"]["reasons"]),
                          f"{elsewhere}; {missed}")
+
+
+def lambda_(bench):
+    """Lambda, by the test cloud's replay"""
+    if "LLVM" not in bench.projects:
+        bench.table.row(f"Lambda, LLVM, {FUNCTIONS} functions", "", None, "30 s")
+        return
+    recorded, chosen, _ = bench.record_tree()
+    compressed = statistics.mean(len(zlib.compress(read(os.path.join(unit.cwd, unit.source)))) for unit in chosen)
+    with cloud.Cloud(bench.build, bench.path("cloud"), recorded, rtt_ms=25, uplink_kbit_s=100000, concurrency=FUNCTIONS) as there, \
+            bench.service("lambda", engine="lambda", **there.environment) as service:
+        for what, environment, cpu_goal in (("first build, all cold", service.environment, 12), ("again, all known", service.again, 4)):
+            used = lambda_once(bench, service, chosen, what, environment, cpu_goal)
+        # Everything is known by now: what went up is jobs.
+        bench.table.row("    uplink, all known", f"source {compressed / 1e3:.1f} KB (zlib) + 2 KB",
+                        (used["lambda.bytes_out"] + used["s3.bytes_out"]) / len(chosen) / 1e3, round(compressed / 1e3 + 2, 1), "KB")
+        bench.table.row("    the daemon's memory at its largest", "", measure.status_mb(service.pid, "VmHWM"), 250, "MB")
+
+
+def lambda_once(bench, service, chosen, what, environment, cpu_goal):
+    n, before, cpu = len(chosen), service.stats(), service.cpu_ms()
+    wall, client = bench.compile_all(service, chosen, FUNCTIONS, environment)
+    daemon, children = ((b - a) / n for a, b in zip(cpu, service.cpu_ms()))
+    after = service.stats()
+    used = cloud.difference(before, after)
+    bench.table.row(f"Lambda, LLVM, {n} units, {FUNCTIONS} functions, {what}",
+                    f"25 ms, 100 Mbit/s; functions: {used['lambda.billed_ms'] / n / 1e3:.1f} s each", wall, 30, "s")
+    bench.table.row("    CPU per unit", f"client {client:.2f} + daemon {daemon:.2f} + scans {children:.2f} ms",
+                    client + daemon + children, cpu_goal)
+    up, down = ((used[f"lambda.bytes_{way}"] + used[f"s3.bytes_{way}"]) / n / 1e3 for way in ("out", "in"))
+    bench.table.line("    up, down per unit", f"by the bucket {used['s3.bytes_out'] / n / 1e3:.1f}, {used['s3.bytes_in'] / n / 1e3:.1f} KB",
+                     f"{up:.1f}, {down:.1f} KB")
+    bench.table.row("    S3 requests per unit", f"{used['s3.puts']} put, {used['s3.gets']} got; {used['lambda.cold_starts']} cold starts",
+                    (used["s3.puts"] + used["s3.gets"]) / n, 0.2, "")
+    told = f"{used['lambda.requests']} invocations, {used['lambda.throttles']} throttled, {used['lambda.retries']} repeated"
+    bench.table.line("    AWS would ask, for all", told, f"${cloud.dollars(used):.4f}")
+    elsewhere = n - after["executed"]["lambda"] + before["executed"]["lambda"]
+    if elsewhere:
+        bench.table.line("    not on Lambda", json.dumps(after["local"]["reasons"]), str(elsewhere))
+    return used
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def engines(bench):
@@ -368,7 +424,7 @@ def one_engine(bench, mode, chosen):
         bench.table.line(f"{mode}: the daemon's memory afterwards", "", f"{measure.status_mb(service.pid):.0f} MB")
 
 
-STEPS = (client_alone, cached_hits, remote, engines, tree)
+STEPS = (client_alone, cached_hits, remote, engines, tree, lambda_)
 
 if __name__ == "__main__":
     main()
