@@ -99,4 +99,7 @@ def children_cpu_ms(pid):
 
 def status_mb(pid, field="VmRSS"):
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(field + ":"))
+        for line in file:
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) / 1024
+    raise Failure(f"process {pid} has ended")
