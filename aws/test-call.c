@@ -177,6 +177,17 @@ static void call__a_refusal_is_an_answer(void **state)
 	client_end(&client);
 }
 
+/* A server whose clock is an hour ahead of ours. */
+static void refuse_our_time(void *ctx, const struct server_request *request, struct server_reply *reply)
+{
+	char value[1024];
+	bool good = strncmp(server_header(request, "x-amz-date", value), "20270115T0900", 13) == 0;
+	reply->status = good ? 200 : 403;
+	buf_append_str(&reply->head, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n");
+	if (!good)
+		buf_append_str(&reply->body, "<Error><Code>RequestTimeTooSkewed</Code></Error>");
+}
+
 static void call__a_wrong_clock_is_corrected_once(void **state)
 {
 	/* An hour ahead of ours: 1800003600. */
@@ -192,17 +203,14 @@ static void call__a_wrong_clock_is_corrected_once(void **state)
 	client_end(&client);
 
 	/* Several find out at the same time. */
-	PLAN({ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" },
-		{ 403, "Date: Fri, 15 Jan 2027 09:00:00 GMT\r\n", "<Error><Code>RequestTimeTooSkewed</Code></Error>" },
-		{ 200, "", "" });
-	client_begin(&client, play, NULL, NULL);
+	client_begin(&client, refuse_our_time, NULL, NULL);
 	struct outcome other = { 0 };
 	aws_start(client.aws, &lambda_call, on_done, &other);
 	run(&lambda_call);
 	client_run_until(&client, &other.calls);
 	assert_int_equal(out.status, 200);
 	assert_int_equal(other.status, 200);
-	assert_int_equal(server_requests(client.server), 4);
+	assert_in_range(server_requests(client.server), 3, 4); /* the second may have heard of it before it was sent */
 	client_end(&client);
 
 	/* The same refusal by a server that has our time is final. */

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "worker/runner_protocol.h"
@@ -132,8 +133,23 @@ static void cleanup_runner(struct runner **runner)
 	runner_free(*runner);
 }
 
+/* The environment, without what is the daemon's alone: a command can read that of its runner. */
+static char **own_environment(struct arena *arena)
+{
+	size_t n = 0;
+	while (environ[n])
+		n++;
+	char **ret = arena_array(arena, char *, n + 1);
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], "AWS_", 4) != 0)
+			ret[kept++] = environ[i];
+	return ret;
+}
+
 static int spawn(struct runner *runner, const struct runner_options *options, int socket, struct error *err)
 {
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	char version[16], nofile[16];
 	snprintf(version, sizeof(version), "%d", RUNNER_PROTOCOL);
 	snprintf(nofile, sizeof(nofile), "%u", options->nofile);
@@ -146,7 +162,7 @@ static int spawn(struct runner *runner, const struct runner_options *options, in
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, socket, RUNNER_SOCKET);
-	int code = posix_spawn(&runner->pid, options->program, &actions, NULL, (char **)argv, environ);
+	int code = posix_spawn(&runner->pid, options->program, &actions, NULL, (char **)argv, own_environment(&arena));
 	posix_spawn_file_actions_destroy(&actions);
 	if (code != 0) {
 		runner->pid = 0;

@@ -8,8 +8,8 @@ Compiles real sources with each compiler that is here, under strace and under th
 not trace."""
 import mmap, os, re, shutil, struct, subprocess, sys, tempfile
 
-MAGIC, SIZE = 0x6C747264, 32 << 20
-HEADER = struct.Struct("=10I")
+MAGIC, SIZE = 0x6C747265, 32 << 20
+HEADER = struct.Struct("=12I2Q")
 
 C = """#include <stdio.h>
 #include <stdlib.h>
@@ -152,7 +152,7 @@ def traced_paths(directory, cwd):
 
 
 def logged_paths(log):
-    magic, size, used, overflow, started, executed, _, _, at, _ = HEADER.unpack_from(log)
+    magic, size, used, overflow, started, executed, _, _, at, *_ = HEADER.unpack_from(log)
     assert magic == MAGIC and not overflow, "overflow"
     assert started == executed, f"{started} programs came up of {executed}"
     ops = {}
@@ -201,7 +201,7 @@ def run_case(name, argv, extra, interposer, work):
     fd = os.memfd_create("trace", 0)
     os.ftruncate(fd, SIZE)
     log = mmap.mmap(fd, SIZE)
-    log[: HEADER.size] = HEADER.pack(MAGIC, SIZE, HEADER.size, 0, 0, 1, 0, HEADER.size, HEADER.size, 0)
+    log[: HEADER.size] = HEADER.pack(MAGIC, SIZE, HEADER.size, 0, 0, 1, 0, HEADER.size, HEADER.size, 0, 0, 0, 0, 0)
     os.set_inheritable(fd, True)
     env = {"PATH": "/nonexistent:" + os.environ["PATH"], "LC_MESSAGES": "C", "TMPDIR": work + "/tmp", "LLAMA_TRACE": str(fd), **extra}
     program = shutil.which(argv[0])

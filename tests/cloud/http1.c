@@ -240,8 +240,8 @@ static int respond(struct connection *c, const struct cloud_request *request, co
 	buf_append(&head, body.ptr, first);
 	if (transmit(c, buf_slice(&head)) < 0)
 		return -1;
-	body.ptr += first;
-	body.len -= first;
+	if (first > 0)
+		body = slice_of(body.ptr + first, body.len - first);
 	size_t piece = response->bytes_per_s ? (size_t)response->bytes_per_s / 20 + 1 : body.len;
 	while (body.len > 0) {
 		size_t n = piece < body.len ? piece : body.len;

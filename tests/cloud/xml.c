@@ -39,6 +39,8 @@ void xml_element(struct buf *to, const char *name, const char *text)
 static const char *find_tag(struct slice xml, const char *opening, const char *name, const char **start)
 {
 	size_t opening_length = strlen(opening), n = strlen(name);
+	if (xml.len == 0)
+		return NULL;
 	const char *at = xml.ptr, *end = xml.ptr + xml.len;
 	while (at && at < end && (at = memmem(at, (size_t)(end - at), opening, opening_length))) {
 		const char *after = at + opening_length;
