@@ -14,13 +14,6 @@ static const char *text_of(const json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
-static void free_json(json_t **json)
-{
-	json_decref(*json);
-}
-
-#define _cleanup_json_ __attribute__((cleanup(free_json)))
-
 static bool is_visible(const char *s)
 {
 	for (; *s; s++)
@@ -134,7 +127,7 @@ static void find_expiry(const json_t *value, struct found *found)
 static int keys_of_json(
 	enum credential_shape shape, struct slice body, struct arena *arena, struct aws_keys *ret, struct error *err)
 {
-	_cleanup_json_ json_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
+	json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 	if (!json_is_object(answer))
 		return error_set(err, EBADMSG, "the answer is not a JSON object");
 	struct found found = { 0 };
@@ -202,7 +195,7 @@ int credential_answer_keys(
 int credential_answer_sso_token(
 	struct slice file, struct arena *arena, struct credential_sso_token *ret, struct error *err)
 {
-	_cleanup_json_ json_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
+	json_auto_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
 	const char *token = text_of(all, "accessToken"), *expires = text_of(all, "expiresAt");
 	if (!token || !token[0] || !is_visible(token))
 		return error_set(err, EBADMSG, "there is no access token in it");
@@ -225,12 +218,12 @@ static const char *dump(json_t *json, struct arena *arena)
 
 const char *credential_sso_refresh(struct slice file, int64_t now_ms, struct arena *arena)
 {
-	_cleanup_json_ json_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
+	json_auto_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
 	const char *id = text_of(all, "clientId"), *secret = text_of(all, "clientSecret");
 	const char *refresh = text_of(all, "refreshToken"), *until = text_of(all, "registrationExpiresAt");
 	if (!id || !secret || !refresh || !until || credential_time_ms(until) <= now_ms)
 		return NULL;
-	_cleanup_json_ json_t *request = json_pack("{s:s, s:s, s:s, s:s}", "grantType", "refresh_token", "clientId", id,
+	json_auto_t *request = json_pack("{s:s, s:s, s:s, s:s}", "grantType", "refresh_token", "clientId", id,
 		"clientSecret", secret, "refreshToken", refresh);
 	return dump(request, arena);
 }
@@ -238,8 +231,8 @@ const char *credential_sso_refresh(struct slice file, int64_t now_ms, struct are
 int credential_answer_sso_refreshed(struct slice file, struct slice body, int64_t now_ms, struct arena *arena,
 	struct credential_sso_token *ret, const char **ret_file, struct error *err)
 {
-	_cleanup_json_ json_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
-	_cleanup_json_ json_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
+	json_auto_t *all = json_loadb(file.len ? file.ptr : "", file.len, 0, NULL);
+	json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 	const char *token = text_of(answer, "accessToken");
 	int64_t seconds = json_integer_value(json_object_get(answer, "expiresIn"));
 	enum { A_YEAR = 366 * 86400 };
@@ -299,7 +292,7 @@ void credential_answer_error(struct slice body, struct arena *arena, const char 
 		/* What was understood before a break is said all the same. */
 		(void)xml_parse(body, take_error_element, &said, &not_xml);
 	} else {
-		_cleanup_json_ json_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
+		json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 		const char *code = text_of(answer, "Code"), *type = text_of(answer, "__type");
 		const char *message = text_of(answer, "Message"), *small = text_of(answer, "message");
 		code = code ? code : type ? type : text_of(answer, "code");

@@ -93,12 +93,6 @@ static bool is(const char *text, const char *a, const char *b)
 	return text && (strcmp(text, a) == 0 || (b && strcmp(text, b) == 0));
 }
 
-static void json_free(json_t **json)
-{
-	json_decref(*json);
-}
-#define _cleanup_json_ __attribute__((cleanup(json_free)))
-
 /* "sha256:…" of a descriptor, and its size. False: told. */
 static bool parse_descriptor(struct lint *lint, const json_t *descriptor, const char *what, struct digest *ret)
 {
@@ -464,8 +458,8 @@ static void check_config(struct lint *lint, const json_t *config, size_t n_layer
 
 static int check_manifest(struct lint *lint, const json_t *descriptor, struct error *err)
 {
-	_cleanup_json_ json_t *manifest = NULL;
-	_cleanup_json_ json_t *config = NULL;
+	json_auto_t *manifest = NULL;
+	json_auto_t *config = NULL;
 	int outcome = read_json_blob(lint, descriptor, "the manifest", &manifest, err);
 	if (outcome != 0)
 		return outcome < 0 ? -1 : 0;
@@ -509,8 +503,8 @@ static int check_layout(struct lint *lint, struct error *err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	_cleanup_buf_ struct buf index_text = { 0 };
-	_cleanup_json_ json_t *layout = NULL;
-	_cleanup_json_ json_t *index = NULL;
+	json_auto_t *layout = NULL;
+	json_auto_t *index = NULL;
 	int outcome = read_json(
 		lint, arena_printf(&lint->arena, "%s/oci-layout", lint->dir), "oci-layout", &text, &layout, err);
 	if (outcome < 0)

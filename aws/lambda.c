@@ -84,23 +84,20 @@ enum lambda_outcome lambda_judge(int status, const char *code, const char *funct
 {
 	*reason = *code ? printable(code, arena) : "";
 	if (status >= 200 && status < 300 && function_error) {
-		json_t *json = json_loadb(payload.ptr ? payload.ptr : "", payload.len, JSON_DISABLE_EOF_CHECK, NULL);
+		json_auto_t *json = json_loadb(payload.ptr ? payload.ptr : "", payload.len, JSON_DISABLE_EOF_CHECK, NULL);
 		const char *type = json_string_value(json_object_get(json, "errorType"));
 		const char *message = json_string_value(json_object_get(json, "errorMessage"));
-		enum lambda_outcome outcome = judge_function_error(type ? type : "", message ? message : "");
 		*reason = printable(type && *type ? type : function_error, arena);
-		json_decref(json);
-		return outcome;
+		return judge_function_error(type ? type : "", message ? message : "");
 	}
 	if (status >= 200 && status < 300)
 		return LAMBDA_OK;
 	if (status == 429) {
 		/* Which of the limits it was: {"Reason": "ConcurrentInvocationLimitExceeded", "Type": "User", "message": …} */
-		json_t *json = json_loadb(payload.ptr ? payload.ptr : "", payload.len, JSON_DISABLE_EOF_CHECK, NULL);
+		json_auto_t *json = json_loadb(payload.ptr ? payload.ptr : "", payload.len, JSON_DISABLE_EOF_CHECK, NULL);
 		const char *limit = json_string_value(json_object_get(json, "Reason"));
 		if (limit)
 			*reason = printable(limit, arena);
-		json_decref(json);
 		return LAMBDA_THROTTLED;
 	}
 	for (size_t i = 0; i < sizeof(by_code) / sizeof(*by_code); i++)

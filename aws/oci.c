@@ -20,12 +20,6 @@
 enum { GZIP_LEVEL = 6, GZIP_WINDOW = 15 + 16, GZIP_MEMORY = 8 };
 enum { JSON_LIMIT = 4 << 20 };
 
-static void json_free(json_t **json)
-{
-	json_decref(*json);
-}
-#define _cleanup_json_ __attribute__((cleanup(json_free)))
-
 const char *oci_blob_path(const char *dir, const struct digest *digest, struct arena *arena)
 {
 	char hex[DIGEST_HEX_CHARS + 1];
@@ -105,9 +99,9 @@ int oci_write(const char *dir, const struct oci_image *image, struct oci_written
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	if (file_make_dirs(arena_printf(&arena, "%s/blobs/sha256", dir), 0755, err) < 0)
 		return -1;
-	_cleanup_json_ json_t *layers = json_array();
-	_cleanup_json_ json_t *diff_ids = json_array();
-	_cleanup_json_ json_t *history = json_array();
+	json_auto_t *layers = json_array();
+	json_auto_t *diff_ids = json_array();
+	json_auto_t *history = json_array();
 	struct oci_written written = { 0 };
 	for (size_t i = 0; i < image->n_layers; i++) {
 		const struct oci_layer *layer = &image->layers[i];
@@ -123,13 +117,13 @@ int oci_write(const char *dir, const struct oci_image *image, struct oci_written
 			history, json_pack("{s:s, s:s}", "created", CREATED, "created_by", layer->created_by));
 	}
 	struct digest digest;
-	_cleanup_json_ json_t *config = json_pack("{s:s, s:s, s:s, s:{s:o, s:o, s:s}, s:{s:s, s:O}, s:O}", "created",
+	json_auto_t *config = json_pack("{s:s, s:s, s:s, s:{s:o, s:o, s:s}, s:{s:s, s:O}, s:O}", "created",
 		CREATED, "architecture", image->architecture, "os", "linux", "config", "Entrypoint",
 		strings(image->entrypoint), "Env", strings(image->env), "WorkingDir", "/", "rootfs", "type", "layers",
 		"diff_ids", diff_ids, "history", history);
 	if (put_json(dir, config, &digest, err) < 0)
 		return -1;
-	_cleanup_json_ json_t *manifest = json_pack("{s:i, s:s, s:o, s:O, s:{s:s}}", "schemaVersion", 2, "mediaType",
+	json_auto_t *manifest = json_pack("{s:i, s:s, s:o, s:O, s:{s:s}}", "schemaVersion", 2, "mediaType",
 		OCI_MANIFEST_TYPE, "config", descriptor(OCI_CONFIG_TYPE, &digest), "layers", layers, "annotations",
 		TITLE_KEY, image->title);
 	if (put_json(dir, manifest, &written.manifest, err) < 0)
@@ -139,7 +133,7 @@ int oci_write(const char *dir, const struct oci_image *image, struct oci_written
 		entry, "annotations", json_pack("{s:s, s:s}", TITLE_KEY, image->title, REFERENCE_KEY, "latest"));
 	json_object_set_new(
 		entry, "platform", json_pack("{s:s, s:s}", "architecture", image->architecture, "os", "linux"));
-	_cleanup_json_ json_t *index = json_pack(
+	json_auto_t *index = json_pack(
 		"{s:i, s:s, s:[o]}", "schemaVersion", 2, "mediaType", OCI_INDEX_TYPE, "manifests", entry);
 	_cleanup_buf_ struct buf text = { 0 };
 	print_json(index, &text);
@@ -158,7 +152,7 @@ bool oci_has_title(const char *dir, const char *title)
 	_cleanup_buf_ struct buf text = { 0 };
 	if (file_read(arena_printf(&arena, "%s/index.json", dir), JSON_LIMIT, &text, NULL) < 0)
 		return false;
-	_cleanup_json_ json_t *index = json_loadb(buf_str(&text), text.len, 0, NULL);
+	json_auto_t *index = json_loadb(buf_str(&text), text.len, 0, NULL);
 	const json_t *manifests = json_object_get(index, "manifests");
 	const json_t *annotations = json_object_get(json_array_get(manifests, 0), "annotations");
 	const char *has = json_string_value(json_object_get(annotations, TITLE_KEY));

@@ -52,11 +52,6 @@ static int decode_frame(struct slice text, struct buf *message, struct error *er
 	return decompress_append(buf_slice(&frame), JOB_MESSAGE_LIMIT, message, err);
 }
 
-static void json_unref(json_t **json)
-{
-	json_decref(*json);
-}
-
 int job_open(enum job_part part, struct slice json, struct buf *message, struct error *err)
 {
 	size_t len;
@@ -64,7 +59,7 @@ int job_open(enum job_part part, struct slice json, struct buf *message, struct 
 	if (quick)
 		return decode_frame(slice_of(quick, len), message, err);
 	json_error_t why;
-	__attribute__((cleanup(json_unref))) json_t *object = json_loadb(json.ptr, json.len, 0, &why);
+	json_auto_t *object = json_loadb(json.ptr, json.len, 0, &why);
 	if (!object)
 		return error_set(err, EBADMSG, "no JSON: %s", why.text);
 	json_t *version = json_object_get(object, "llama");
