@@ -709,30 +709,31 @@ static bool is_stalled(const struct lambda *lambda, int64_t now)
 	return lambda->window.refused > 0 && now - lambda->progress_ms > lambda->options.wait_ms;
 }
 
-static void on_timer(uv_timer_t *timer)
+/* What ends or goes on moves to other lists, its own or those of others: so they are taken from a list that nobody else knows. */
+static void resume_due(struct lambda *lambda, int64_t now)
 {
-	struct lambda *lambda = container_of(timer, struct lambda, timer);
-	int64_t now = clock_monotonic_ms();
 	struct job *job;
+	struct list due;
+	list_init(&due);
 	list_for_each (job, &lambda->paused, struct job, link) {
 		if (job->resume_ms > now)
 			continue;
+		list_remove(&job->link);
+		list_append(&due, &job->link);
+	}
+	while ((job = list_first(&due, struct job, link))) {
 		list_remove(&job->link);
 		if (job->refused_ms > 0)
 			wait_turn(job, true); /* it never ran: the attempt is the same */
 		else
 			ensure(job);
 	}
-	if (is_stalled(lambda, now)) {
-		struct error err;
-		error_set(&err, EAGAIN, "function %s refused everything for %lld s", lambda->options.function, (long long)lambda->options.wait_ms / 1000);
-		list_for_each (job, &lambda->waiting, struct job, link) {
-			list_remove(&job->link);
-			fail(job, &err);
-		}
-	}
-	dispatch(lambda);
-	/* Those that end now; a callback may start others, or cancel any. */
+}
+
+/* Those that end now; a callback may start others, or cancel any. */
+static void tell_ended(struct lambda *lambda)
+{
+	struct job *job;
 	struct list ended;
 	list_init(&ended);
 	list_for_each (job, &lambda->ending, struct job, link) {
@@ -743,6 +744,24 @@ static void on_timer(uv_timer_t *timer)
 		list_remove(&job->link);
 		tell(job);
 	}
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct lambda *lambda = container_of(timer, struct lambda, timer);
+	int64_t now = clock_monotonic_ms();
+	resume_due(lambda, now);
+	if (is_stalled(lambda, now)) {
+		struct job *job;
+		struct error err;
+		error_set(&err, EAGAIN, "function %s refused everything for %lld s", lambda->options.function, (long long)lambda->options.wait_ms / 1000);
+		list_for_each (job, &lambda->waiting, struct job, link) {
+			list_remove(&job->link);
+			fail(job, &err);
+		}
+	}
+	dispatch(lambda);
+	tell_ended(lambda);
 }
 
 static int64_t earlier(int64_t a, int64_t b)

@@ -505,6 +505,30 @@ static void lambda__a_few_failures_in_a_row_are_everybodys(void **state)
 	assert_int_equal(cloud.invocations, invocations);
 }
 
+/* The last strike comes while others pause, too. */
+static void lambda__what_fails_before_it_is_sent_is_too(void **state)
+{
+	struct digest malformed = digest_of(slice_str("no Directory"));
+	struct error err;
+	unsigned last = 50;
+	assert_int_equal(store_put(directories, &malformed, slice_str("no Directory"), &err), 0);
+	for (unsigned strike = 1; strike <= LAMBDA_STRIKES; strike++) {
+		assert_null(lambda_down(lambda, &down_ms));
+		for (unsigned i = 0; i < (strike < LAMBDA_STRIKES ? 1 : last); i++) {
+			struct told *t = prepare(i);
+			t->job.root = malformed;
+			t->times = 0;
+			exec_start(lambda, &t->job, done, t);
+		}
+		run();
+	}
+	assert_non_null(lambda_down(lambda, &down_ms));
+	for (unsigned i = 0; i < last; i++) {
+		assert_int_equal(told[i].times, 1);
+		assert_int_equal(told[i].outcome, -1);
+	}
+}
+
 static void lambda__one_pack_that_fails_for_many_is_no_outage(void **state)
 {
 	cloud.fail_puts = LAMBDA_ATTEMPTS;
@@ -986,6 +1010,7 @@ int main(void)
 		TEST(lambda__refused_credentials_fail_everybody_for_a_while),
 		TEST(lambda__an_expired_token_is_one_for_a_moment),
 		TEST(lambda__a_few_failures_in_a_row_are_everybodys),
+		TEST(lambda__what_fails_before_it_is_sent_is_too),
 		TEST(lambda__one_pack_that_fails_for_many_is_no_outage),
 		TEST(lambda__a_put_that_failed_is_tried_again),
 		TEST(lambda__a_bucket_that_is_ill_is_too),
