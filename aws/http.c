@@ -378,11 +378,10 @@ static int errno_of(CURLcode code, CURL *easy)
 {
 	long number = 0;
 	switch (code) {
-	case CURLE_OPERATION_TIMEDOUT:
-		return ETIMEDOUT;
 	case CURLE_COULDNT_CONNECT:
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number);
-		return number ? (int)number : ECONNREFUSED;
+		return number == ETIMEDOUT ? EHOSTUNREACH : number ? (int)number : ECONNREFUSED;
+	case CURLE_OPERATION_TIMEDOUT: /* libcurl knows of no other limit than that for connecting */
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return EHOSTUNREACH;

@@ -47,7 +47,7 @@ struct http_response {
 const char *http_header(const struct http_response *response, const char *name); /* NULL: none. Name in lower case */
 
 /* Exactly once, from the loop, never from inside http_start. `response` NULL: no answer came; `err->code` is ETIMEDOUT, ECONNREFUSED or another of connect(2),
- * ECONNRESET, EMSGSIZE (over the limit), EHOSTUNREACH (no such name), EPROTO (TLS), EINVAL (a header that can't be sent), EIO; its text names the server,
+ * ECONNRESET, EMSGSIZE (over the limit), EHOSTUNREACH (no such name, or no connection within `connect_ms`), EPROTO (TLS), EINVAL (a header that can't be sent), EIO; its text names the server,
  * but neither path nor query. `sent` tells whether any of the request may have reached the server. */
 typedef void http_done_fn(void *ctx, struct http_response *response, bool sent, const struct error *err);
 

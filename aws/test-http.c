@@ -363,6 +363,22 @@ static int deaf_socket(char *ret, size_t n)
 	return fd;
 }
 
+/* The kernel takes the connection; nobody ever shakes hands. */
+static void http__a_server_that_takes_no_connection_is_out_of_reach(void **state)
+{
+	struct outcome out;
+	char deaf[64], tls[80];
+	int fd = deaf_socket(deaf, sizeof deaf);
+	snprintf(tls, sizeof tls, "https%s", deaf + strlen("http"));
+	begin(NULL, 0);
+	start(&(struct http_request){ .method = "GET", .url = tls, .connect_ms = 50 }, &out);
+	run_until(&out);
+	assert_int_equal(out.code, EHOSTUNREACH);
+	assert_false(out.sent);
+	end();
+	close(fd);
+}
+
 static void http__an_upload_that_stalls_is_given_up(void **state)
 {
 	struct outcome out;
@@ -760,6 +776,7 @@ int main(void)
 		cmocka_unit_test(http__a_connection_closed_meanwhile_is_replaced),
 		cmocka_unit_test(http__an_answer_that_stalls_is_given_up),
 		cmocka_unit_test(http__thinking_is_not_stalling),
+		cmocka_unit_test(http__a_server_that_takes_no_connection_is_out_of_reach),
 		cmocka_unit_test(http__an_upload_that_stalls_is_given_up),
 		cmocka_unit_test(http__a_refused_connection_was_not_sent),
 		cmocka_unit_test(http__a_cancelled_request_is_silent),

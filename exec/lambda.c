@@ -20,7 +20,7 @@ enum {
 	WAIT_MS = 30000,
 	DOWN_MS = 60000,
 	RETRY_MS = 200,
-	STRIKE_DOWN_MS = 10000,   /* after LAMBDA_STRIKES */
+	STRIKE_DOWN_MS = 10000,   /* after LAMBDA_STRIKES; if it goes on, down_ms */
 	LEAST_TIMEOUT_MS = 30000, /* of a job that was seen: a machine may be slow for once */
 	TIMEOUT_FACTOR = 10,
 	AROUND_MS = 30000,        /* a cold start and the way there and back, beyond the job's own time */
@@ -51,7 +51,7 @@ struct lambda {
 	unsigned n_jobs;
 	unsigned n_open;               /* jobs whose answer is open */
 	int64_t progress_ms;           /* when something else than a 429 came, or somebody began to wait */
-	unsigned strikes;
+	unsigned strikes;              /* since the last answer */
 	uint64_t n_started, strike;    /* jobs so far; as many as there were when the last strike was counted */
 	int64_t down_until_ms;         /* 0: it isn't down */
 	struct error down;
@@ -169,7 +169,6 @@ static void go_down(struct lambda *lambda, int64_t ms, const struct error *err)
 {
 	lambda->down = *err;
 	lambda->down_until_ms = clock_monotonic_ms() + ms;
-	lambda->strikes = 0;
 	struct list *const lists[] = { &lambda->waiting, &lambda->paused };
 	for (size_t i = 0; i < 2; i++) {
 		struct job *job;
@@ -188,8 +187,10 @@ static void strike(struct job *job, const struct error *err)
 	if (job->number <= lambda->strike)
 		return;
 	lambda->strike = lambda->n_started;
-	if (++lambda->strikes >= LAMBDA_STRIKES)
-		go_down(lambda, STRIKE_DOWN_MS < lambda->options.down_ms ? STRIKE_DOWN_MS : lambda->options.down_ms, err);
+	if (++lambda->strikes < LAMBDA_STRIKES)
+		return;
+	bool first = lambda->strikes == LAMBDA_STRIKES && STRIKE_DOWN_MS < lambda->options.down_ms;
+	go_down(lambda, first ? STRIKE_DOWN_MS : lambda->options.down_ms, err);
 }
 
 /* --- Deadlines ------------------------------------------------------------------------------------------------- */
@@ -363,7 +364,8 @@ static void repeat(struct job *job)
 /* What may pass. */
 static void try_again(struct job *job, const struct error *err)
 {
-	if (++job->n_failed < LAMBDA_ATTEMPTS)
+	bool reached = err->code != EHOSTUNREACH && err->code != ENETUNREACH;
+	if (reached && ++job->n_failed < LAMBDA_ATTEMPTS)
 		repeat(job);
 	else
 		strike(job, err);

@@ -15,8 +15,9 @@
  * pass (a 5xx, a cut connection, a damaged answer, a pack that didn't get up) is tried LAMBDA_ATTEMPTS times, with full jitter; a function that crashed
  * or ran out of time, and a worker that failed, once more. What is missing in the bucket is sent again LAMBDA_REPAIRS times, unless it is gone from
  * home (EXEC_MISSING). What is too large fails. Every failure is the caller's to compile locally. Credentials or a configuration that are refused,
- * by Lambda or by the bucket, fail at once, and all jobs with them for `down_ms`: a thousand shouldn't each find out. So do a few failures of several
- * attempts in a row. */
+ * by Lambda or by the bucket, fail at once, and all jobs with them for `down_ms`: a thousand shouldn't each find out. So do LAMBDA_STRIKES failures of
+ * several attempts in a row, and then, until a job is answered again, each single one. A server that can't be reached was waited for long enough: that is
+ * one without further attempts. */
 #pragma once
 
 #include "aws/lambda.h"

@@ -503,6 +503,34 @@ static void lambda__a_few_failures_in_a_row_are_everybodys(void **state)
 	unsigned invocations = cloud.invocations;
 	assert_int_equal(run_one()->outcome, -1);
 	assert_int_equal(cloud.invocations, invocations);
+	while (lambda_down(lambda, &down_ms))
+		usleep(1000);
+	assert_int_equal(run_one()->outcome, -1); /* nothing has got better */
+	assert_int_equal(cloud.invocations, invocations + LAMBDA_ATTEMPTS);
+	assert_non_null(lambda_down(lambda, &down_ms));
+	while (lambda_down(lambda, &down_ms))
+		usleep(1000);
+	n_failures = 0;
+	assert_delivered(run_one());
+	n_failures = UINT32_MAX;
+	assert_int_equal(run_one()->outcome, -1);
+	assert_null(lambda_down(lambda, &down_ms));
+}
+
+static void lambda__who_cannot_be_reached_is_not_asked_again(void **state)
+{
+	static const int codes[] = { EHOSTUNREACH, ENETUNREACH };
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
+		cloud.script = fail_first;
+		cloud.invocations = 0;
+		failure = LAMBDA_TRANSIENT;
+		failure_code = codes[i];
+		n_failures = 1;
+		assert_int_equal(run_one()->outcome, -1);
+		assert_int_equal(cloud.invocations, 1);
+	}
+	failure_code = 0;
+	assert_null(lambda_down(lambda, &down_ms));
 }
 
 /* The last strike comes while others pause, too. */
@@ -1010,6 +1038,7 @@ int main(void)
 		TEST(lambda__refused_credentials_fail_everybody_for_a_while),
 		TEST(lambda__an_expired_token_is_one_for_a_moment),
 		TEST(lambda__a_few_failures_in_a_row_are_everybodys),
+		TEST(lambda__who_cannot_be_reached_is_not_asked_again),
 		TEST(lambda__what_fails_before_it_is_sent_is_too),
 		TEST(lambda__one_pack_that_fails_for_many_is_no_outage),
 		TEST(lambda__a_put_that_failed_is_tried_again),
