@@ -600,8 +600,10 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *ctx)
 	if (!op->body.ptr) {
 		curl_off_t length = -1;
 		curl_easy_getinfo(op->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-		if (length > 0 && (size_t)length <= op->response_limit)
+		if (length > 0 && (size_t)length <= op->response_limit) {
 			buf_reserve(&op->body, length);
+			op->deadline_ms += op->deadline_ms ? length / HTTP_SLOWEST_BYTES_PER_MS : 0;
+		}
 	}
 	if (n > op->response_limit - op->body.len) {
 		op->over = true;

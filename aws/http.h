@@ -22,6 +22,8 @@ struct http_options {
 struct http *http_new(uv_loop_t *loop, const struct http_options *options, struct error *err);
 void http_free(struct http *http); /* requests under way are cancelled, also from a callback; NULL is allowed. Its handles close with the loop's next turns */
 
+enum { HTTP_SLOWEST_BYTES_PER_MS = 16 }; /* what the time for a large body is reckoned by */
+
 struct http_request {
 	const char *method;
 	const char *url;               /* whole, encoded */
@@ -30,7 +32,7 @@ struct http_request {
 	struct slice body;             /* borrowed until the callback */
 	bool http2;                    /* by ALPN; over plain http, and where the environment names a proxy, it is 1.1 */
 	int64_t connect_ms;            /* limit for connecting; 0 = 10 s */
-	int64_t timeout_ms;            /* for all of it, waiting for a connection included; 0 = none */
+	int64_t timeout_ms;            /* for all of it, waiting for a connection included; 0 = none. An answer that says how long it is gets more for that */
 	int64_t stalled_ms;            /* without a byte either way while a body is on its way; 0 = 30 s */
 	size_t response_limit;         /* bytes of body; 0 = 64 MiB */
 	bool no_proxy;                 /* link-local endpoints */

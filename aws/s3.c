@@ -14,7 +14,6 @@ enum {
 	PAGE_KEYS = 1000,
 	PAGES_MAX = 100000,
 	KEY_SHOWN = 24,
-	SLOWEST_BYTES_PER_MS = 16, /* what a body's time is allowed for, beyond a minute */
 };
 #define MULTIPART_FROM ((size_t)16 << 20)
 #define PART_BYTES     ((size_t)8 << 20)
@@ -157,7 +156,7 @@ static struct aws_op *call(
 	call.host_prefix = in_host ? arena_printf(&arena, "%s.", op->bucket) : NULL;
 	const char *bucket = in_host ? "" : arena_printf(&arena, "/%s", op->bucket);
 	call.path = key ? arena_printf(&arena, "%s/%s%s", bucket, op->prefix, key) : *bucket ? bucket : "/";
-	call.timeout_ms = 60000 + (int64_t)(call.body.len / SLOWEST_BYTES_PER_MS);
+	call.timeout_ms = 60000 + (int64_t)(call.body.len / HTTP_SLOWEST_BYTES_PER_MS);
 	return aws_start(op->aws, &call, fn, ctx);
 }
 

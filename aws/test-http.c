@@ -350,6 +350,31 @@ static void http__thinking_is_not_stalling(void **state)
 	end();
 }
 
+static void release(uv_timer_t *timer)
+{
+	server_release(server);
+	uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void http__a_large_answer_has_the_time_it_needs(void **state)
+{
+	enum { TIMEOUT_MS = 1500, BYTES = 1 << 20 };
+	struct outcome out;
+	uv_timer_t timer;
+	plan("", "");
+	memset(buf_reserve(&next.body, BYTES), 'x', BYTES);
+	next.body.len = BYTES;
+	next.hold_after = BYTES / 2;
+	begin(play, 0);
+	start(&(struct http_request){ .method = "GET", .url = at("/"), .timeout_ms = TIMEOUT_MS }, &out);
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, release, TIMEOUT_MS * 5 / 4 + 1, 0);
+	run_until(&out);
+	assert_int_equal(out.status, 200);
+	assert_int_equal(out.body_len, BYTES);
+	end();
+}
+
 /* A socket that takes connections and never reads. */
 static int deaf_socket(char *ret, size_t n)
 {
@@ -777,6 +802,7 @@ int main(void)
 		cmocka_unit_test(http__an_answer_that_stalls_is_given_up),
 		cmocka_unit_test(http__thinking_is_not_stalling),
 		cmocka_unit_test(http__a_server_that_takes_no_connection_is_out_of_reach),
+		cmocka_unit_test(http__a_large_answer_has_the_time_it_needs),
 		cmocka_unit_test(http__an_upload_that_stalls_is_given_up),
 		cmocka_unit_test(http__a_refused_connection_was_not_sent),
 		cmocka_unit_test(http__a_cancelled_request_is_silent),
