@@ -396,7 +396,7 @@ static bool ask_share(struct request *request)
 	struct share *share = request->daemon->share;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct share_found found;
-	if (!share || request->shared || request->plan.environment.recache || request->daemon->config->cache == CONFIG_CACHE_OFF)
+	if (!share || request->shared || request->checked || request->plan.environment.recache || request->daemon->config->cache == CONFIG_CACHE_OFF)
 		return false;
 	request->state = STATE_SHARE;
 	if (share_wait(share, &request->share_waiter))

@@ -64,6 +64,19 @@ assert_no_compiler_ran() {
 	[ "$(n_segments)" = "$before" ]
 }
 
+@test "what others have doesn't save a result from being checked" {
+	share_cloud
+	first_machine_builds
+	build
+	assert_stat hits.shared 7
+	on_machine second read
+	echo 'verify = 2' >>"$LLAMA_CONFIG"
+	build
+	assert_stat verify.checked 3
+	assert_stat verify.differed 0
+	assert_stat hits.local 7
+}
+
 @test "a header that is another one on the second machine is a miss" {
 	share_cloud
 	first_machine_builds
