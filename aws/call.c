@@ -122,6 +122,11 @@ void aws_set_hooks(struct aws *aws, const struct aws_hooks *hooks)
 	aws->hooks = hooks ? *hooks : (struct aws_hooks){ 0 };
 }
 
+const struct aws_hooks *aws_hooks(const struct aws *aws)
+{
+	return &aws->hooks;
+}
+
 static int64_t machine_now_s(const struct aws *aws)
 {
 	return aws->hooks.now_s ? aws->hooks.now_s(aws->hooks.ctx) : clock_realtime_ns() / 1000000000;

@@ -63,3 +63,4 @@ struct aws_hooks {
 	void *ctx;
 };
 void aws_set_hooks(struct aws *aws, const struct aws_hooks *hooks);
+const struct aws_hooks *aws_hooks(const struct aws *aws); /* none set: its functions are NULL */

@@ -7,7 +7,7 @@
 
 #include "aws/xml.h"
 
-enum { MESSAGE_BYTES = 200 };
+enum { MESSAGE_BYTES = 400 }; /* of a permission: who lacks it, which, on what, and by whose word */
 
 static const char *text_of(const json_t *object, const char *name)
 {

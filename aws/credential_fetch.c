@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "aws/credential_answer.h"
+#include "aws/form.h"
 #include "aws/credential_plan.h"
 #include "aws/process.h"
 #include "base/file.h"
@@ -128,20 +129,6 @@ static void ask(struct credential_fetch *f, const char *method, const char *url,
 	f->op = http_start(f->http, &request, answered, f);
 }
 
-static void append_parameter(struct buf *body, const char *name, const char *value)
-{
-	static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	if (!value)
-		return;
-	buf_printf(body, "&%s=", name);
-	for (; *value; value++) {
-		if (strchr(safe, *value))
-			buf_append_char(body, *value);
-		else
-			buf_printf(body, "%%%02X", (unsigned char)*value);
-	}
-}
-
 /* "https://host:1/path" → "host:1", "/path" or "". */
 static const char *split_url(const char *url, struct arena *arena, const char **ret_path)
 {
@@ -162,15 +149,16 @@ static void ask_sts(struct credential_fetch *f, const char *action, const char *
 	if (!name)
 		name = arena_printf(&f->arena, "llama-%lld", (long long)(now_ms(f) / 1000));
 	_cleanup_buf_ struct buf body = { 0 };
-	buf_printf(&body, "Action=%s&Version=2011-06-15", action);
-	append_parameter(&body, "RoleArn", source->role_arn);
-	append_parameter(&body, "RoleSessionName", name);
-	append_parameter(&body, "ExternalId", source->external_id);
-	append_parameter(&body, "DurationSeconds", source->duration_s);
-	append_parameter(&body, "WebIdentityToken", web_token);
+	form_add(&body, "Action", action);
+	form_add(&body, "Version", "2011-06-15");
+	form_add(&body, "RoleArn", source->role_arn);
+	form_add(&body, "RoleSessionName", name);
+	form_add(&body, "ExternalId", source->external_id);
+	form_add(&body, "DurationSeconds", source->duration_s);
+	form_add(&body, "WebIdentityToken", web_token);
 	/* Borrowed until the answer. */
 	const char *text = arena_strdup(&f->arena, body.ptr);
-	static const struct aws_pair form = { "Content-Type", "application/x-www-form-urlencoded; charset=utf-8" };
+	static const struct aws_pair form = { "Content-Type", FORM_TYPE };
 	if (web_token) { /* which is all that it is signed by */
 		ask(f, "POST", arena_printf(&f->arena, "%s%s", url, path[0] ? "" : "/"), &form, 1, text, STS_LIMIT_MS,
 			false);
@@ -238,8 +226,8 @@ static void ask_sso_keys(struct credential_fetch *f)
 {
 	const struct credential_source *source = current(f);
 	_cleanup_buf_ struct buf query = { 0 };
-	append_parameter(&query, "account_id", source->sso_account);
-	append_parameter(&query, "role_name", source->sso_role);
+	form_add(&query, "account_id", source->sso_account);
+	form_add(&query, "role_name", source->sso_role);
 	const char *url = arena_printf(
 		&f->arena, "%s/federation/credentials?%s", sso_endpoint(f, "sso"), query.ptr + 1);
 	const struct aws_pair bearer = { "x-amz-sso_bearer_token", f->sso.token };
