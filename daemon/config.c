@@ -457,7 +457,7 @@ static char *read_line(char *text, int size, void *user)
 		reader->too_long = true;
 		return NULL;
 	}
-	size_t indentation = strspn(text, " \t");
+	size_t indentation = strspn(text, " \t\v\f\r");
 	memmove(text, text + indentation, n - indentation + 1);
 	return text;
 }

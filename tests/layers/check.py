@@ -10,7 +10,7 @@ import re
 import sys
 
 LAYERS = ["base", "event", "wire", "store", "files", "compiler", "cache", "worker", "aws", "exec", "daemon", "client",
-          "runtime", "cli"]
+          "runtime", "setup", "cli"]
 # What a folder may use when that is less than everything before it; whole folders end in a slash.
 ONLY = {"client": ("client/", "base/", "wire/frame.h", "wire/endpoint.h")}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
