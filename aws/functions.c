@@ -1,25 +1,14 @@
 #include "aws/functions.h"
 
 #include <jansson.h>
-#include <stdlib.h>
+
+#include "base/cleanup.h"
 
 enum {
 	LOOK_MS = 1000,
 	LOOKS_MAX = 600,
 	LOOKS_ABSENT_MAX = 10, /* a function that was made just now may not be seen everywhere yet */
 };
-
-static void free_json(json_t **json)
-{
-	json_decref(*json);
-}
-#define _cleanup_json_ __attribute__((cleanup(free_json)))
-
-static void free_text(char **text)
-{
-	free(*text);
-}
-#define _cleanup_text_ __attribute__((cleanup(free_text)))
 
 /* Answers. */
 
@@ -48,7 +37,7 @@ static void read_pairs(json_t *object, struct arena *arena, struct aws_pair **re
 
 int function_read(struct slice body, struct arena *arena, struct function *ret, struct error *err)
 {
-	_cleanup_json_ json_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
+	json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 	const json_t *configuration = json_object_get(answer, "Configuration"), *code = json_object_get(answer, "Code");
 	if (!json_is_object(configuration))
 		return error_set(err, EBADMSG, "Lambda's answer is no function");
@@ -77,7 +66,7 @@ int function_read(struct slice body, struct arena *arena, struct function *ret, 
 
 int account_read_limits(struct slice body, struct account_limits *ret, struct error *err)
 {
-	_cleanup_json_ json_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
+	json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 	const json_t *limit = json_object_get(answer, "AccountLimit");
 	if (!json_is_integer(json_object_get(limit, "ConcurrentExecutions")))
 		return error_set(err, EBADMSG, "Lambda's answer names no limit of concurrency");
@@ -104,7 +93,7 @@ const char *function_tag(const struct function *function, const char *key)
 static int ask(struct aws_session *session, const char *method, const char *path, const json_t *body, const char *what, struct arena *arena,
 	struct aws_reply *ret, struct error *err)
 {
-	_cleanup_text_ char *json = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	_cleanup_free_ char *json = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	const struct aws_pair type = { "Content-Type", "application/json" };
 	const struct aws_call call = {
 		.service = "lambda",
@@ -199,7 +188,7 @@ int function_create(struct aws_session *session, const char *name, const struct 
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct aws_reply reply;
 	const char *what = arena_printf(&arena, "create the function %s", name);
-	_cleanup_json_ json_t *body = json_pack("{s:s, s:s, s:{s:s}, s:[s]}", "FunctionName", name, "PackageType", "Image", "Code", "ImageUri",
+	json_auto_t *body = json_pack("{s:s, s:s, s:{s:s}, s:[s]}", "FunctionName", name, "PackageType", "Image", "Code", "ImageUri",
 		settings->image_uri, "Architectures", settings->architecture);
 	add_settings(body, settings);
 	if (settings->n_tags)
@@ -218,7 +207,7 @@ int function_update_code(struct aws_session *session, const char *name, const ch
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct aws_reply reply;
 	const char *what = arena_printf(&arena, "give the function %s another image", name);
-	_cleanup_json_ json_t *body = json_pack("{s:s}", "ImageUri", image_uri);
+	json_auto_t *body = json_pack("{s:s}", "ImageUri", image_uri);
 	if (architecture)
 		json_object_set_new(body, "Architectures", json_pack("[s]", architecture));
 	if (ask(session, "PUT", path_of(name, "/code", &arena), body, what, &arena, &reply, err) < 0)
@@ -231,7 +220,7 @@ int function_update_configuration(struct aws_session *session, const char *name,
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct aws_reply reply;
 	const char *what = arena_printf(&arena, "configure the function %s", name);
-	_cleanup_json_ json_t *body = json_object();
+	json_auto_t *body = json_object();
 	add_settings(body, settings);
 	if (ask(session, "PUT", path_of(name, "/configuration", &arena), body, what, &arena, &reply, err) < 0)
 		return -1;
@@ -257,7 +246,7 @@ int function_set_tags(struct aws_session *session, const char *arn, const struct
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct aws_reply reply;
 	const char *what = arena_printf(&arena, "tag %s", arn);
-	_cleanup_json_ json_t *body = json_pack("{s:o}", "Tags", make_pairs(tags, n));
+	json_auto_t *body = json_pack("{s:o}", "Tags", make_pairs(tags, n));
 	if (ask(session, "POST", arena_printf(&arena, "/2017-03-31/tags/%s", arn), body, what, &arena, &reply, err) < 0)
 		return -1;
 	return aws_succeeded(&reply) ? 0 : refuse(&reply, "lambda:TagResource", what, err);

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/list.h"
@@ -70,6 +71,8 @@ struct http_op {
 	struct curl_slist *head;
 	size_t head_bytes; /* of the request, about */
 	size_t body_bytes; /* of the request */
+	const struct http_file *file;
+	int64_t file_at;
 	char *origin;	   /* "https://host:port" for messages: paths and queries may hold secrets */
 	int64_t deadline_ms, stalled_ms;
 	int64_t moved, moved_ms; /* bytes both ways when last looked at, and when they changed */
@@ -393,6 +396,8 @@ static int errno_of(CURLcode code, CURL *easy)
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 		return ECONNRESET;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return ESTALE;
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CIPHER:
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -613,6 +618,34 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *ctx)
 	return n;
 }
 
+static size_t read_file(char *to, size_t one, size_t n, void *ctx)
+{
+	struct http_op *op = ctx;
+	int64_t left = op->file->size_bytes - op->file_at;
+	if ((int64_t)n > left)
+		n = (size_t)left;
+	ssize_t got;
+	do
+		got = pread(op->file->fd, to, n, op->file_at);
+	while (got < 0 && errno == EINTR);
+	if (got < 0 || (got == 0 && n)) {
+		snprintf(op->text, sizeof op->text, "the file to be sent %s", got < 0 ? strerror(errno) : "has become shorter");
+		return CURL_READFUNC_ABORT;
+	}
+	op->file_at += got;
+	if (op->file->sent)
+		op->file->sent(op->file->ctx, op->file_at);
+	return (size_t)got;
+}
+
+/* For a connection that turns out to be dead when it is used again. */
+static int seek_file(void *ctx, curl_off_t offset, int whence)
+{
+	struct http_op *op = ctx;
+	op->file_at = offset;
+	return whence == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
 static bool fit_to_send(const char *s)
 {
 	for (; *s; s++) {
@@ -689,6 +722,14 @@ static CURLcode set_up(struct http_op *op, const struct http_request *request)
 		SET(CURLOPT_PROXY, "");
 	if (strcmp(request->method, "HEAD") == 0) {
 		SET(CURLOPT_NOBODY, 1L);
+	} else if (request->file) {
+		SET(CURLOPT_UPLOAD, 1L);
+		SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->file->size_bytes);
+		SET(CURLOPT_READFUNCTION, read_file);
+		SET(CURLOPT_READDATA, op);
+		SET(CURLOPT_SEEKFUNCTION, seek_file);
+		SET(CURLOPT_SEEKDATA, op);
+		SET(CURLOPT_CUSTOMREQUEST, request->method);
 	} else if (strcmp(request->method, "GET") != 0 || request->body.len) {
 		/* What has a body, and whatever else has one of no bytes but is no DELETE: a POST to libcurl, by another name. */
 		if (strcmp(request->method, "DELETE") != 0 || request->body.len) {
@@ -715,7 +756,8 @@ struct http_op *http_start(struct http *http, const struct http_request *request
 	op->pool = http->pools[request->http2];
 	op->fn = fn;
 	op->ctx = ctx;
-	op->body_bytes = request->body.len;
+	op->body_bytes = request->file ? (size_t)request->file->size_bytes : request->body.len;
+	op->file = request->file;
 	op->response_limit = request->response_limit ? request->response_limit : DEFAULT_RESPONSE_LIMIT;
 	op->stalled_ms = request->stalled_ms ? request->stalled_ms : DEFAULT_STALLED_MS;
 	const char *host = strstr(request->url, "://");

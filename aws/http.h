@@ -24,12 +24,22 @@ void http_free(struct http *http); /* requests under way are cancelled, also fro
 
 enum { HTTP_SLOWEST_BYTES_PER_MS = 16 }; /* what the time for a large body is reckoned by */
 
+/* A body that is read while it is sent. `sent` (NULL: none) is told how much of it is on its way, from inside libcurl: it must not call http_*. */
+typedef void http_sent_fn(void *ctx, int64_t bytes);
+struct http_file {
+	int fd;                 /* from its first byte, whatever its offset */
+	int64_t size_bytes;
+	http_sent_fn *sent;
+	void *ctx;
+};
+
 struct http_request {
 	const char *method;
 	const char *url;               /* whole, encoded */
 	const struct aws_pair *headers; /* sent as they are; libcurl adds nothing but Host, Content-Length and :authority */
 	size_t n_headers;
 	struct slice body;             /* borrowed until the callback */
+	const struct http_file *file;  /* or this instead of `body`, borrowed until the callback; or NULL */
 	bool http2;                    /* by ALPN; over plain http, and where the environment names a proxy, it is 1.1 */
 	int64_t connect_ms;            /* limit for connecting; 0 = 10 s */
 	int64_t timeout_ms;            /* for all of it, waiting for a connection included; 0 = none. An answer that says how long it is gets more for that */
@@ -49,7 +59,7 @@ struct http_response {
 const char *http_header(const struct http_response *response, const char *name); /* NULL: none. Name in lower case */
 
 /* Exactly once, from the loop, never from inside http_start. `response` NULL: no answer came; `err->code` is ETIMEDOUT, ECONNREFUSED or another of connect(2),
- * ECONNRESET, EMSGSIZE (over the limit), EHOSTUNREACH (no such name, or no connection within `connect_ms`), EPROTO (TLS), EINVAL (a header that can't be sent), EIO; its text names the server,
+ * ECONNRESET, EMSGSIZE (over the limit), ESTALE (a file that is shorter now), EHOSTUNREACH (no such name, or no connection within `connect_ms`), EPROTO (TLS), EINVAL (a header that can't be sent), EIO; its text names the server,
  * but neither path nor query. `sent` tells whether any of the request may have reached the server. */
 typedef void http_done_fn(void *ctx, struct http_response *response, bool sent, const struct error *err);
 

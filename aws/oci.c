@@ -1,5 +1,6 @@
 #include "aws/oci.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,4 +158,116 @@ bool oci_has_title(const char *dir, const char *title)
 	const json_t *annotations = json_object_get(json_array_get(manifests, 0), "annotations");
 	const char *has = json_string_value(json_object_get(annotations, TITLE_KEY));
 	return json_array_size(manifests) == 1 && has && strcmp(has, title) == 0;
+}
+
+/* Reading. */
+
+enum { BLOBS_MAX = 1024 };
+
+/* "sha256:…" and a size. */
+static int read_descriptor(const json_t *descriptor, const char *what, struct digest *ret, struct error *err)
+{
+	const char *digest = json_string_value(json_object_get(descriptor, "digest"));
+	const json_t *size = json_object_get(descriptor, "size");
+	if (!digest || strncmp(digest, "sha256:", 7) != 0 || digest_parse_hex(slice_str(digest + 7), ret) < 0 || !json_is_integer(size) ||
+		json_integer_value(size) < 0)
+		return error_set(err, EBADMSG, "%s is not named by a SHA-256 and a size", what);
+	ret->size_bytes = json_integer_value(size);
+	return 0;
+}
+
+static int take_type(const json_t *type, struct oci_contents *ret, struct error *err)
+{
+	const char *name = json_string_value(type);
+	if (!name)
+		return 0;
+	if (strcmp(name, OCI_MANIFEST_TYPE) == 0)
+		ret->manifest_type = OCI_MANIFEST_TYPE;
+	else if (strcmp(name, OCI_DOCKER_TYPE) == 0)
+		ret->manifest_type = OCI_DOCKER_TYPE;
+	else
+		return error_set(err, EBADMSG, "it has a %.100s, and Lambda takes one image of one platform", name);
+	return 0;
+}
+
+int oci_read_index(struct slice json, struct arena *arena, struct oci_contents *ret, struct error *err)
+{
+	json_auto_t *index = json_loadb(json.len ? json.ptr : "", json.len, 0, NULL);
+	const json_t *manifests = json_object_get(index, "manifests"), *entry = json_array_get(manifests, 0);
+	if (json_array_size(manifests) != 1)
+		return error_set(err, EBADMSG, "it has %zu images, and not one", json_array_size(manifests));
+	ret->manifest_type = OCI_MANIFEST_TYPE;
+	return take_type(json_object_get(entry, "mediaType"), ret, err) < 0 ? -1 : read_descriptor(entry, "its manifest", &ret->manifest, err);
+}
+
+static int add_blob(const json_t *descriptor, const char *what, struct oci_contents *ret, struct error *err)
+{
+	struct digest digest;
+	if (read_descriptor(descriptor, what, &digest, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ret->n_blobs; i++)
+		if (digest_equal(&ret->blobs[i], &digest))
+			return 0;
+	ret->blobs[ret->n_blobs++] = digest;
+	return 0;
+}
+
+int oci_read_manifest(struct slice json, struct arena *arena, struct oci_contents *ret, struct error *err)
+{
+	json_auto_t *manifest = json_loadb(json.len ? json.ptr : "", json.len, 0, NULL);
+	const json_t *layers = json_object_get(manifest, "layers");
+	size_t n = json_array_size(layers);
+	if (!json_is_array(layers) || n >= BLOBS_MAX)
+		return error_set(err, EBADMSG, "its manifest has no list of layers, or too long a one");
+	if (take_type(json_object_get(manifest, "mediaType"), ret, err) < 0)
+		return -1;
+	ret->blobs = arena_array(arena, struct digest, n + 1);
+	ret->n_blobs = 0;
+	if (add_blob(json_object_get(manifest, "config"), "its configuration", ret, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (add_blob(json_array_get(layers, i), "a layer", ret, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int check_blob(const char *dir, const struct digest *digest, struct error *err)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	const char *path = oci_blob_path(dir, digest, &arena);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct digest real;
+	if (fd < 0)
+		return error_set(err, errno, "%s", path);
+	if (digest_fd(fd, &real, err) < 0)
+		return error_wrap(err, "%s", path);
+	return digest_equal(&real, digest) ? 0 : error_set(err, EBADMSG, "%s has other bytes than it is named by", path);
+}
+
+/* A blob of JSON, whose digest has been looked at. */
+static int read_blob(const char *dir, const struct digest *digest, struct arena *arena, struct buf *ret, struct error *err)
+{
+	return check_blob(dir, digest, err) < 0 ? -1 : file_read(oci_blob_path(dir, digest, arena), JSON_LIMIT, ret, err);
+}
+
+static int read_contents(const char *dir, struct arena *arena, struct oci_contents *ret, struct error *err)
+{
+	_cleanup_buf_ struct buf index = { 0 }, manifest = { 0 }, text = { 0 };
+	if (file_read(arena_printf(arena, "%s/index.json", dir), JSON_LIMIT, &index, err) < 0 || oci_read_index(buf_slice(&index), arena, ret, err) < 0 ||
+		read_blob(dir, &ret->manifest, arena, &manifest, err) < 0 || oci_read_manifest(buf_slice(&manifest), arena, ret, err) < 0 ||
+		read_blob(dir, &ret->blobs[0], arena, &text, err) < 0)
+		return -1;
+	for (size_t i = 1; i < ret->n_blobs; i++)
+		if (check_blob(dir, &ret->blobs[i], err) < 0)
+			return -1;
+	json_auto_t *config = json_loadb(buf_str(&text), text.len, 0, NULL);
+	const char *architecture = json_string_value(json_object_get(config, "architecture"));
+	ret->manifest_bytes = slice_of(arena_strndup(arena, buf_str(&manifest), manifest.len), manifest.len);
+	ret->architecture = architecture ? arena_strdup(arena, architecture) : "";
+	return 0;
+}
+
+int oci_read(const char *dir, struct arena *arena, struct oci_contents *ret, struct error *err)
+{
+	return read_contents(dir, arena, ret, err) < 0 ? error_wrap(err, "the image in %s can't be used", dir) : 0;
 }

@@ -142,20 +142,25 @@ static void count(struct s3_op *op, const struct aws_answer *answer)
 	}
 }
 
+void s3_address(struct aws *aws, const char *bucket, const char *key, struct arena *arena, struct aws_call *ret)
+{
+	bool custom = true;
+	aws_config_endpoint(aws_config(aws), "s3", arena, &custom); /* that there is none call.c says */
+	bool in_host = !custom && !strchr(bucket, '.');		    /* a certificate's * stands for no dot */
+	ret->service = "s3";
+	ret->host_prefix = in_host ? arena_printf(arena, "%s.", bucket) : NULL;
+	const char *base = in_host ? "" : arena_printf(arena, "/%s", bucket);
+	ret->path = key ? arena_printf(arena, "%s/%s", base, key) : *base ? base : "/";
+}
+
 /* `key` NULL: the bucket itself. */
 static struct aws_op *call(
 	struct s3_op *op, const char *method, const char *key, const struct aws_call *more, aws_done_fn *fn, void *ctx)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct aws_call call = *more;
-	bool custom = true;
-	aws_config_endpoint(aws_config(op->aws), "s3", &arena, &custom); /* that there is none call.c says */
-	bool in_host = !custom && !strchr(op->bucket, '.');		 /* a certificate's * stands for no dot */
-	call.service = "s3";
+	s3_address(op->aws, op->bucket, key ? arena_printf(&arena, "%s%s", op->prefix, key) : NULL, &arena, &call);
 	call.method = method;
-	call.host_prefix = in_host ? arena_printf(&arena, "%s.", op->bucket) : NULL;
-	const char *bucket = in_host ? "" : arena_printf(&arena, "/%s", op->bucket);
-	call.path = key ? arena_printf(&arena, "%s/%s%s", bucket, op->prefix, key) : *bucket ? bucket : "/";
 	call.timeout_ms = 60000 + (int64_t)(call.body.len / HTTP_SLOWEST_BYTES_PER_MS);
 	return aws_start(op->aws, &call, fn, ctx);
 }

@@ -37,6 +37,9 @@ struct s3_op *s3_list(const struct s3_bucket *bucket, const char *prefix, const 
 
 void s3_cancel(struct s3_op *op); /* the callback will not run; NULL is allowed. aws_free does it for all that are left */
 
+/* Fill in where a call goes: service, host_prefix and path, in `arena`. `key` NULL: the bucket itself. For calls that aren't made here (s3_bucket.h). */
+void s3_address(struct aws *aws, const char *bucket, const char *key, struct arena *arena, struct aws_call *ret);
+
 /* Requests and bytes so far, for the statistics. */
 struct s3_counters {
 	uint64_t gets, puts, others, bytes_in, bytes_out;
