@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: answer RUNTIME_DIR\n");
 		return 2;
 	}
-	if (endpoint_init(&endpoint, argv[1], &err) < 0 || endpoint_make_directory(&endpoint, &err) < 0) {
+	if (endpoint_init(&endpoint, argv[1], NULL, &err) < 0 || endpoint_make_directory(&endpoint, &err) < 0) {
 		fprintf(stderr, "answer: %s\n", err.text);
 		return 1;
 	}

@@ -17,7 +17,7 @@ static const char *const client_variables[] = { "LLAMACC_VERBOSE", "LLAMACC_LOCA
 static bool is_known_variable(struct slice name)
 {
 	/* LLAMA_CLOUD_…: the test cloud's own, docs/test-cloud.md */
-	if (slice_equal_str(name, "LLAMA_CONFIG") || slice_has_prefix(name, "LLAMACC_DEV_") || slice_has_prefix(name, "LLAMA_CLOUD_"))
+	if (slice_equal_str(name, "LLAMA_CONFIG") || slice_equal_str(name, "LLAMA_PROFILE") || slice_has_prefix(name, "LLAMACC_DEV_") || slice_has_prefix(name, "LLAMA_CLOUD_"))
 		return true;
 	for (size_t i = 0; client_variables[i]; i++)
 		if (slice_equal_str(name, client_variables[i]))
@@ -26,6 +26,16 @@ static bool is_known_variable(struct slice name)
 		if (slice_equal_str(name, config_options[i].environment))
 			return true;
 	return false;
+}
+
+static void print_profiles(const struct config *config)
+{
+	if (config->profile_name)
+		printf("# profile %s (environment LLAMA_PROFILE)\n", config->profile_name);
+	else if (config->profiles)
+		printf("# no profile is chosen (environment LLAMA_PROFILE)\n");
+	for (const struct config_profile *profile = config->profiles; profile; profile = profile->next)
+		printf("%s%s%s", profile == config->profiles ? "# profiles: " : ", ", profile->name, profile->next ? "" : "\n");
 }
 
 static void print_values(const struct config *config)
@@ -133,6 +143,7 @@ static int command_run(struct command_args *args)
 		config->runtime_dir = control.endpoint.directory; /* where its default leads */
 	printf("# %s%s\n", config->file ? config->file : "no file: HOME is not set",
 		config->file_found ? "" : " (not there)");
+	print_profiles(config);
 	print_values(config);
 	print_unknown(config);
 	fflush(stdout);

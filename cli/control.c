@@ -19,7 +19,7 @@ int control_init(struct control *control, struct error *err)
 {
 	if (config_load(NULL, environ, &control->config, err) < 0)
 		return -1;
-	return endpoint_init(&control->endpoint, control->config.runtime_dir, err);
+	return endpoint_init(&control->endpoint, control->config.runtime_dir, control->config.profile_name, err);
 }
 
 void control_deinit(struct control *control)

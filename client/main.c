@@ -104,7 +104,7 @@ static void compile_by_daemon(
 	const struct resolved *resolved, const char *cwd, bool nested, struct arena *arena, struct error *why)
 {
 	struct endpoint endpoint;
-	if (endpoint_init(&endpoint, getenv("LLAMA_RUNTIME_DIR"), why) < 0)
+	if (endpoint_init(&endpoint, getenv("LLAMA_RUNTIME_DIR"), getenv("LLAMA_PROFILE"), why) < 0)
 		return;
 	_cleanup_close_ int fd = connect_daemon(&endpoint, resolved, cwd, why);
 	if (fd < 0)

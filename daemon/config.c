@@ -394,6 +394,10 @@ void config_format_origin(const struct config *config, size_t i, struct buf *to)
 		buf_printf(to, "%s:%u", config->file, origin->line);
 	else
 		buf_append_str(to, "default");
+	if (origin->in_profile)
+		buf_printf(to, " [profile.%s]", config->profile_name);
+	else if (config->profile_name && strcmp(config_options[i].name, "cache_dir") == 0)
+		buf_printf(to, ", profiles/%s below it", config->profile_name);
 }
 
 static int bad_value(int i, const char *where, const char *text, struct error *err)
@@ -434,8 +438,11 @@ static int set_defaults(struct config *config, char *const *environment, const c
 	return 0;
 }
 
+static const char profile_prefix[] = "profile.";
+
 struct file_reader {
 	struct config *config;
+	struct config passed_over; /* takes what doesn't count: values of other profiles, and those that the profile has, too */
 	FILE *file;
 	const char *home;
 	unsigned line;
@@ -443,6 +450,22 @@ struct file_reader {
 	bool failed;
 	struct error *err;
 };
+
+/* A section without keys is one, too; inih doesn't tell it. */
+static void note_profile(struct config *config, const char *line)
+{
+	size_t n = sizeof(profile_prefix) - 1;
+	if (line[0] != '[' || strncmp(line + 1, profile_prefix, n) != 0)
+		return;
+	const char *name = line + 1 + n;
+	size_t length = strcspn(name, "]\n");
+	struct config_profile **end = &config->profiles;
+	for (; *end; end = &(*end)->next)
+		if (strlen((*end)->name) == length && strncmp((*end)->name, name, length) == 0)
+			return;
+	*end = arena_new(&config->arena, struct config_profile);
+	(*end)->name = arena_strndup(&config->arena, name, length);
+}
 
 /* inih as distributions build it tells no line numbers, so the lines are counted as it asks for them. Indentation goes:
  * inih would take an indented line for a continuation of the value before. */
@@ -459,6 +482,7 @@ static char *read_line(char *text, int size, void *user)
 	}
 	size_t indentation = strspn(text, " \t\v\f\r");
 	memmove(text, text + indentation, n - indentation + 1);
+	note_profile(reader->config, text);
 	return text;
 }
 
@@ -466,7 +490,10 @@ static int handle_value(void *user, const char *section, const char *name, const
 {
 	struct file_reader *reader = user;
 	struct config *config = reader->config;
-	int i = *section == '\0' || strcmp(section, "llama") == 0 ? find_option(name) : -1;
+	size_t n = sizeof(profile_prefix) - 1;
+	bool is_profile = strncmp(section, profile_prefix, n) == 0;
+	bool in_profile = is_profile && config->profile_name && strcmp(section + n, config->profile_name) == 0;
+	int i = *section == '\0' || is_profile || strcmp(section, "llama") == 0 ? find_option(name) : -1;
 	if (i < 0) {
 		struct config_unknown *unknown = arena_new(&config->arena, struct config_unknown);
 		unknown->name = arena_printf(&config->arena, "%s%s%s", section, *section ? "." : "", name);
@@ -479,16 +506,17 @@ static int handle_value(void *user, const char *section, const char *name, const
 	}
 	_cleanup_buf_ struct buf where = { 0 };
 	buf_printf(&where, "%s:%u", config->file, reader->line);
+	bool counts = is_profile ? in_profile : !config->origins[i].in_profile;
 	if (config_options[i].environment_only) {
 		error_set(reader->err, 0,
 			"%s: %s can't be set in a file, because llamacc reads none; set %s in the environment",
 			where.ptr, name, config_options[i].environment);
 		reader->failed = true;
-	} else if (!set_value(config, i, value, reader->home)) {
+	} else if (!set_value(counts ? config : &reader->passed_over, i, value, reader->home)) {
 		bad_value(i, where.ptr, value, reader->err);
 		reader->failed = true;
-	} else {
-		config->origins[i] = (struct config_origin){ .line = reader->line };
+	} else if (counts) {
+		config->origins[i] = (struct config_origin){ .line = reader->line, .in_profile = in_profile };
 	}
 	return !reader->failed;
 }
@@ -502,8 +530,9 @@ static int read_file(struct config *config, const char *home, struct error *err)
 		return error_set(err, errno, "cannot open the configuration %s", config->file);
 	}
 	config->file_found = true;
-	struct file_reader reader = { .config = config, .file = file, .home = home, .err = err };
+	struct file_reader reader = { .config = config, .passed_over.arena = ARENA_INIT, .file = file, .home = home, .err = err };
 	int line = ini_parse_stream(read_line, &reader, handle_value, &reader);
+	config_deinit(&reader.passed_over);
 	if (reader.failed)
 		return -1;
 	if (ferror(file))
@@ -537,6 +566,34 @@ static int read_environment(struct config *config, char *const *environment, con
 	return 0;
 }
 
+static int check_profile(const struct config *config, struct error *err)
+{
+	/* It becomes a directory's name, and inih keeps 49 bytes of a section's. */
+	enum { NAME_BYTES = 32 };
+	const char *characters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t n = strlen(config->profile_name);
+	if (n > NAME_BYTES || strspn(config->profile_name, characters) != n)
+		return error_set(err, EINVAL, "environment variable LLAMA_PROFILE: %s is not a profile's name; it takes up to %d letters, digits and any of -_",
+			config->profile_name, NAME_BYTES);
+	const struct config_profile *profile = config->profiles;
+	while (profile && strcmp(profile->name, config->profile_name) != 0)
+		profile = profile->next;
+	if (profile)
+		return 0;
+	_cleanup_buf_ struct buf names = { 0 };
+	for (profile = config->profiles; profile; profile = profile->next)
+		buf_printf(&names, "%s%s", names.len ? ", " : "", profile->name);
+	return error_set(err, ENOENT, "environment variable LLAMA_PROFILE: %s has no section [profile.%s]; its profiles: %s",
+		config->file ? config->file : "no file", config->profile_name, names.len ? names.ptr : "none");
+}
+
+static void separate_cache(struct config *config)
+{
+	for (size_t i = 0; i < CONFIG_OPTIONS; i++)
+		if (config_options[i].offset == FIELD(cache_dir) && !config->origins[i].in_profile)
+			config->cache_dir = arena_printf(&config->arena, "%s/profiles/%s", config->cache_dir, config->profile_name);
+}
+
 static const char *default_file(struct config *config, char *const *environment, const char *home)
 {
 	const char *path = get_nonempty(environment, "LLAMA_CONFIG");
@@ -553,11 +610,20 @@ int config_load(const char *path, char *const *environment, struct config *ret, 
 	*ret = (struct config){ .arena = ARENA_INIT };
 	const char *home = get_nonempty(environment, "HOME");
 	ret->file = path ? arena_strdup(&ret->arena, path) : default_file(ret, environment, home);
+	const char *profile = get_nonempty(environment, "LLAMA_PROFILE");
+	if (profile)
+		ret->profile_name = arena_strdup(&ret->arena, profile);
 	if (set_defaults(ret, environment, home, err) < 0)
 		return -1;
 	if (ret->file && read_file(ret, home, err) < 0)
 		return -1;
-	return read_environment(ret, environment, home, err);
+	if (profile && check_profile(ret, err) < 0)
+		return -1;
+	if (read_environment(ret, environment, home, err) < 0)
+		return -1;
+	if (profile)
+		separate_cache(ret);
+	return 0;
 }
 
 void config_deinit(struct config *config)

@@ -1,8 +1,12 @@
 /* The configuration. One table of options (config_options) parses the file and the environment, prints `llama config`,
  * and writes the list in the manual page llama-config(5): an option exists everywhere or nowhere.
  *
- * Precedence: an environment variable, then the file, then the default. An unknown key in the file is no error, so that
- * one file serves several versions: it is kept for `llama config` to report. A bad value is an error everywhere. */
+ * Precedence: an environment variable, then the file's section [profile.NAME] if LLAMA_PROFILE is NAME, then the rest of the
+ * file, then the default. An unknown key in the file is no error, so that one file serves several versions: it is kept for
+ * `llama config` to report. A bad value is an error everywhere, also in the section of a profile that wasn't chosen.
+ *
+ * A daemon serves one profile (wire/endpoint.h), and two daemons can't have one cache directory: that of a profile is
+ * `profiles/NAME` below what cache_dir says, unless the profile's own section says it. */
 #pragma once
 
 #include <stdbool.h>
@@ -50,6 +54,12 @@ extern const struct config_option config_options[CONFIG_OPTIONS];
 struct config_origin {
 	const char *variable; /* name of the environment variable, or NULL */
 	unsigned line;	      /* in the file, or 0: with `variable` NULL too, it is the default */
+	bool in_profile;      /* the line is in the profile's section */
+};
+
+struct config_profile {
+	const char *name;
+	struct config_profile *next;
 };
 
 struct config_unknown {
@@ -81,21 +91,23 @@ struct config {
 
 	const char *file; /* the path that was looked for */
 	bool file_found;
+	const char *profile_name;	 /* LLAMA_PROFILE (`profile` is AWS's), or NULL */
+	struct config_profile *profiles; /* all that the file has, in its order */
 	struct config_origin origins[CONFIG_OPTIONS];
 	struct config_unknown *unknown; /* in the order of the file */
 	struct arena arena;
 };
 
 /* Read `path`, or with NULL the file that LLAMA_CONFIG, XDG_CONFIG_HOME and HOME lead to; a file that is absent means
- * defaults. `environment` is like environ. -1: a value is bad or the file unreadable; the text names file and line or
- * the variable, the value, and what is allowed. `ret` is set in either case and wants config_deinit. */
+ * defaults. `environment` is like environ. -1: a value is bad, the file unreadable, or the profile not in it; the text names
+ * file and line or the variable, the value, and what is allowed. `ret` is set in either case and wants config_deinit. */
 int config_load(const char *path, char *const *environment, struct config *ret, struct error *err);
 void config_deinit(struct config *config); /* NULL is allowed */
 
 /* The value of option `i`, written so that it would be read back the same; nothing for an unset path. */
 void config_format(const struct config *config, size_t i, struct buf *to);
 
-/* "default", "environment LLAMA_JOBS" or "/home/me/.config/llama/config.ini:3". */
+/* "default", "environment LLAMA_JOBS" or "/home/me/.config/llama/config.ini:3", with " [profile.NAME]" if it is from there. */
 void config_format_origin(const struct config *config, size_t i, struct buf *to);
 
 /* What option `i` accepts, as words for people: "a size such as 500M or 10G". */

@@ -180,6 +180,79 @@ static void config__every_option_is_documented_and_overridable(void **state)
 	}
 }
 
+static char *const in_profile_b[] = { (char *)"HOME=/h", (char *)"LLAMA_PROFILE=b", (char *)"LLAMA_REGION=us-west-2", NULL };
+
+static void config__the_chosen_profile_goes_before_the_top_level_wherever_it_stands(void **state)
+{
+	static const char text[] = "[profile.a]\nbucket = of-a\njobs = 9\n[profile.b]\nbucket = of-b\nregion = eu-west-1\n"
+				   "[llama]\nbucket = of-all\nfunction = f\nregion = us-east-1\n[profile.c]\n";
+	_cleanup_config_ struct config config;
+	struct error err;
+	assert_int_equal(load(text, in_profile_b, &config, &err), 0);
+	assert_string_equal(config.profile_name, "b");
+	assert_string_equal(config.bucket, "of-b");
+	assert_string_equal(config.function, "f");
+	assert_string_equal(config.region, "us-west-2");
+	assert_string_equal(config.cache_dir, "/h/.cache/llama/profiles/b");
+	assert_int_not_equal(config.jobs, 9);
+	char expected[64];
+	snprintf(expected, sizeof(expected), "%s:5 [profile.b]", path);
+	assert_origin(&config, "bucket", expected);
+	snprintf(expected, sizeof(expected), "%s:9", path);
+	assert_origin(&config, "function", expected);
+	assert_origin(&config, "region", "environment LLAMA_REGION");
+	assert_origin(&config, "cache_dir", "default, profiles/b below it");
+	assert_string_equal(config.profiles->name, "a");
+	assert_string_equal(config.profiles->next->name, "b");
+	assert_string_equal(config.profiles->next->next->name, "c");
+	assert_null(config.profiles->next->next->next);
+	assert_null(config.unknown);
+
+	_cleanup_config_ struct config plain;
+	assert_int_equal(load(text, home, &plain, &err), 0);
+	assert_string_equal(plain.bucket, "of-all");
+	assert_string_equal(plain.cache_dir, "/home/me/.cache/llama");
+	assert_null(plain.profile_name);
+}
+
+static void config__a_profile_may_name_its_cache(void **state)
+{
+	_cleanup_config_ struct config config, below;
+	struct error err;
+	assert_int_equal(load("cache_dir = /top\n[profile.b]\ncache_dir = ~/own\n", in_profile_b, &config, &err), 0);
+	assert_string_equal(config.cache_dir, "/h/own");
+	assert_int_equal(load("cache_dir = /top\n[profile.b]\n", in_profile_b, &below, &err), 0);
+	assert_string_equal(below.cache_dir, "/top/profiles/b");
+}
+
+static void config__an_unknown_profile_is_an_error_that_lists_those_there_are(void **state)
+{
+	static const char *const names[][2] = { { "LLAMA_PROFILE=d", "has no section [profile.d]; its profiles: a, b" },
+		{ "LLAMA_PROFILE=../a", "../a is not a profile's name" } };
+	for (size_t i = 0; i < 2; i++) {
+		char *const environment[] = { (char *)"HOME=/h", (char *)names[i][0], NULL };
+		_cleanup_config_ struct config config;
+		struct error err;
+		assert_int_equal(load("[profile.a]\n[profile.b]\n[profile.a]\njobs=1\n", environment, &config, &err), -1);
+		if (!strstr(err.text, names[i][1]))
+			fail_msg("'%s' lacks '%s'", err.text, names[i][1]);
+	}
+	_cleanup_config_ struct config config;
+	struct error err;
+	assert_int_equal(config_load("/nonexistent/config.ini", in_profile_b, &config, &err), -1);
+	assert_non_null(strstr(err.text, "its profiles: none"));
+}
+
+static void config__other_profiles_have_to_be_valid_too(void **state)
+{
+	_cleanup_config_ struct config config, unknown;
+	struct error err;
+	assert_int_equal(load("[profile.a]\njobs = many\n", home, &config, &err), -1);
+	assert_non_null(strstr(err.text, ":2: jobs = many"));
+	assert_int_equal(load("[profile.a]\njob = 3\n", home, &unknown, &err), 0);
+	assert_string_equal(unknown.unknown->name, "profile.a.job");
+}
+
 static void config__no_home_and_no_cache_dir_says_what_to_set(void **state)
 {
 	char *const nothing[] = { NULL };
@@ -205,6 +278,10 @@ int main(void)
 		cmocka_unit_test(config__an_overlong_line_is_an_error_not_two_lines),
 		cmocka_unit_test(config__values_are_written_as_they_would_be_read),
 		cmocka_unit_test(config__every_option_is_documented_and_overridable),
+		cmocka_unit_test(config__the_chosen_profile_goes_before_the_top_level_wherever_it_stands),
+		cmocka_unit_test(config__a_profile_may_name_its_cache),
+		cmocka_unit_test(config__an_unknown_profile_is_an_error_that_lists_those_there_are),
+		cmocka_unit_test(config__other_profiles_have_to_be_valid_too),
 		cmocka_unit_test(config__no_home_and_no_cache_dir_says_what_to_set),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,7 @@ struct world *world_new(const char *settings)
 	assert_non_null(mkdtemp(world->dir));
 	world->work = arena_printf(&world->arena, "%s/work", world->dir);
 	must(file_make_dirs(world->work, 0755, &err), &err);
-	must(endpoint_init(&world->endpoint, arena_printf(&world->arena, "%s/run", world->dir), &err), &err);
+	must(endpoint_init(&world->endpoint, arena_printf(&world->arena, "%s/run", world->dir), NULL, &err), &err);
 	start_daemon(world, settings);
 	return world;
 }

@@ -65,7 +65,7 @@ static bool choose_directory(char ret[ENDPOINT_PATH_BYTES], const char *runtime_
 	return join(ret, ENDPOINT_PATH_BYTES, "/tmp", "llama-", at);
 }
 
-int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct error *err)
+int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, const char *profile, struct error *err)
 {
 	*endpoint = (struct endpoint){ 0 };
 	struct stat st;
@@ -84,6 +84,8 @@ int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct err
 		return error_set(err, 0, "the runtime directory %s is not an absolute path", endpoint->directory);
 
 	uint64_t view = mix(mix(mix(0, endpoint->root_dev), endpoint->root_ino), endpoint->mount_ns);
+	for (; profile && *profile; profile++)
+		view = mix(view, (unsigned char)*profile);
 	char name[17];
 	for (int i = 0; i < 16; i++)
 		name[i] = "0123456789abcdef"[view >> (60 - 4 * i) & 15];

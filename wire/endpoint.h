@@ -1,5 +1,5 @@
-/* Where a daemon is found: one per user and view of the file system (device and inode of `/`, mount namespace). Uses
- * only base/ and libc. */
+/* Where a daemon is found: one per user, view of the file system (device and inode of `/`, mount namespace) and profile of
+ * the configuration. Uses only base/ and libc. */
 #pragma once
 
 #include <stdint.h>
@@ -11,7 +11,7 @@ enum { ENDPOINT_PATH_BYTES = 256 };
 struct endpoint {
 	uint64_t root_dev, root_ino, mount_ns;
 	char directory[ENDPOINT_PATH_BYTES]; /* the runtime directory */
-	char socket[ENDPOINT_PATH_BYTES];    /* <directory>/<16 hex digits of the view>.sock; fits sockaddr_un or
+	char socket[ENDPOINT_PATH_BYTES];    /* <directory>/<16 hex digits of view and profile>.sock; fits sockaddr_un or
 						endpoint_init fails */
 	char lock[ENDPOINT_PATH_BYTES];	     /* …lock: held by the daemon with flock */
 	char heartbeat[ENDPOINT_PATH_BYTES]; /* …beat: 8 bytes, CLOCK_MONOTONIC milliseconds of the loop's last turn,
@@ -20,10 +20,10 @@ struct endpoint {
 					    it failed */
 };
 
-/* Fill all of it from `runtime_dir` (LLAMA_RUNTIME_DIR), or with NULL or "" from $XDG_RUNTIME_DIR/llama, else
- * /tmp/llama-UID. An XDG_RUNTIME_DIR that isn't this user's own directory (sudo keeps the other's) is passed over.
+/* Fill all of it from `profile` (LLAMA_PROFILE; NULL or "" for none) and `runtime_dir` (LLAMA_RUNTIME_DIR), or with NULL or ""
+ * for that from $XDG_RUNTIME_DIR/llama, else /tmp/llama-UID. An XDG_RUNTIME_DIR that isn't this user's own directory (sudo keeps the other's) is passed over.
  * Creates nothing. -1: the directory is not absolute, the socket path is too long, or `/` can't be examined. */
-int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, struct error *err);
+int endpoint_init(struct endpoint *endpoint, const char *runtime_dir, const char *profile, struct error *err);
 
 /* The runtime directory must be a real directory, owned by this user, mode 0700; made so if absent. -1 says what is
  * wrong. */

@@ -31,7 +31,7 @@ static int scratch_setup(void **state)
 	strcpy(s->directory, "/tmp/test-endpoint-XXXXXX");
 	assert_non_null(mkdtemp(s->directory));
 	snprintf(s->runtime, sizeof(s->runtime), "%s/run", s->directory);
-	assert_int_equal(endpoint_init(&s->endpoint, s->runtime, NULL), 0);
+	assert_int_equal(endpoint_init(&s->endpoint, s->runtime, NULL, NULL), 0);
 	*state = s;
 	return 0;
 }
@@ -69,13 +69,28 @@ static void endpoint__names_tell_the_view_and_lie_together(void **state)
 	assert_string_equal(s->endpoint.heartbeat + n + 17, ".beat");
 }
 
+static void endpoint__each_profile_has_its_own(void **state)
+{
+	struct scratch *s = *state;
+	struct endpoint none, a, ab, again;
+	assert_int_equal(endpoint_init(&none, s->runtime, "", NULL), 0);
+	assert_int_equal(endpoint_init(&a, s->runtime, "a", NULL), 0);
+	assert_int_equal(endpoint_init(&ab, s->runtime, "ab", NULL), 0);
+	assert_int_equal(endpoint_init(&again, s->runtime, "ab", NULL), 0);
+	assert_string_equal(none.socket, s->endpoint.socket);
+	assert_string_not_equal(a.socket, none.socket);
+	assert_string_not_equal(ab.socket, a.socket);
+	assert_string_equal(ab.socket, again.socket);
+	assert_string_not_equal(a.lock, ab.lock);
+}
+
 static void endpoint__without_a_directory_it_is_found_from_the_environment(void **state)
 {
 	struct scratch *s = *state;
 	struct endpoint e;
 	char expected[128];
 	setenv("XDG_RUNTIME_DIR", s->directory, 1);
-	assert_int_equal(endpoint_init(&e, NULL, NULL), 0);
+	assert_int_equal(endpoint_init(&e, NULL, NULL, NULL), 0);
 	snprintf(expected, sizeof(expected), "%s/llama", s->directory);
 	assert_string_equal(e.directory, expected);
 
@@ -83,7 +98,7 @@ static void endpoint__without_a_directory_it_is_found_from_the_environment(void 
 	const char *unusable[] = { "relative", "/nonexistent", "/dev/null" };
 	for (size_t i = 0; i < 3; i++) {
 		setenv("XDG_RUNTIME_DIR", unusable[i], 1);
-		assert_int_equal(endpoint_init(&e, "", NULL), 0);
+		assert_int_equal(endpoint_init(&e, "", NULL, NULL), 0);
 		assert_string_equal(e.directory, expected);
 	}
 	unsetenv("XDG_RUNTIME_DIR");
@@ -98,13 +113,13 @@ static void endpoint__a_path_too_long_or_relative_is_refused_by_name(void **stat
 	longest[0] = '/';
 	for (size_t n = 80; n < sizeof(longest); n += 73) {
 		longest[n] = '\0';
-		int result = endpoint_init(&e, longest, &err);
+		int result = endpoint_init(&e, longest, NULL, &err);
 		assert_int_equal(result, n > 85 ? -1 : 0);
 		if (result < 0)
 			assert_non_null(strstr(err.text, "LLAMA_RUNTIME_DIR"));
 		longest[n] = 'x';
 	}
-	assert_int_equal(endpoint_init(&e, "run", &err), -1);
+	assert_int_equal(endpoint_init(&e, "run", NULL, &err), -1);
 	assert_non_null(strstr(err.text, "run is not an absolute path"));
 }
 
@@ -194,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define scratch_test(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
 		scratch_test(endpoint__names_tell_the_view_and_lie_together),
+		scratch_test(endpoint__each_profile_has_its_own),
 		scratch_test(endpoint__without_a_directory_it_is_found_from_the_environment),
 		cmocka_unit_test(endpoint__a_path_too_long_or_relative_is_refused_by_name),
 		scratch_test(endpoint__the_directory_is_made_private_or_refused),

@@ -69,3 +69,37 @@ load helpers
 	LLAMACC_LOCAL_CC=/nonexistent/cc run -127 llamacc -c x.c
 	assert_output_has "LLAMACC_LOCAL_CC names /nonexistent/cc"
 }
+
+@test "each profile has a daemon, a cache and values of its own" {
+	printf 'jobs = 1\n[profile.two]\njobs = 2\n' >"$LLAMA_CONFIG"
+	echo 'int x;' >x.c
+	llamacc gcc -c x.c
+	LLAMA_PROFILE=two llamacc gcc -c x.c
+	[ "$(daemon_pids | wc -l)" = 2 ]
+	run -0 llama daemon --status
+	assert_output_has "at most 1 at once"
+	[[ $output == *"cache        $LLAMA_CACHE_DIR" ]]
+	assert_stat requests 1
+	export LLAMA_PROFILE=two
+	run -0 llama daemon --status
+	assert_output_has "at most 2 at once"
+	assert_output_has "$LLAMA_CACHE_DIR/profiles/two"
+	assert_stat requests 1
+	run -0 llama config
+	assert_output_has "# profile two (environment LLAMA_PROFILE)"
+	assert_output_has "; $LLAMA_CONFIG:3 [profile.two]"
+	[[ $output != *"unknown: $LLAMA_CONFIG"* && $output != *"variable LLAMA_PROFILE"* ]]
+	# Each is stopped for itself.
+	llama daemon --stop
+	[ "$(daemon_pids | wc -l)" = 1 ]
+}
+
+@test "a profile that is not there is named with those that are, and stops no compilation" {
+	printf '[profile.one]\n[profile.two]\njobs = 2\n' >"$LLAMA_CONFIG"
+	export LLAMA_PROFILE=three
+	run -1 llama config
+	assert_output_has "LLAMA_PROFILE: $LLAMA_CONFIG has no section [profile.three]; its profiles: one, two"
+	echo 'int x;' >x.c
+	run -0 llamacc gcc -c x.c
+	[ -z "$output" ] && [ -f x.o ]
+}
