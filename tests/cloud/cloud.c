@@ -10,10 +10,18 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/map.h"
+#include "tests/cloud/cloudformation.h"
 #include "tests/cloud/control.h"
+#include "tests/cloud/ecr.h"
+#include "tests/cloud/iam.h"
 #include "tests/cloud/lambda.h"
 #include "tests/cloud/link.h"
+#include "tests/cloud/logs.h"
+#include "tests/cloud/permissions.h"
+#include "tests/cloud/registry.h"
 #include "tests/cloud/s3.h"
+#include "tests/cloud/stacks.h"
+#include "tests/cloud/sts.h"
 #include "tests/cloud/xml.h"
 
 #define SETTING_INFO(id, name, value, help) { name, value, help },
@@ -21,15 +29,22 @@ const struct cloud_setting_info cloud_settings[CLOUD_N_SETTINGS] = { CLOUD_SETTI
 
 /* A line each. */
 static const struct cloud_service services[] = {
-	{ "s3", s3_operation, s3_handle },
-	{ "lambda", lambda_operation, lambda_handle },
+	{ "s3", CLOUD_XML, s3_operation, s3_handle, s3_resource },
+	{ "lambda", CLOUD_REST_JSON, lambda_operation, lambda_handle, lambda_resource },
+	{ "cloudformation", CLOUD_QUERY, cloudformation_operation, cloudformation_handle, cloudformation_resource },
+	{ "ecr", CLOUD_JSON, ecr_operation, ecr_handle, ecr_resource },
+	{ "logs", CLOUD_JSON, logs_operation, logs_handle, logs_resource },
+	{ "sts", CLOUD_QUERY, sts_operation, sts_handle, NULL },
 };
+
+/* What is asked of ECR by the protocol of registries: with a token instead of a signature. */
+static const struct cloud_service registry = { "ecr", CLOUD_REGISTRY, registry_operation, registry_handle, registry_resource };
 
 /* What anybody who talks to this cloud uses: a permanent key, a temporary one with its token, and one that has expired. Nobody else's secrets. */
 static const struct sigv4_key keys[] = {
-	{ "AKIALLAMATESTCLOUD01", "TestCloudSecret/+notreallyasecret0000001", NULL, 0 },
-	{ "ASIALLAMATESTCLOUD02", "TestCloudSecret/+notreallyasecret0000002", "TestCloudToken+/==", 0 },
-	{ "ASIALLAMATESTCLOUD03", "TestCloudSecret/+notreallyasecret0000003", "TestCloudTokenThatHasExpired==", 1 },
+	{ "AKIALLAMATESTCLOUD01", "TestCloudSecret/+notreallyasecret0000001", NULL, 0, "iam::" CLOUD_ACCOUNT ":user/builder" },
+	{ "ASIALLAMATESTCLOUD02", "TestCloudSecret/+notreallyasecret0000002", "TestCloudToken+/==", 0, "sts::" CLOUD_ACCOUNT ":assumed-role/builder/session" },
+	{ "ASIALLAMATESTCLOUD03", "TestCloudSecret/+notreallyasecret0000003", "TestCloudTokenThatHasExpired==", 1, "sts::" CLOUD_ACCOUNT ":assumed-role/builder/expired" },
 };
 static const struct sigv4_keys all_keys = { keys, sizeof keys / sizeof keys[0] };
 
@@ -80,8 +95,12 @@ struct cloud *cloud_new(const char *state_dir, const char *region, const int64_t
 	if (!cloud->counters)
 		abort();
 	pthread_mutex_init(&cloud->counters->lock, NULL);
+	cloud->iam = iam_new(cloud);
+	cloud->logs = logs_new(cloud);
+	cloud->stacks = stacks_new(cloud);
 	cloud->s3 = s3_new(cloud, err);
-	cloud->lambda = cloud->s3 ? lambda_new(cloud, err) : NULL;
+	cloud->ecr = cloud->s3 ? ecr_new(cloud, err) : NULL;
+	cloud->lambda = cloud->ecr ? lambda_new(cloud, err) : NULL;
 	if (!cloud->lambda) {
 		cloud_free(cloud);
 		return NULL;
@@ -93,8 +112,12 @@ void cloud_free(struct cloud *cloud)
 {
 	if (!cloud)
 		return;
+	stacks_free(cloud->stacks);
 	lambda_free(cloud->lambda);
+	ecr_free(cloud->ecr);
 	s3_free(cloud->s3);
+	logs_free(cloud->logs);
+	iam_free(cloud->iam);
 	free(cloud->counters);
 	link_free(cloud->link);
 	faults_free(cloud->faults);
@@ -127,6 +150,66 @@ void cloud_json(struct cloud_response *response, int status, json_t *value)
 	cloud_add_header(response, "Content-Type", "application/json");
 }
 
+json_t *cloud_body(struct cloud_request *request, struct cloud_response *response)
+{
+	json_error_t problem;
+	json_t *body = json_loadb(request->body.ptr ? request->body.ptr : "", request->body.len, 0, &problem);
+	if (json_is_object(body))
+		return body;
+	cloud_error(request, response, 400, "SerializationException", "Could not parse request body into json: %s", body ? "no object" : problem.text);
+	json_decref(body);
+	return NULL;
+}
+
+const char *cloud_target(const struct cloud_request *request, const char *prefix, const char *const *operations)
+{
+	const char *target = cloud_header(request, "x-amz-target");
+	if (!target || strncmp(target, prefix, strlen(prefix)) != 0)
+		return NULL;
+	while (*operations && strcmp(*operations, target + strlen(prefix)) != 0)
+		operations++;
+	return *operations;
+}
+
+static const struct cloud_service *find_service(const char *name)
+{
+	for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
+		if (name && strcmp(services[i].name, name) == 0)
+			return &services[i];
+	return NULL;
+}
+
+/* Unsigned, and a registry's path: with a token, or to be asked for one. */
+static bool is_registry(const struct cloud_request *request)
+{
+	const char *authorization = cloud_header(request, "authorization");
+	return strncmp(request->path, "/v2/", 4) == 0 && (!authorization || strncmp(authorization, "AWS4-", 5) != 0) && !cloud_query(request, "X-Amz-Algorithm");
+}
+
+static enum cloud_protocol protocol_of(const struct cloud_request *request)
+{
+	const struct cloud_service *service = is_registry(request) ? &registry : find_service(request->service);
+	return service ? service->protocol : CLOUD_XML;
+}
+
+static void xml_error(struct cloud_request *request, struct cloud_response *response, const char *code, const char *message)
+{
+	cloud_add_header(response, "Content-Type", "application/xml");
+	buf_printf(&response->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>", code);
+	xml_append(&response->body, message);
+	buf_append_str(&response->body, "</Message><Resource>");
+	xml_append(&response->body, request->path);
+	buf_printf(&response->body, "</Resource><RequestId>%s</RequestId></Error>", cloud_new_id(request->arena));
+}
+
+static void query_error(struct cloud_request *request, struct cloud_response *response, const char *code, const char *message)
+{
+	cloud_add_header(response, "Content-Type", "text/xml");
+	buf_printf(&response->body, "<ErrorResponse><Error><Type>%s</Type><Code>%s</Code><Message>", response->status < 500 ? "Sender" : "Receiver", code);
+	xml_append(&response->body, message);
+	buf_printf(&response->body, "</Message></Error><RequestId>%s</RequestId></ErrorResponse>", cloud_new_id(request->arena));
+}
+
 void cloud_error(struct cloud_request *request, struct cloud_response *response, int status, const char *code, const char *message_format, ...)
 {
 	_cleanup_buf_ struct buf message = { 0 };
@@ -138,20 +221,29 @@ void cloud_error(struct cloud_request *request, struct cloud_response *response,
 	response->n_headers = 0;
 	response->content_length = -1;
 	response->status = status;
-	const char *id = cloud_new_id(request->arena);
-	if (!request->service || strcmp(request->service, "s3") == 0) {
-		cloud_add_header(response, "Content-Type", "application/xml");
-		buf_printf(&response->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>", code);
-		xml_append(&response->body, buf_str(&message));
-		buf_append_str(&response->body, "</Message><Resource>");
-		xml_append(&response->body, request->path);
-		buf_printf(&response->body, "</Resource><RequestId>%s</RequestId></Error>", id);
-	} else {
+	/* Services differ in the capital; clients take either. */
+	json_t *json = json_pack("{s:s#, s:s#}", "Message", buf_str(&message), (int)message.len, "message", buf_str(&message), (int)message.len);
+	switch (protocol_of(request)) {
+	case CLOUD_XML:
+		xml_error(request, response, code, buf_str(&message));
+		break;
+	case CLOUD_QUERY:
+		query_error(request, response, code, buf_str(&message));
+		break;
+	case CLOUD_REST_JSON:
 		cloud_add_header(response, "x-amzn-ErrorType", code);
-		/* Services differ in the capital; clients take either. */
-		cloud_json(response, status, json_pack("{s:s, s:s#, s:s#}", "Type", status < 500 ? "User" : "Service", "Message", buf_str(&message),
-				(int)message.len, "message", buf_str(&message), (int)message.len));
+		json_object_set_new(json, "Type", json_string(status < 500 ? "User" : "Service"));
+		cloud_json(response, status, json_incref(json));
+		break;
+	case CLOUD_JSON:
+		json_object_set_new(json, "__type", json_string(code));
+		cloud_json(response, status, json_incref(json));
+		break;
+	case CLOUD_REGISTRY:
+		cloud_json(response, status, json_pack("{s:[{s:s, s:s#}]}", "errors", "code", code, "message", buf_str(&message), (int)message.len));
+		break;
 	}
+	json_decref(json);
 }
 
 static void count(struct cloud *cloud, const char *service, const char *operation, const struct cloud_request *request,
@@ -225,20 +317,24 @@ static void cut(struct cloud_response *response)
 static bool fault_before(const struct call *call)
 {
 	struct cloud_request *request = call->request;
-	bool s3 = strcmp(request->service, "s3") == 0;
+	bool s3 = strcmp(request->service, "s3") == 0, query = protocol_of(request) == CLOUD_QUERY;
 	const char *value = "";
 	if (strike(call, FAULT_LATENCY, &value))
 		poll(NULL, 0, atoi(value));
 	if (strike(call, FAULT_REFUSE, NULL)) {
 		cut(call->response);
 	} else if (strike(call, FAULT_EXPIRED, NULL)) {
-		cloud_error(request, call->response, s3 ? 400 : 403, s3 ? "ExpiredToken" : "ExpiredTokenException",
+		cloud_error(request, call->response, s3 || protocol_of(request) == CLOUD_JSON ? 400 : 403, s3 || query ? "ExpiredToken" : "ExpiredTokenException",
 				"The security token included in the request is expired");
 	} else if (strcmp(request->service, "lambda") != 0 && strike(call, FAULT_THROTTLE, &value)) {
 		if (s3)
 			cloud_error(request, call->response, 503, "SlowDown", "Please reduce your request rate.");
+		else if (query)
+			cloud_error(request, call->response, 400, "Throttling", "Rate exceeded");
+		else if (protocol_of(request) == CLOUD_JSON)
+			cloud_error(request, call->response, 400, "ThrottlingException", "Rate exceeded");
 		else
-			cloud_error(request, call->response, 429, "TooManyRequestsException", "Rate exceeded");
+			cloud_error(request, call->response, 429, "TOOMANYREQUESTS", "Rate exceeded");
 	} else if (strike(call, FAULT_ERROR, &value)) {
 		fail(call, value[0] ? atoi(value) : 500);
 	} else {
@@ -265,23 +361,43 @@ static void fault_after(const struct call *call)
 		response->bytes_per_s = atoi(value);
 }
 
-static const struct cloud_service *find_service(const char *name)
+/* True: the caller lacks the permission, and the answer says so. */
+static bool denied(const struct call *call, const struct cloud_service *service)
 {
-	for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
-		if (name && strcmp(services[i].name, name) == 0)
-			return &services[i];
-	return NULL;
+	struct cloud_request *request = call->request;
+	struct error err;
+	const char *resource = service->resource ? service->resource(call->cloud, request) : "*";
+	if (permissions_check(call->cloud, permissions_caller(call->cloud, request->access_key, request->arena), service->name, call->operation, resource,
+			&err) == 0)
+		return false;
+	static const struct {
+		int status;
+		const char *code;
+	} refusals[] = {
+		[CLOUD_XML] = { 403, "AccessDenied" },
+		[CLOUD_REST_JSON] = { 403, "AccessDeniedException" },
+		[CLOUD_JSON] = { 400, "AccessDeniedException" },
+		[CLOUD_QUERY] = { 403, "AccessDenied" },
+		[CLOUD_REGISTRY] = { 403, "DENIED" },
+	};
+	cloud_error(request, call->response, refusals[service->protocol].status, refusals[service->protocol].code, "%s", err.text);
+	return true;
 }
 
-static void handle_signed(const struct call *call, const struct cloud_service *service)
+static void handle(const struct call *call, const struct cloud_service *service)
 {
 	struct sigv4_refusal refusal;
 	if (fault_before(call))
 		return;
-	if (sigv4_check(call->cloud->keys, call->cloud->region, cloud_now_s(call->cloud), call->request, &refusal) == SIGV4_REFUSED) {
+	if (service->protocol == CLOUD_REGISTRY) {
+		if (!registry_check_token(call->cloud, call->request, call->response))
+			return;
+	} else if (sigv4_check(call->cloud->keys, call->cloud->region, cloud_now_s(call->cloud), call->request, &refusal) == SIGV4_REFUSED) {
 		cloud_error(call->request, call->response, refusal.status, refusal.code, "%s", refusal.message);
 		return;
 	}
+	if (denied(call, service))
+		return;
 	service->handle(call->cloud, call->request, call->response);
 	fault_after(call);
 }
@@ -311,7 +427,9 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 	if (!inside)
 		link_carry_up(cloud, head_bytes(request) + request->body.len);
 	request->service = sigv4_service(request);
-	const struct cloud_service *service = find_service(request->service);
+	const struct cloud_service *service = is_registry(request) ? &registry : find_service(request->service);
+	if (service == &registry)
+		request->service = registry.name;
 	if (!service) {
 		struct sigv4_refusal refusal;
 		if (sigv4_check(cloud->keys, cloud->region, cloud_now_s(cloud), request, &refusal) == SIGV4_REFUSED)
@@ -322,7 +440,7 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 	}
 	const char *operation = service->operation(request);
 	struct call call = { cloud, request, response, operation ? operation : "Unknown" };
-	handle_signed(&call, service);
+	handle(&call, service);
 	if (response->status != 0 && !has_header(response, "x-amzn-RequestId")) {
 		const char *id = cloud_new_id(request->arena);
 		cloud_add_header(response, strcmp(service->name, "s3") == 0 ? "x-amz-request-id" : "x-amzn-RequestId", id);

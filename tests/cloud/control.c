@@ -3,7 +3,12 @@
 #include <jansson.h>
 
 #include "tests/cloud/cloud.h"
+#include "tests/cloud/ecr.h"
+#include "tests/cloud/iam.h"
 #include "tests/cloud/lambda.h"
+#include "tests/cloud/logs.h"
+#include "tests/cloud/s3.h"
+#include "tests/cloud/stacks.h"
 
 static void refuse(struct cloud_response *response, int status, const char *message)
 {
@@ -85,6 +90,18 @@ static void post_settings(struct cloud *cloud, struct cloud_request *request, st
 	get_settings(cloud, request, response);
 }
 
+static void get_resources(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response)
+{
+	json_t *stacks = stacks_describe(cloud->stacks, NULL, NULL), *names = json_array();
+	for (size_t i = 0; i < json_array_size(stacks); i++)
+		json_array_append(names, json_object_get(json_array_get(stacks, i), "StackName"));
+	json_decref(stacks);
+	cloud_json(response, 200,
+		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "buckets", s3_names(cloud->s3), "repositories", ecr_json(cloud->ecr), "roles",
+			iam_names(cloud->iam, IAM_ROLE), "policies", iam_names(cloud->iam, IAM_POLICY), "functions", lambda_names(cloud),
+			"log_groups", logs_names(cloud->logs), "stacks", names));
+}
+
 /* A line each. */
 static const struct {
 	const char *method, *path;
@@ -96,6 +113,7 @@ static const struct {
 	{ "GET", "/_cloud/faults", get_faults },
 	{ "POST", "/_cloud/faults", post_faults },
 	{ "DELETE", "/_cloud/faults", delete_faults },
+	{ "GET", "/_cloud/resources", get_resources },
 	{ "GET", "/_cloud/settings", get_settings },
 	{ "POST", "/_cloud/settings", post_settings },
 };

@@ -26,7 +26,11 @@
 	X(LOST, "lost")             /* S3: an object that is there is not found, and gone from then on */              \
 	X(KILL, "kill")             /* Lambda: the environment is killed in the middle; value: ms after its start */   \
 	X(HANG, "hang")             /* Lambda: the environment is stopped until its time is over */                    \
-	X(COLD_START, "cold-start") /* Lambda: value: ms more before a new environment's runtime begins */
+	X(COLD_START, "cold-start") /* Lambda: value: ms more before a new environment's runtime begins */             \
+	X(DENY, "deny")             /* the caller's policies lack the action (permissions.h) */                        \
+	X(RESOURCE_FAIL, "resource-fail") /* CloudFormation; for the operation stands a resource's logical id: it can't \
+					   * be created or updated; value: the reason */                                \
+	X(DELETE_FAIL, "delete-fail")     /* the same for its deletion */
 
 #define FAULT_ENUM(id, name) FAULT_##id,
 enum fault_kind { FAULT_KINDS(FAULT_ENUM) N_FAULT_KINDS };

@@ -153,18 +153,6 @@ static bool refuse_environment(const json_t *body, struct cloud_request *request
 	return text && strlen(text) > ENVIRONMENT_BYTES;
 }
 
-static json_t *parse_body(struct cloud_request *request, struct cloud_response *response)
-{
-	json_error_t problem;
-	json_t *body = json_loadb(request->body.ptr ? request->body.ptr : "", request->body.len, 0, &problem);
-	if (json_is_object(body))
-		return body;
-	cloud_error(request, response, 400, "SerializationException", "Could not parse request body into json: %s",
-		body ? "no object" : problem.text);
-	json_decref(body);
-	return NULL;
-}
-
 /* --- Functions ---------------------------------------------------------------------------------------------------- */
 
 static const char *arn_of(struct functions *functions, struct arena *arena, const char *name)
@@ -560,7 +548,7 @@ static bool refuse_new(const json_t *body, const char *name, const char *uri, st
 void functions_create(
 	struct functions *functions, const char *unused, struct cloud_request *request, struct cloud_response *response)
 {
-	json_t *body = parse_body(request, response);
+	json_t *body = cloud_body(request, response);
 	const char *name = json_string_value(json_object_get(body, "FunctionName"));
 	const char *uri = json_string_value(json_object_get(json_object_get(body, "Code"), "ImageUri"));
 	struct image image = { 0 };
@@ -630,7 +618,7 @@ void functions_get_configuration(
 void functions_update_code(
 	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
-	json_t *body = parse_body(request, response);
+	json_t *body = cloud_body(request, response);
 	if (!body)
 		return;
 	const char *uri = json_string_value(json_object_get(body, "ImageUri"));
@@ -655,7 +643,7 @@ void functions_update_code(
 void functions_update_configuration(
 	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response)
 {
-	json_t *body = parse_body(request, response);
+	json_t *body = cloud_body(request, response);
 	if (!body)
 		return;
 	struct violations v = { 0 };
@@ -704,6 +692,17 @@ void functions_account_settings(
 			(json_int_t)80530636800, "CodeSizeUnzipped", (json_int_t)262144000, "CodeSizeZipped",
 			(json_int_t)52428800, "ConcurrentExecutions", concurrency, "UnreservedConcurrentExecutions",
 			concurrency, "AccountUsage", "TotalCodeSize", 0, "FunctionCount", n));
+}
+
+json_t *functions_names(struct functions *functions)
+{
+	json_t *names = json_array();
+	struct function *f;
+	pthread_mutex_lock(&functions->lock);
+	list_for_each (f, &functions->all, struct function, link)
+		json_array_append_new(names, json_string(f->name));
+	pthread_mutex_unlock(&functions->lock);
+	return names;
 }
 
 struct revision *functions_find(

@@ -25,3 +25,5 @@ functions_handler functions_create, functions_list, functions_get, functions_get
  * is in no state to run. */
 struct revision *functions_find(
 	struct functions *functions, const char *name, struct cloud_request *request, struct cloud_response *response);
+
+struct json_t *functions_names(struct functions *functions); /* an array */

@@ -72,6 +72,19 @@ const char *lambda_operation(const struct cloud_request *request)
 	return route ? route->operation : NULL;
 }
 
+const char *lambda_resource(struct cloud *cloud, const struct cloud_request *request)
+{
+	const char *name = "";
+	find_route(request, &name);
+	return *name ? arena_printf(request->arena, "arn:aws:lambda:%s:" CLOUD_ACCOUNT ":function:%s", cloud->region, name)
+		     : "*";
+}
+
+json_t *lambda_names(struct cloud *cloud)
+{
+	return functions_names(cloud->lambda->functions);
+}
+
 void lambda_handle(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response)
 {
 	const char *name = "";
@@ -147,7 +160,8 @@ static const char *const *add_role_key(struct cloud *cloud, struct lambda *lambd
 	memcpy(keys, cloud->keys->keys, n * sizeof(*keys));
 	keys[n] = (struct sigv4_key){ .access_key = arena_printf(arena, "ASIA%.16s", random_hex(arena)),
 		.secret_key = random_hex(arena),
-		.session_token = arena_printf(arena, "FunctionRole/%s+==", random_hex(arena)) };
+		.session_token = arena_printf(arena, "FunctionRole/%s+==", random_hex(arena)),
+		.identity = "sts::" CLOUD_ACCOUNT ":assumed-role/function/function" };
 	lambda->keys = (struct sigv4_keys){ keys, n + 1 };
 	cloud->keys = &lambda->keys;
 	const char **settings = arena_array(arena, const char *, 4);

@@ -23,3 +23,6 @@ cloud_handler lambda_handle;
 /* GET /_cloud/environments (environments_json); POST {"act": "kill" | "crash" | "hang", "n": 1} or {…, "id": 7}:
  * {"done": 1}. */
 cloud_handler lambda_get_environments, lambda_post_environments;
+const char *lambda_resource(struct cloud *cloud, const struct cloud_request *request);
+/* The names of all functions. */
+struct json_t *lambda_names(struct cloud *cloud);

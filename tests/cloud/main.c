@@ -25,7 +25,7 @@ enum { OPTION_STATE = CLOUD_N_SETTINGS, OPTION_PORT, OPTION_PLAIN_PORT, OPTION_R
 static void print_help(void)
 {
 	printf("Usage: llama-cloud [OPTION]...\n"
-	       "A test cloud on loopback: S3 and Lambda. Prints what to export, and serves until it is told to end.\n\n"
+	       "A test cloud on loopback: S3, Lambda, CloudFormation, ECR, STS, logs. Prints what to export, and serves until it is told to end.\n\n"
 	       "  --state=DIR             where everything is kept; absent or empty (default: a new one below /tmp)\n"
 	       "  --port=N, --plain-port=N  of https, and of http with the control endpoints (default: free ones)\n"
 	       "  --region=NAME           (default: us-east-1)\n"
@@ -136,6 +136,7 @@ static int serve(struct cloud *cloud, const struct options *options, const char 
 	struct server_options front = { .handler = cloud_handle, .tls = tls, .idle_ms = options->settings[SETTING_IDLE_MS],
 		.goaway_requests = goaway_requests, .connect_delay_ms = link_connect_ms, .now_s = cloud_now_s };
 	struct server *secure = server_listen(cloud, &port, &front, err);
+	cloud->port = port;
 	front.handler = cloud_handle_plain;
 	front.tls = NULL;
 	struct server *plain = secure ? server_listen(cloud, &plain_port, &front, err) : NULL;

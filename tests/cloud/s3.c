@@ -1,6 +1,7 @@
 #include "tests/cloud/s3.h"
 
 #include <assert.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -121,6 +122,37 @@ const char *s3_operation(const struct cloud_request *request)
 	const char *bucket, *key;
 	const struct operation *operation = find_operation(request, find_scope(request, &bucket, &key));
 	return operation ? operation->name : NULL;
+}
+
+const char *s3_resource(struct cloud *cloud, const struct cloud_request *request)
+{
+	const char *bucket, *key;
+	switch (find_scope(request, &bucket, &key)) {
+	case SERVICE:
+		break;
+	case BUCKET:
+		return arena_printf(request->arena, "\"arn:aws:s3:::%s\"", bucket);
+	case OBJECT:
+		return arena_printf(request->arena, "\"arn:aws:s3:::%s/%s\"", bucket, key);
+	}
+	return "*";
+}
+
+struct objects *s3_objects(struct s3 *s3)
+{
+	return s3->objects;
+}
+
+static void add_name(void *ctx, const char *name, int64_t created_ns)
+{
+	json_array_append_new(ctx, json_string(name));
+}
+
+json_t *s3_names(struct s3 *s3)
+{
+	json_t *names = json_array();
+	objects_visit_buckets(s3->objects, add_name, names);
+	return names;
 }
 
 /* ---- Answers ---- */
@@ -261,7 +293,7 @@ static bool wants_once(struct call *call, bool *ok)
 
 /* ---- Buckets ---- */
 
-static bool is_bucket_name(const char *name)
+bool s3_is_bucket_name(const char *name)
 {
 	size_t n = strlen(name);
 	return n >= 3 && n <= 63 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == n && name[0] != '.' &&
@@ -288,7 +320,7 @@ static void list_buckets(struct call *call)
 
 static void create_bucket(struct call *call)
 {
-	if (!is_bucket_name(call->bucket)) {
+	if (!s3_is_bucket_name(call->bucket)) {
 		fail(call, 400, "InvalidBucketName", "The specified bucket is not valid.");
 		return;
 	}

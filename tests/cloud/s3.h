@@ -11,3 +11,9 @@ void s3_free(struct s3 *s3);
 
 const char *s3_operation(const struct cloud_request *request);
 void s3_handle(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response);
+const char *s3_resource(struct cloud *cloud, const struct cloud_request *request);
+
+/* The buckets themselves, for stacks. */
+struct objects *s3_objects(struct s3 *s3);
+struct json_t *s3_names(struct s3 *s3); /* of all, an array */
+bool s3_is_bucket_name(const char *name);

@@ -326,39 +326,42 @@ static int refuse(
 		int s3_status;
 		const char *s3_code;
 		int status;
-		const char *code, *message;
+		const char *code, *query_code, *message;
 	} table[] = {
-		[UNSIGNED] = { 403, "AccessDenied", 403, "MissingAuthenticationTokenException",
+		[UNSIGNED] = { 403, "AccessDenied", 403, "MissingAuthenticationTokenException", "MissingAuthenticationToken",
 			"Missing Authentication Token" },
-		[MALFORMED] = { 400, "AuthorizationHeaderMalformed", 403, "IncompleteSignatureException",
+		[MALFORMED] = { 400, "AuthorizationHeaderMalformed", 403, "IncompleteSignatureException", "IncompleteSignature",
 			"The authorization is malformed." },
-		[UNKNOWN_KEY] = { 403, "InvalidAccessKeyId", 403, "UnrecognizedClientException",
+		[UNKNOWN_KEY] = { 403, "InvalidAccessKeyId", 403, "UnrecognizedClientException", "InvalidClientTokenId",
 			"The security token included in the request is invalid." },
-		[WRONG_TOKEN] = { 400, "InvalidToken", 403, "UnrecognizedClientException",
+		[WRONG_TOKEN] = { 400, "InvalidToken", 403, "UnrecognizedClientException", "InvalidClientTokenId",
 			"The security token included in the request is invalid." },
-		[EXPIRED_TOKEN] = { 400, "ExpiredToken", 403, "ExpiredTokenException",
+		[EXPIRED_TOKEN] = { 400, "ExpiredToken", 403, "ExpiredTokenException", "ExpiredToken",
 			"The security token included in the request is expired" },
-		[WRONG_SCOPE] = { 400, "AuthorizationHeaderMalformed", 403, "InvalidSignatureException",
+		[WRONG_SCOPE] = { 400, "AuthorizationHeaderMalformed", 403, "InvalidSignatureException", "SignatureDoesNotMatch",
 			"Credential should be scoped to a valid region." },
-		[SKEWED] = { 403, "RequestTimeTooSkewed", 403, "InvalidSignatureException",
+		[SKEWED] = { 403, "RequestTimeTooSkewed", 403, "InvalidSignatureException", "SignatureDoesNotMatch",
 			"The difference between the request time and the current time is too large: Signature expired "
 			"or not yet current" },
-		[EXPIRED_URL] = { 403, "AccessDenied", 403, "AccessDeniedException", "Request has expired" },
-		[UNSIGNED_HEADERS] = { 403, "AccessDenied", 403, "InvalidSignatureException", "" },
-		[WRONG_SIGNATURE] = { 403, "SignatureDoesNotMatch", 403, "InvalidSignatureException",
+		[EXPIRED_URL] = { 403, "AccessDenied", 403, "AccessDeniedException", "AccessDenied", "Request has expired" },
+		[UNSIGNED_HEADERS] = { 403, "AccessDenied", 403, "InvalidSignatureException", "SignatureDoesNotMatch", "" },
+		[WRONG_SIGNATURE] = { 403, "SignatureDoesNotMatch", 403, "InvalidSignatureException", "SignatureDoesNotMatch",
 			"The request signature we calculated does not match the signature you provided. Check your AWS "
 			"Secret Access Key and "
 			"signing method." },
-		[NO_PAYLOAD_HASH] = { 400, "MissingSecurityHeader", 403, "InvalidSignatureException",
+		[NO_PAYLOAD_HASH] = { 400, "MissingSecurityHeader", 403, "InvalidSignatureException", "SignatureDoesNotMatch",
 			"x-amz-content-sha256 is missing or is none of those that the service takes" },
-		[WRONG_PAYLOAD_HASH] = { 400, "XAmzContentSHA256Mismatch", 403, "InvalidSignatureException",
+		[WRONG_PAYLOAD_HASH] = { 400, "XAmzContentSHA256Mismatch", 403, "InvalidSignatureException", "SignatureDoesNotMatch",
 			"The provided 'x-amz-content-sha256' header does not match what was computed." },
-		[BAD_CHUNKS] = { 403, "SignatureDoesNotMatch", 403, "InvalidSignatureException",
+		[BAD_CHUNKS] = { 403, "SignatureDoesNotMatch", 403, "InvalidSignatureException", "SignatureDoesNotMatch",
 			"The body's chunks are not what was signed." },
 	};
-	bool s3 = !request->service || strcmp(request->service, "s3") == 0;
-	ret->status = s3 ? table[verdict].s3_status : table[verdict].status;
-	ret->code = s3 ? table[verdict].s3_code : table[verdict].code;
+	const char *service = request->service ? request->service : "s3";
+	bool s3 = strcmp(service, "s3") == 0;
+	bool query = strcmp(service, "sts") == 0 || strcmp(service, "cloudformation") == 0;
+	bool json = strcmp(service, "ecr") == 0 || strcmp(service, "logs") == 0;
+	ret->status = s3 ? table[verdict].s3_status : json ? 400 : table[verdict].status;
+	ret->code = s3 ? table[verdict].s3_code : query ? table[verdict].query_code : table[verdict].code;
 	ret->message = detail ? detail : table[verdict].message;
 	return SIGV4_REFUSED;
 }

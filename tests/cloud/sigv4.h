@@ -13,6 +13,7 @@ struct sigv4_key {
 	const char *access_key, *secret_key;
 	const char *session_token; /* NULL: a permanent key, which must be used without one */
 	int64_t expires_s;         /* by the cloud's clock; 0: never */
+	const char *identity;      /* whose it is: an ARN behind "arn:aws:" */
 };
 
 struct sigv4_keys {

@@ -14,9 +14,9 @@
 enum { MAY_24 = 1369353600, AUGUST_30 = 1440938160 };
 
 static const struct sigv4_key keys[] = {
-	{ "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", NULL, 0 },
-	{ "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", NULL, 0 },
-	{ "ASIATEMPORARY", "secret", "token", MAY_24 + 60 },
+	{ "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", NULL, 0, NULL },
+	{ "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", NULL, 0, NULL },
+	{ "ASIATEMPORARY", "secret", "token", MAY_24 + 60, NULL },
 };
 static const struct sigv4_keys all = { keys, 3 };
 
