@@ -229,7 +229,7 @@ static void ask_sso_keys(struct credential_fetch *f)
 	form_add(&query, "account_id", source->sso_account);
 	form_add(&query, "role_name", source->sso_role);
 	const char *url = arena_printf(
-		&f->arena, "%s/federation/credentials?%s", sso_endpoint(f, "sso"), query.ptr + 1);
+		&f->arena, "%s/federation/credentials?%s", sso_endpoint(f, "sso"), query.ptr);
 	const struct aws_pair bearer = { "x-amz-sso_bearer_token", f->sso.token };
 	ask(f, "GET", url, &bearer, 1, NULL, STS_LIMIT_MS, false);
 }
