@@ -11,7 +11,7 @@
 #include "daemon/share.h"
 #include "exec/lambda.h"
 
-enum { WIDTH = 1000 }; /* an account's usual limit; the window finds out what there is of it */
+enum { WIDTH = 1000 }; /* an account's usual limit, where its own isn't known; the window finds out what there is of it */
 
 struct cloud {
 	struct daemon *daemon;
@@ -57,7 +57,7 @@ static int open_lambda(struct cloud *cloud, const struct s3_bucket *bucket, cons
 		.place = { bucket->name, bucket->prefix, cloud->config.region, endpoint },
 		.files = daemon->files,
 		.content = daemon->content,
-		.width = WIDTH,
+		.width = daemon->config->concurrency ? daemon->config->concurrency : WIDTH,
 	};
 	daemon->lambda.executor = lambda_new(&daemon->loop, &options);
 	return 0;

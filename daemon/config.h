@@ -47,7 +47,7 @@ struct config_option {
 	const char *help;	   /* whole sentences for the manual */
 };
 
-enum { CONFIG_OPTIONS = 22 };
+enum { CONFIG_OPTIONS = 23 };
 extern const struct config_option config_options[CONFIG_OPTIONS];
 
 /* Where a value comes from. */
@@ -78,6 +78,7 @@ struct config {
 	enum config_share share;
 	const char *base_dir;	 /* NULL: results are shared between equal paths only */
 	const char *region, *bucket, *function, *profile; /* engine = lambda */
+	unsigned concurrency;	 /* functions that may run at once; 0: not known */
 	unsigned verify;	 /* one in so many results is checked; 0 = none */
 	int64_t idle_timeout_ms; /* 0 = never leave */
 	const char *log;	 /* NULL = no log */

@@ -48,6 +48,7 @@ static void config__without_a_file_everything_has_its_default(void **state)
 	assert_int_equal(config.cache, CONFIG_CACHE_READWRITE);
 	assert_int_equal(config.sandbox, CONFIG_SANDBOX_AUTO);
 	assert_int_equal(config.engine, CONFIG_ENGINE_SANDBOX);
+	assert_int_equal(config.concurrency, 0);
 	assert_int_equal(config.idle_timeout_ms, 30 * 60 * 1000);
 	assert_string_equal(config.cache_dir, "/home/me/.cache/llama");
 	assert_null(config.runtime_dir);
@@ -155,7 +156,7 @@ static void config__values_are_written_as_they_would_be_read(void **state)
 	static const char *const values[][2] = { { "cache_size", "512M" }, { "cache_size", "10G" },
 		{ "idle_timeout", "90s" }, { "idle_timeout", "1d" }, { "idle_timeout", "0" },
 		{ "idle_timeout", "1500ms" }, { "sandbox", "inplace" }, { "jobs", "12" }, { "log", "/x y" },
-		{ "verify", "0" } };
+		{ "verify", "0" }, { "concurrency", "10" } };
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		_cleanup_buf_ struct buf text = { 0 }, written = { 0 };
 		buf_printf(&text, "%s = %s\n", values[i][0], values[i][1]);

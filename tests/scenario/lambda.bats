@@ -96,6 +96,20 @@ with_cloud() {
 	assert_stat executed.lambda 3
 }
 
+settings() { curl -sS --fail "$LLAMA_CLOUD_CONTROL/settings" "$@"; }
+
+@test "no more functions are asked for than the account has" {
+	with_cloud
+	make_project project 24
+	usual=$(settings | python3 -c 'import json, sys; print(json.load(sys.stdin)["concurrency"])')
+	settings -d '{"concurrency": 3}' >/dev/null
+	echo 'concurrency = 3' >>"$LLAMA_CONFIG"
+	run llama build --engine lambda make -C project -j64
+	settings -d "{\"concurrency\": $usual}" >/dev/null
+	assert_output_has "25 compiled in Lambda"
+	assert_stat lambda.throttles 0
+}
+
 # trouble DESCRIPTION WORDS: a build of the project on Lambda succeeds on this machine, and in one line says what is wrong, in these words.
 trouble() {
 	llama daemon --stop
