@@ -74,6 +74,7 @@ struct http_op {
 	const struct http_file *file;
 	int64_t file_at;
 	char *origin;	   /* "https://host:port" for messages: paths and queries may hold secrets */
+	int64_t started_ms, connect_ms;
 	int64_t deadline_ms, stalled_ms;
 	int64_t moved, moved_ms; /* bytes both ways when last looked at, and when they changed */
 	size_t response_limit;
@@ -417,8 +418,34 @@ static bool may_have_been_sent(struct http_op *op)
 	       pretransfer_us > 0;
 }
 
+/* It ends from `tick`. */
+static void fail(struct http_op *op, int code, const char *text)
+{
+	error_set(&op->error, 0, "%s: %s", op->origin ? op->origin : "http", text);
+	op->error.code = code;
+	list_remove(&op->link);
+	list_append(&op->http->failing, &op->link);
+}
+
+static void schedule(struct http *http);
+
+/* No connection came for `op`. Those that were to share it would each try for one, one after the other, and as long. */
+static void fail_waiting(const struct http_op *op)
+{
+	struct http *http = op->http;
+	struct http_op *other;
+	list_for_each (other, &http->ops, struct http_op, link) {
+		if (other != op && other->pool == op->pool && strcmp(other->origin, op->origin) == 0 && !may_have_been_sent(other) &&
+			(int64_t)uv_now(http->loop) - other->started_ms >= other->connect_ms / 2)
+			fail(other, EHOSTUNREACH, "no connection in time");
+	}
+	schedule(http);
+}
+
 static bool complete(struct http_op *op, CURLcode result)
 {
+	if (result == CURLE_OPERATION_TIMEDOUT)
+		fail_waiting(op);
 	if (result || op->over || !op->answering) {
 		bool sent = may_have_been_sent(op);
 		const char *text = op->over	 ? "the answer is larger than it may be"
@@ -466,14 +493,6 @@ static void drain(struct pool *pool)
 }
 
 /* Limits of our own. */
-
-static void fail(struct http_op *op, int code, const char *text)
-{
-	error_set(&op->error, 0, "%s: %s", op->origin ? op->origin : "http", text);
-	op->error.code = code;
-	list_remove(&op->link);
-	list_append(&op->http->failing, &op->link);
-}
 
 /* What is wrong with it now, or NULL. */
 static const char *overdue(struct http_op *op, int64_t now_ms)
@@ -710,7 +729,7 @@ static CURLcode set_up(struct http_op *op, const struct http_request *request)
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, op);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(request->connect_ms ? request->connect_ms : DEFAULT_CONNECT_MS));
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)op->connect_ms);
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	/* libcurl 7.88 closes HTTP/2 connections through a proxy under the requests that share them ("no filter connected"). */
 	bool http2 = request->http2 && (!http->proxied || request->no_proxy);
@@ -770,7 +789,8 @@ struct http_op *http_start(struct http *http, const struct http_request *request
 	op->head = make_head(request, &op->head_bytes);
 
 	uv_update_time(http->loop);
-	op->moved_ms = uv_now(http->loop);
+	op->started_ms = op->moved_ms = uv_now(http->loop);
+	op->connect_ms = request->connect_ms ? request->connect_ms : DEFAULT_CONNECT_MS;
 	int64_t look_ms = op->stalled_ms / 4;
 	if (request->timeout_ms) {
 		op->deadline_ms = op->moved_ms + request->timeout_ms;

@@ -404,6 +404,29 @@ static void http__a_server_that_takes_no_connection_is_out_of_reach(void **state
 	close(fd);
 }
 
+static void http__who_waits_for_a_connection_that_never_comes_is_told_with_the_first(void **state)
+{
+	enum { N = 5 };
+	struct outcome out[N];
+	char deaf[64], tls[80];
+	int fd = deaf_socket(deaf, sizeof deaf), connections = 0;
+	snprintf(tls, sizeof tls, "https%s", deaf + strlen("http"));
+	begin(NULL, 0);
+	for (int i = 0; i < N; i++)
+		start(&(struct http_request){ .method = "POST", .url = tls, .http2 = true, .connect_ms = 300 }, &out[i]);
+	for (int i = 0; i < N; i++) {
+		run_until(&out[i]);
+		assert_int_equal(out[i].code, EHOSTUNREACH);
+		assert_false(out[i].sent);
+	}
+	end();
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	for (int taken; (taken = accept(fd, NULL, NULL)) >= 0; connections++)
+		close(taken);
+	assert_in_range(connections, 1, 2); /* libcurl begins another before it says that the first came to nothing */
+	close(fd);
+}
+
 static void http__an_upload_that_stalls_is_given_up(void **state)
 {
 	struct outcome out;
@@ -802,6 +825,7 @@ int main(void)
 		cmocka_unit_test(http__an_answer_that_stalls_is_given_up),
 		cmocka_unit_test(http__thinking_is_not_stalling),
 		cmocka_unit_test(http__a_server_that_takes_no_connection_is_out_of_reach),
+		cmocka_unit_test(http__who_waits_for_a_connection_that_never_comes_is_told_with_the_first),
 		cmocka_unit_test(http__a_large_answer_has_the_time_it_needs),
 		cmocka_unit_test(http__an_upload_that_stalls_is_given_up),
 		cmocka_unit_test(http__a_refused_connection_was_not_sent),
