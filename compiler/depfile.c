@@ -209,41 +209,38 @@ static void render_clang(
 	}
 }
 
-static void render(enum style style, const char *const *targets, size_t n_targets, const struct slice *words, size_t n,
-	struct slice rest, struct buf *to)
+/* What a stored text is rendered anew for. */
+struct rendering {
+	const char *const *targets;
+	size_t n_targets;
+	const struct slice *words;
+	size_t n;
+	struct slice rest;
+};
+
+static void render(enum style style, const struct rendering *to_render, struct buf *to)
 {
 	if (style == STYLE_GCC)
-		render_gcc(targets, n_targets, words, n, to);
+		render_gcc(to_render->targets, to_render->n_targets, to_render->words, to_render->n, to);
 	else
-		render_clang(targets, n_targets, words, n, to);
-	buf_append_slice(to, rest);
+		render_clang(to_render->targets, to_render->n_targets, to_render->words, to_render->n, to);
+	buf_append_slice(to, to_render->rest);
 }
 
-int depfile_retarget(struct slice stored, const char *const *old_targets, size_t n_old, const char *const *new_targets,
-	size_t n_new, struct buf *ret)
+/* Which compiler wrote `stored`, which `old` stands for, shows in the text: its style reproduces every byte. When both do (no line is broken), they must
+ * also agree on `new`; NULL: that is the old one. */
+static int render_alike(struct slice stored, const struct rendering *old, const struct rendering *new, struct buf *ret)
 {
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_buf_ struct buf found = { 0 };
-	struct slice *words;
-	size_t n;
-
-	if (n_old == 0 || n_new == 0 || stored.len == 0)
-		return DEPFILE_UNSURE;
-	struct slice rest = split_rule(stored, old_targets, n_old, &arena, &words, &n);
-	if (!rest.len)
-		return DEPFILE_UNSURE;
-
-	/* Which compiler wrote it shows in the text: its style reproduces every byte. When both do (no line is broken), they must also agree on the
-	 * new text, which for the same targets is the old one. */
-	bool any = false, same_targets = old_targets == new_targets && n_old == n_new;
-	for (enum style style = STYLE_GCC; style <= STYLE_CLANG && !(any && same_targets); style++) {
+	bool any = false;
+	for (enum style style = STYLE_GCC; style <= STYLE_CLANG && !(any && !new); style++) {
 		_cleanup_buf_ struct buf again = { 0 };
-		render(style, old_targets, n_old, words, n, rest, &again);
+		render(style, old, &again);
 		if (!slice_equal(buf_slice(&again), stored))
 			continue;
-		if (!same_targets) {
+		if (new) {
 			buf_reset(&again);
-			render(style, new_targets, n_new, words, n, rest, &again);
+			render(style, new, &again);
 		}
 		if (any && !slice_equal(buf_slice(&again), buf_slice(&found)))
 			return DEPFILE_UNSURE;
@@ -255,4 +252,72 @@ int depfile_retarget(struct slice stored, const char *const *old_targets, size_t
 		return DEPFILE_UNSURE;
 	buf_append_slice(ret, buf_slice(&found));
 	return 0;
+}
+
+/* The first rule of `stored`, and the others as they are. */
+static int take_apart(struct slice stored, const char *const *targets, size_t n_targets, struct arena *arena, struct rendering *ret)
+{
+	struct slice *words;
+	size_t n;
+	if (n_targets == 0 || stored.len == 0)
+		return DEPFILE_UNSURE;
+	struct slice rest = split_rule(stored, targets, n_targets, arena, &words, &n);
+	*ret = (struct rendering){ targets, n_targets, words, n, rest };
+	return rest.len ? 0 : DEPFILE_UNSURE;
+}
+
+int depfile_retarget(struct slice stored, const char *const *old_targets, size_t n_old, const char *const *new_targets,
+	size_t n_new, struct buf *ret)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct rendering old, new;
+	if (n_new == 0 || take_apart(stored, old_targets, n_old, &arena, &old) != 0)
+		return DEPFILE_UNSURE;
+	new = old;
+	new.targets = new_targets;
+	new.n_targets = n_new;
+	return render_alike(stored, &old, old_targets == new_targets && n_old == n_new ? NULL : &new, ret);
+}
+
+static bool is_at(struct slice text, const char *path, size_t n)
+{
+	return text.len >= n && memcmp(text.ptr, path, n) == 0;
+}
+
+/* A path as it is written, below `to` if it was below `from`. */
+static struct slice move(struct slice word, const char *from, const char *to, struct arena *arena)
+{
+	size_t n = strlen(from);
+	if (!is_at(word, from, n) || (word.len > n && word.ptr[n] != '/' && word.ptr[n] != ':'))
+		return word;
+	return slice_str(arena_printf(arena, "%s%.*s", to, (int)(word.len - n), word.ptr + n));
+}
+
+/* The phony rules of -MP, each on a line of its own, and the newline before them. */
+static struct slice move_rules(struct slice rest, const char *from, const char *to, struct arena *arena)
+{
+	_cleanup_buf_ struct buf moved = { 0 };
+	while (rest.len > 0) {
+		const char *newline = memchr(rest.ptr, '\n', rest.len);
+		size_t n = newline ? (size_t)(newline - rest.ptr) : rest.len;
+		buf_append_slice(&moved, move(slice_of(rest.ptr, n), from, to, arena));
+		if (newline)
+			buf_append_char(&moved, '\n');
+		rest = slice_of(rest.ptr + n + !!newline, rest.len - n - !!newline);
+	}
+	return slice_of(arena_strndup(arena, buf_str(&moved), moved.len), moved.len);
+}
+
+int depfile_rebase(struct slice stored, const char *const *old_targets, size_t n_old, const char *const *new_targets, size_t n_new, const char *from,
+	const char *to, struct buf *ret)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct rendering old, new;
+	if (n_new == 0 || take_apart(stored, old_targets, n_old, &arena, &old) != 0)
+		return DEPFILE_UNSURE;
+	struct slice *words = arena_array(&arena, struct slice, old.n + 1);
+	for (size_t i = 0; i < old.n; i++)
+		words[i] = move(old.words[i], from, to, &arena);
+	new = (struct rendering){ new_targets, n_new, words, old.n, move_rules(old.rest, from, to, &arena) };
+	return render_alike(stored, &old, &new, ret);
 }

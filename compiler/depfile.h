@@ -26,3 +26,8 @@ int depfile_parse(struct slice text, struct arena *arena, struct depfile *ret, s
 enum depfile_outcome { DEPFILE_UNSURE = 1 };
 int depfile_retarget(struct slice stored, const char *const *old_targets, size_t n_old, const char *const *new_targets,
 	size_t n_new, struct buf *ret);
+
+/* The file that the compiler would have written for `new_targets` if what lies below the directory `from` lay below `to`. Both are absolute, without a slash
+ * at the end, and of characters that nobody quotes in such a file. The targets are the caller's affair. */
+int depfile_rebase(struct slice stored, const char *const *old_targets, size_t n_old, const char *const *new_targets, size_t n_new, const char *from,
+	const char *to, struct buf *ret);

@@ -1,4 +1,5 @@
-/* A dependency file is parsed; what can be rendered for its own target again must be the same bytes, and for another one and back as well. */
+/* A dependency file is parsed; what can be rendered for its own target again must be the same bytes, and for another one and back as well;
+ * so must what moves to another directory and back. */
 #include <assert.h>
 #include <stdint.h>
 
@@ -24,5 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (depfile_retarget(text, targets, 1, others, 2, &other) == 0 &&
 		depfile_retarget(buf_slice(&other), others, 2, targets, 1, &back) == 0)
 		assert(slice_equal(buf_slice(&back), text));
+	_cleanup_buf_ struct buf there = { 0 }, home = { 0 };
+	if (depfile_rebase(text, targets, 1, targets, 1, "/a", "/a/much/longer/name", &there) == 0 &&
+		depfile_rebase(buf_slice(&there), targets, 1, targets, 1, "/a/much/longer/name", "/a", &home) == 0)
+		assert(slice_equal(buf_slice(&home), text));
 	return 0;
 }

@@ -74,6 +74,40 @@ static void depfile__of_unexpected_form_is_not_rendered(void **state)
 		"a_name_that_is_so_long_that_the_line_must_be_broken_after_its_colon_for_sure.o", NULL);
 }
 
+/* Each file as gcc 12 or clang 14 wrote it below /w/one and below /w/another-place. */
+static void depfile__moves_with_its_directory_as_the_compiler_would_write_it(void **state)
+{
+	static const struct {
+		const char *target, *one, *another;
+	} rows[] = {
+		{ "x.o",
+			"x.o: /w/one/source/x.c /usr/include/stdc-predef.h \\\n"
+			" /w/one/source/include/a.h /w/one/source/include/b.h /w/one/s\\ p/c.h\n"
+			"/usr/include/stdc-predef.h:\n/w/one/source/include/a.h:\n/w/one/source/include/b.h:\n/w/one/s\\ p/c.h:\n",
+			"x.o: /w/another-place/source/x.c /usr/include/stdc-predef.h \\\n"
+			" /w/another-place/source/include/a.h /w/another-place/source/include/b.h \\\n"
+			" /w/another-place/s\\ p/c.h\n"
+			"/usr/include/stdc-predef.h:\n/w/another-place/source/include/a.h:\n/w/another-place/source/include/b.h:\n/w/another-place/s\\ p/c.h:\n" },
+		{ "x.o", "x.o: /w/one/source/x.c /w/one/source/include/a.h \\\n  /w/one/source/include/b.h\n\n/w/one/source/include/a.h:\n\n/w/one/source/include/b.h:\n",
+			"x.o: /w/another-place/source/x.c /w/another-place/source/include/a.h \\\n  /w/another-place/source/include/b.h\n\n"
+			"/w/another-place/source/include/a.h:\n\n/w/another-place/source/include/b.h:\n" },
+		{ "x.o", "x.o: ../x.c /w/one2/a.h /v/w/one/a.h\n", "x.o: ../x.c /w/one2/a.h /v/w/one/a.h\n" },
+		{ "x.o", "x.o : ../x.c /w/one/a.h\n", NULL },
+		{ "x.o", "x.o: ../x.c a.h\n", "x.o: ../x.c a.h\n" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_buf_ struct buf there = { 0 }, back = { 0 };
+		const char *const *targets = &rows[i].target;
+		int outcome = depfile_rebase(slice_str(rows[i].one), targets, 1, targets, 1, "/w/one", "/w/another-place", &there);
+		assert_int_equal(outcome, rows[i].another ? 0 : DEPFILE_UNSURE);
+		if (!rows[i].another)
+			continue;
+		assert_string_equal(buf_str(&there), rows[i].another);
+		assert_int_equal(depfile_rebase(buf_slice(&there), targets, 1, targets, 1, "/w/another-place", "/w/one", &back), 0);
+		assert_string_equal(buf_str(&back), rows[i].one);
+	}
+}
+
 static void depfile__inputs_are_read_as_make_would(void **state)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -102,6 +136,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(depfile__is_rendered_for_another_target_as_the_compiler_would),
 		cmocka_unit_test(depfile__of_unexpected_form_is_not_rendered),
+		cmocka_unit_test(depfile__moves_with_its_directory_as_the_compiler_would_write_it),
 		cmocka_unit_test(depfile__inputs_are_read_as_make_would),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
