@@ -911,20 +911,25 @@ void view_alias_signature(struct view *view, uint64_t since, const struct lookup
 		first->last = twin;
 	}
 
-	/* Per file with a twin: its place among the files, and the first place with the same inode and with the same mtime. */
-	_cleanup_buf_ struct buf classes = { 0 };
-	for (struct twin *twin = twins; twin < twins + n; twin++) {
-		if (!twin->first->next)
+	/* Per content that several have: for each of them, which is the first with the same inode and with the same mtime. Contents count in no order, for that of
+	 * the paths is another below another base directory. */
+	for (struct twin *first = twins; first < twins + n; first++) {
+		if (first->first != first || !first->next)
 			continue;
-		twin->info = view_stat(view, since, lookups->v[twin->at].path, true);
-		const struct twin *inode = twin->first, *second = twin->first;
-		while (inode != twin && !shares_inode(&inode->info, &twin->info))
-			inode = inode->next;
-		while (second != twin && !shares_second(&second->info, &twin->info))
-			second = second->next;
-		uint64_t place[3] = { (uint64_t)(twin - twins), (uint64_t)(inode - twins), (uint64_t)(second - twins) };
-		buf_append(&classes, place, sizeof(place));
+		_cleanup_buf_ struct buf class = { 0 };
+		buf_append_slice(&class, digest_slice(&lookups->v[first->at].digest));
+		for (struct twin *twin = first; twin; twin = twin->next) {
+			twin->info = view_stat(view, since, lookups->v[twin->at].path, true);
+			uint64_t inode = 0, second = 0;
+			for (const struct twin *p = first; p != twin && !shares_inode(&p->info, &twin->info); p = p->next)
+				inode++;
+			for (const struct twin *p = first; p != twin && !shares_second(&p->info, &twin->info); p = p->next)
+				second++;
+			buf_append(&class, &inode, sizeof(inode));
+			buf_append(&class, &second, sizeof(second));
+		}
+		struct digest digest = digest_of(buf_slice(&class));
+		for (size_t i = 0; i < sizeof(ret->hash); i++)
+			ret->hash[i] ^= digest.hash[i];
 	}
-	if (classes.len)
-		*ret = digest_of(buf_slice(&classes));
 }
