@@ -34,6 +34,7 @@ struct cache_result {
 					err is not empty */
 	const char *depfile_targets; /* the target text the stored dependency file was written for, "" without one */
 	struct digest alias_signature; /* see view_alias_signature */
+	const char *base; /* only of what is shared below a base directory: where that was, which the dependency file still names; else "" or NULL */
 };
 
 enum cache_outcome { CACHE_MISS = 1 };

@@ -272,6 +272,14 @@ struct slice manifest_questions(struct slice head)
 	return r.left;
 }
 
+void manifest_replace_result(struct slice head, struct slice result, struct buf *ret)
+{
+	buf_append_char(ret, FORMAT);
+	put_integer(ret, result.len);
+	buf_append_slice(ret, result);
+	buf_append_slice(ret, manifest_questions(head));
+}
+
 int manifest_decode(struct slice head, struct arena *arena, struct manifest *ret, struct error *err)
 {
 	struct reader r = { head, 0, false };

@@ -51,6 +51,9 @@ int manifest_encode(struct slice result, const struct lookups *lookups, struct b
 /* What of an encoded head follows its result: the same look-ups are the same bytes there, and in the names. */
 struct slice manifest_questions(struct slice head);
 
+/* Append a head with another result and the same look-ups. */
+void manifest_replace_result(struct slice head, struct slice result, struct buf *ret);
+
 /* Decode all of `head`. -1: malformed; SPECIAL look-ups are, too. */
 int manifest_decode(struct slice head, struct arena *arena, struct manifest *ret, struct error *err);
 /* Fill in the names. -1: malformed, or other names than the head's. */

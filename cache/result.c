@@ -7,6 +7,7 @@
 #define FACT_MESSAGES "llama/messages-kind"   /* a digest: 32 bytes hash, 8 bytes size, little-endian */
 #define FACT_TARGETS  "llama/depfile-targets" /* text */
 #define FACT_ALIASES  "llama/alias-signature" /* a digest */
+#define FACT_BASE     "llama/base-directory"  /* a path; need not be there */
 
 enum { FACT_DIGEST_BYTES = DIGEST_HASH_BYTES + 8 };
 
@@ -44,7 +45,7 @@ void result_encode(const struct cache_result *result, struct buf *ret)
 	Reapi__ActionResult message = REAPI__ACTION_RESULT__INIT;
 	Reapi__ExecutedActionMetadata metadata = REAPI__EXECUTED_ACTION_METADATA__INIT;
 	message.output_files = arena_array(&arena, Reapi__OutputFile *, result->n_outputs);
-	metadata.auxiliary_metadata = arena_array(&arena, Reapi__Any *, result->n_outputs + 3);
+	metadata.auxiliary_metadata = arena_array(&arena, Reapi__Any *, result->n_outputs + 4);
 	for (size_t i = 0; i < result->n_outputs; i++) {
 		const struct cache_output *output = &result->outputs[i];
 		if (output->absent) {
@@ -65,6 +66,8 @@ void result_encode(const struct cache_result *result, struct buf *ret)
 		&arena, FACT_TARGETS, slice_str(result->depfile_targets));
 	metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] = digest_fact(
 		&arena, FACT_ALIASES, &result->alias_signature);
+	if (result->base && *result->base)
+		metadata.auxiliary_metadata[metadata.n_auxiliary_metadata++] = fact(&arena, FACT_BASE, slice_str(result->base));
 	message.exit_code = result->exit_code;
 	message.stdout_digest = digest_message(&arena, &result->out);
 	message.stderr_digest = digest_message(&arena, &result->err);
@@ -112,7 +115,7 @@ int result_decode(struct slice bytes, struct arena *arena, struct cache_result *
 	if (!message || !message->execution_metadata)
 		return error_set(err, 0, "malformed result");
 	const Reapi__ExecutedActionMetadata *metadata = message->execution_metadata;
-	struct cache_result result = { .exit_code = message->exit_code };
+	struct cache_result result = { .exit_code = message->exit_code, .base = "" };
 	result.outputs = arena_array(
 		arena, struct cache_output, message->n_output_files + metadata->n_auxiliary_metadata);
 	if (parse_digest(message->stdout_digest, &result.out) < 0 ||
@@ -140,6 +143,8 @@ int result_decode(struct slice bytes, struct arena *arena, struct cache_result *
 			result.depfile_targets = arena_strndup(arena, value.ptr, value.len);
 		} else if (strcmp(any->type_url, FACT_ALIASES) == 0) {
 			has_aliases = parse_digest_fact(value, &result.alias_signature) == 0;
+		} else if (strcmp(any->type_url, FACT_BASE) == 0) {
+			result.base = arena_strndup(arena, value.ptr, value.len);
 		}
 	}
 	if (!has_messages || !has_targets || !has_aliases)

@@ -25,6 +25,7 @@ static struct cache_result sample(void)
 		.messages_kind = digest_of(slice_str("terminal")),
 		.depfile_targets = "a.o b.o",
 		.alias_signature = digest_of(slice_str("aliases")),
+		.base = "/home/me/checkout",
 	};
 }
 
@@ -46,6 +47,7 @@ static void result__what_is_encoded_is_decoded(void **state)
 	assert_true(digest_equal(&after.messages_kind, &before.messages_kind));
 	assert_true(digest_equal(&after.alias_signature, &before.alias_signature));
 	assert_string_equal(after.depfile_targets, "a.o b.o");
+	assert_string_equal(after.base, "/home/me/checkout");
 }
 
 static void result__it_is_an_action_result(void **state)

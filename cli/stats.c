@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "compiler/portable.h"
 #include "compiler/reason.h"
 
 enum { STATS_FILE_LIMIT = 16 << 20 };
@@ -110,6 +111,31 @@ static void print_cloud(const json_t *stats)
 	print_megabytes("received", control_json_number(stats, "lambda.bytes_in") + control_json_number(stats, "s3.bytes_in"));
 }
 
+/* Results that are shared for one place only although there is a base_dir. */
+static void print_skipped(const json_t *stats)
+{
+	static const struct {
+		const char *key, *text;
+	} rows[] = {
+#define X(enumerator, name, text) { "share.skipped." #name, text },
+		PORTABLE_TABLE(X)
+#undef X
+	};
+	uint64_t all = 0;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		all += control_json_number(stats, rows[i].key);
+	if (all == 0)
+		return;
+	print_row("not for another base_dir", all, "shared between equal paths only; llama explain tells which");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		_cleanup_buf_ struct buf label = { 0 };
+		uint64_t n = control_json_number(stats, rows[i].key);
+		buf_printf(&label, "  %s", strrchr(rows[i].key, '.') + 1);
+		if (n > 0)
+			print_row(label.ptr, n, rows[i].text);
+	}
+}
+
 static void print_table(const json_t *stats, bool running)
 {
 	uint64_t requests = control_json_number(stats, "requests"), hits = control_json_number(stats, "hits.local");
@@ -128,6 +154,7 @@ static void print_table(const json_t *stats, bool running)
 		print_row("  shared", shared, "by way of the bucket");
 	if (rejected > 0)
 		print_row("rejected from the bucket", rejected, "damaged or forged; the log has more");
+	print_skipped(stats);
 	print_row("compiled in the sandbox", control_json_number(stats, "executed.sandbox"), "");
 	if (lambda > 0)
 		print_row("compiled in Lambda", lambda, "");

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/path.h"
 #include "compiler/depfile.h"
 #include "daemon/daemon_internal.h"
 
@@ -16,12 +17,12 @@ void answer_deinit(struct answer *answer)
 
 /* The targets of a dependency file as one string; in front '=' when the renderer has reproduced this very file, '!' when not: then it
  * serves only the same targets. */
-static const char *join_targets(const struct command_depfile *depfile, bool proven, struct arena *arena)
+static const char *join_targets(const char *const *targets, size_t n, bool proven, struct arena *arena)
 {
 	_cleanup_buf_ struct buf text = { 0 };
 	buf_append_char(&text, proven ? '=' : '!');
-	for (size_t i = 0; i < depfile->n_targets; i++)
-		buf_printf(&text, "%s%s", i ? "\n" : "", depfile->targets[i]);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&text, "%s%s", i ? "\n" : "", targets[i]);
 	return arena_strndup(arena, text.ptr, text.len);
 }
 
@@ -36,6 +37,20 @@ static size_t split_targets(const char *text, struct arena *arena, const char **
 	}
 	*ret = targets;
 	return n;
+}
+
+int answer_move_depfile(struct slice stored, const char *targets, const char *from, const char *to, struct arena *arena, const char **targets_ret,
+	struct buf *ret)
+{
+	const char **old;
+	size_t n = split_targets(targets + 1, arena, &old);
+	const char **new = arena_array(arena, const char *, n + 1);
+	for (size_t i = 0; i < n; i++)
+		new[i] = path_is_below(old[i], from) ? arena_printf(arena, "%s%s", to, old[i] + strlen(from)) : old[i];
+	if (depfile_rebase(stored, old, n, new, n, from, to, ret) != 0)
+		return -1;
+	*targets_ret = join_targets(new, n, true, arena);
+	return 0;
 }
 
 static int create_temporary(const struct plan *plan, size_t i, bool executable, struct error *err)
@@ -87,7 +102,7 @@ int answer_from_cache(struct daemon *daemon, const struct plan *plan, const stru
 		return ANSWER_MISS;
 	bool same_targets = true;
 	if (command->depfile.wanted && *result->depfile_targets) {
-		const char *targets = join_targets(&command->depfile, true, arena);
+		const char *targets = join_targets(command->depfile.targets, command->depfile.n_targets, true, arena);
 		same_targets = strcmp(targets + 1, result->depfile_targets + 1) == 0;
 		if (!same_targets && result->depfile_targets[0] != '=')
 			return ANSWER_MISS;
@@ -155,7 +170,7 @@ bool answer_to_cache(const struct plan *plan, const struct exec_result *result, 
 			.absent = !output->present,
 		};
 		if (command->outputs[i].kind == OUTPUT_DEPFILE && output->present)
-			ret->depfile_targets = join_targets(&command->depfile,
+			ret->depfile_targets = join_targets(command->depfile.targets, command->depfile.n_targets,
 				renderer_agrees(&command->depfile, plan->outputs[i].temporary), arena);
 	}
 	return true;

@@ -28,3 +28,8 @@ void answer_from_exec(const struct plan *plan, struct exec_result *result, struc
 
 /* The result as the cache keeps it; false: something in it was not kept, so it can't be. */
 bool answer_to_cache(const struct plan *plan, const struct exec_result *result, struct arena *arena, struct cache_result *ret);
+
+/* A stored dependency file and its cache_result.depfile_targets, as they would be if what lies below `from` lay below `to` (see depfile_rebase()). -1: that can't be
+ * told. The targets are in `arena`. */
+int answer_move_depfile(struct slice stored, const char *targets, const char *from, const char *to, struct arena *arena, const char **targets_ret,
+	struct buf *ret);

@@ -127,9 +127,11 @@ const struct config_option config_options[CONFIG_OPTIONS] = {
 		.environment = "LLAMA_BASE_DIR",
 		.fallback_text = "results are shared between equal paths only",
 		.help = "A directory that other machines have elsewhere, the checkout or what it is in: results of files below it "
-			"are shared with whoever names their own place of it here. Not where the path is in an output (as with "
-			"-g, unless -ffile-prefix-map takes it away). What depends on the path without containing it, such as "
-			"the length of __FILE__, isn't noticed: with absolute names of sources, set this only where nothing does." },
+			"are shared with whoever names their own place of it here, dependency files with the names of that place. "
+			"Not where an output has the path or can't be searched for it (-g without -ffile-prefix-map, __FILE__, "
+			"LTO; llama stats counts them by reason). What compilers work out of the path and leave nothing of, such as "
+			"a hash of __FILE__, isn't noticed: with absolute names of sources, set this only where nothing does that. "
+			"Symlinks in it are resolved; in its path may be letters, digits and ._+-@." },
 	{ .name = "profile",
 		.type = CONFIG_NAME,
 		.offset = FIELD(profile),

@@ -10,6 +10,7 @@
 #include "daemon/misses.h"
 #include "daemon/plan.h"
 #include "daemon/server.h"
+#include "daemon/share.h"
 #include "daemon/toolchains.h"
 
 static void explain_local(const struct reason *reason, struct buf *to)
@@ -35,6 +36,30 @@ static void explain_last_miss(struct daemon *daemon, const struct digest *key, s
 	buf_printf(to, "last miss     %s: ", text);
 	misses_describe(&why, to);
 	buf_append_char(to, '\n');
+}
+
+/* What others have of it, and whether what this machine has made of it is for them as well. */
+static void explain_share(struct daemon *daemon, const struct plan *plan, const struct toolchain *toolchain, const struct digest *key,
+	struct arena *arena, struct buf *to)
+{
+	_cleanup_buf_ struct buf why_not = { 0 };
+	struct share_found found;
+	struct cache_why why;
+	if (!daemon->share)
+		return;
+	struct share_key shared = { .key = *key, .base = share_base(daemon->share) };
+	if (shared.base)
+		shared.below = plan_key_below(plan, toolchain, shared.base);
+	buf_append_str(to, "shared        ");
+	if (share_find(daemon->share, plan->since, &shared, &plan->messages_kind, arena, &found, &why) == 0) {
+		buf_append_str(to, "hit");
+	} else {
+		buf_append_str(to, "miss: ");
+		misses_describe(&why, to);
+	}
+	buf_append_char(to, '\n');
+	if (share_why_unportable(daemon->share, key, &why_not))
+		buf_printf(to, "base_dir      shared for this place only: %s\n", why_not.ptr);
 }
 
 static void explain_cache(
@@ -93,6 +118,7 @@ static void explain_engine(struct daemon *daemon, const struct plan *plan, const
 	digest_hex(&key, hex);
 	buf_printf(to, "key           %s\n", hex);
 	explain_cache(daemon, plan, &key, arena, to);
+	explain_share(daemon, plan, toolchain, &key, arena, to);
 }
 
 /* One question, which may have to wait. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "cache/rebase.h"
 #include "daemon/cloud.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/locale.h"
@@ -172,6 +173,55 @@ bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const stru
 			return true;
 	}
 	return false;
+}
+
+/* Whether a text leads to something below `base` by its absolute path. */
+static bool text_names(const struct skeleton *skeleton, const char *base)
+{
+	for (size_t i = 0; i < skeleton->n_items; i++)
+		if (portable_names(skeleton->items[i].name, base))
+			return true;
+	for (size_t i = 0; i < skeleton->n_macros; i++)
+		if (portable_names(skeleton->macros[i].body, base))
+			return true;
+	return false;
+}
+
+/* A text that names `base` in another spelling is the same for all in the key, and leads to this machine's files: their look-ups must not be moved. */
+static bool is_spelled_otherwise(const char *text, const char *base)
+{
+	_cleanup_buf_ struct buf moved = { 0 };
+	if (!portable_names(text, base))
+		return false;
+	text_rebase(text, base, REBASE_MARK, &moved);
+	return portable_names(buf_str(&moved), base);
+}
+
+enum portable inputs_unportable(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups, const char *base, const char **detail_ret)
+{
+	const struct command *command = &plan->command;
+	*detail_ret = portable_refused_option(command->argv, command->argc, base);
+	for (size_t i = 1; i < command->argc && !*detail_ret; i++)
+		if (is_spelled_otherwise(command->argv[i], base))
+			*detail_ret = command->argv[i];
+	for (const char *const *variable = plan->engine_env; *variable && !*detail_ret; variable++)
+		if (strncmp(*variable, "PATH=", 5) != 0 && is_spelled_otherwise(*variable, base))
+			*detail_ret = *variable;
+	if (*detail_ret)
+		return PORTABLE_OPTION;
+	for (size_t i = 0; i < lookups->n; i++) {
+		const struct lookup *lookup = &lookups->v[i];
+		*detail_ret = lookup->path;
+		if (lookup->kind == LOOKUP_LINK && path_has_dotdot(lookup->path) && path_is_below(lookup->path, base))
+			return PORTABLE_SPELLING;
+		if (lookup->kind != LOOKUP_FILE)
+			continue;
+		const struct skeleton *skeleton = skeletons_get(daemon->skeletons, lookup->path, &lookup->digest, NULL);
+		if (!skeleton || text_names(skeleton, base))
+			return PORTABLE_TEXT;
+	}
+	*detail_ret = NULL;
+	return PORTABLE;
 }
 
 static int add_named(struct daemon *daemon, const struct plan *plan, struct arena *arena, struct inputs *ret, struct reason *reason,

@@ -1,6 +1,7 @@
 /* The inputs of a job: predicted before it runs, verified by its look-up log afterwards. */
 #pragma once
 
+#include "compiler/portable.h"
 #include "daemon/plan.h"
 #include "daemon/searches.h"
 #include "daemon/toolchains.h"
@@ -40,6 +41,10 @@ bool inputs_use_clock(struct daemon *daemon, const struct plan *plan, const stru
 
 /* The same for the plan's source alone, which is known before anything runs. */
 bool inputs_source_uses_clock(struct daemon *daemon, const struct plan *plan);
+
+/* Whether by its command, its texts or the names of its inputs a unit's outputs may be others if `base` lay elsewhere; `detail_ret` is what it is, valid as
+ * long as the plan and the look-ups, or NULL. What the outputs tell is another question. */
+enum portable inputs_unportable(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups, const char *base, const char **detail_ret);
 
 /* Paths that home has and the snapshot had not. */
 struct inputs_missed {

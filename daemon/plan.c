@@ -329,7 +329,7 @@ static void add_text(struct key *key, const char *name, const char *text, const 
 static struct digest make_key(const struct plan *plan, const struct toolchain *toolchain, const char *base)
 {
 	const struct command *command = &plan->command;
-	struct key *key = key_new(base ? "compile 1 below" : "compile 1");
+	struct key *key = key_new(base ? "compile 2 below" : "compile 1");
 	add_text(key, "compiler", plan->compiler, base);
 	key_add_digest(key, "toolchain", &toolchain->identity);
 	for (size_t i = 0; i < command->n_key_args; i++)

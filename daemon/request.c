@@ -379,9 +379,13 @@ static void missed(struct request *request, const struct cache_why *why)
 
 static struct share_key shared_key(const struct request *request)
 {
-	struct share_key key = { .key = request->key, .base = request->daemon->config->base_dir };
+	const struct command *command = &request->plan.command;
+	struct share_key key = { .key = request->key, .base = share_base(request->daemon->share), .depfile = SIZE_MAX };
 	if (key.base)
 		key.below = plan_key_below(&request->plan, request->toolchain, key.base);
+	for (size_t i = 0; i < command->n_outputs; i++)
+		if (command->outputs[i].kind == OUTPUT_DEPFILE)
+			key.depfile = i;
 	return key;
 }
 
@@ -403,14 +407,15 @@ static bool ask_share(struct request *request)
 		return true;
 	hashing_begin(request->daemon->hashing);
 	struct share_key key = shared_key(request);
-	int outcome = share_find(share, request->plan.since, &key, &request->plan.messages_kind, &arena, &found);
+	struct cache_why why;
+	int outcome = share_find(share, request->plan.since, &key, &request->plan.messages_kind, &arena, &found, &why);
 	if (wait_for_files(request, look_up))
 		return true;
 	request->shared = true; /* whatever comes of it */
 	if (outcome != 0)
 		return false;
 	request->fetched = true;
-	share_fetch(share, &found, &request->key, &request->share_waiter);
+	share_fetch(share, &found, &key, &request->share_waiter);
 	return true;
 }
 
@@ -516,6 +521,8 @@ static void publish(struct request *request, uint64_t since)
 		journal_note(daemon->log, "cache", err.text);
 	if (daemon->share) {
 		struct share_key key = shared_key(request);
+		if (key.base)
+			key.unportable = inputs_unportable(daemon, &request->plan, &own, key.base, &key.detail);
 		share_publish(daemon->share, &key, &own, &result, &request->result.shared);
 	}
 }

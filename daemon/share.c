@@ -1,14 +1,19 @@
 #include "daemon/share.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "cache/key.h"
+#include "cache/manifest.h"
 #include "cache/rebase.h"
+#include "cache/result.h"
 #include "cache/segments.h"
+#include "daemon/answer.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/journal.h"
 #include "event/work.h"
@@ -37,6 +42,7 @@ struct share {
 	struct daemon *daemon;
 	struct s3_bucket bucket;
 	bool write;
+	char *base; /* owned: share_base() */
 	struct segments *segments;
 
 	bool listing, answered; /* the bucket is being asked; it has answered once, or won't */
@@ -274,9 +280,15 @@ static int bring_below(struct segment_entry *entry, const char *base, struct are
 	return 0;
 }
 
+static bool is_base(const char *path)
+{
+	size_t n = strlen(path);
+	return n > 1 && path[0] == '/' && path[n - 1] != '/' && portable_is_plain(path);
+}
+
 /* `base` NULL: under a key of absolute paths. */
 static int find_under(struct share *share, uint64_t since, const struct digest *key, const char *base,
-	const struct digest *messages_kind, struct arena *arena, struct share_found *ret)
+	const struct digest *messages_kind, struct arena *arena, struct share_found *ret, struct cache_why *youngest)
 {
 	struct segments_place at = { 0 };
 	for (struct segment_entry entry; segments_next(share->segments, key, &at, &entry);) {
@@ -286,8 +298,12 @@ static int find_under(struct share *share, uint64_t since, const struct digest *
 		if (outcome == 0)
 			outcome = cache_judge(entry.head, entry.names, share->daemon->view, since, messages_kind, arena,
 				&ret->result, &why, &err);
+		if (outcome == 0 && base && !is_base(ret->result.base))
+			outcome = error_set(&err, EBADMSG, "it says nowhere that it was made below a base directory");
 		if (outcome < 0)
 			reject(share, "a result", &err);
+		else if (outcome > 0 && youngest->what == CACHE_WHY_NO_KEY)
+			*youngest = why;
 		if (outcome != 0)
 			continue;
 		ret->head = entry.head;
@@ -300,11 +316,12 @@ static int find_under(struct share *share, uint64_t since, const struct digest *
 }
 
 int share_find(struct share *share, uint64_t since, const struct share_key *key, const struct digest *messages_kind,
-	struct arena *arena, struct share_found *ret)
+	struct arena *arena, struct share_found *ret, struct cache_why *why)
 {
-	if (key->base && find_under(share, since, &key->below, key->base, messages_kind, arena, ret) == 0)
+	*why = (struct cache_why){ .what = CACHE_WHY_NO_KEY };
+	if (key->base && find_under(share, since, &key->below, key->base, messages_kind, arena, ret, why) == 0)
 		return 0;
-	return find_under(share, since, &key->key, NULL, messages_kind, arena, ret);
+	return find_under(share, since, &key->key, NULL, messages_kind, arena, ret, why);
 }
 
 /* --- A result's content ----------------------------------------------------------------------------------------- */
@@ -317,6 +334,8 @@ struct delivery {
 	int64_t started_ms;
 	struct list waiters; /* one, or none when it left */
 	struct digest key;
+	char *base; /* owned: where base_dir is here, for a result that was made below another place of it; or NULL */
+	size_t depfile;
 	struct cache_result result; /* what cache_put_encoded() looks at */
 	struct digest *blobs;	    /* owned: what the result names */
 	size_t n_blobs;
@@ -327,16 +346,24 @@ struct delivery {
 	struct error err;
 };
 
-/* The blobs that the result names, without the empty one; owned by the caller. */
-static struct digest *blobs_of(const struct cache_result *result, size_t *n_ret)
+/* The blobs that the result names, without the empty one; owned by the caller. Also which of them is the output `depfile`, and the first that is a
+ * message: SIZE_MAX, or their number, if there is none. */
+static struct digest *blobs_of(
+	const struct cache_result *result, size_t depfile, size_t *n_ret, size_t *depfile_ret, size_t *messages_ret)
 {
 	struct digest *blobs = calloc(result->n_outputs + 2, sizeof(*blobs));
 	size_t n = 0;
 	if (!blobs)
 		abort();
-	for (size_t i = 0; i < result->n_outputs; i++)
-		if (!result->outputs[i].absent && result->outputs[i].digest.size_bytes > 0)
-			blobs[n++] = result->outputs[i].digest;
+	*depfile_ret = SIZE_MAX;
+	for (size_t i = 0; i < result->n_outputs; i++) {
+		if (result->outputs[i].absent || result->outputs[i].digest.size_bytes == 0)
+			continue;
+		if (strtoul(result->outputs[i].label, NULL, 10) == depfile)
+			*depfile_ret = n;
+		blobs[n++] = result->outputs[i].digest;
+	}
+	*messages_ret = n;
 	if (result->out.size_bytes > 0)
 		blobs[n++] = result->out;
 	if (result->err.size_bytes > 0)
@@ -352,6 +379,7 @@ static void delivery_end(struct delivery *delivery)
 	buf_deinit(&delivery->head);
 	buf_deinit(&delivery->names);
 	buf_deinit(&delivery->body);
+	free(delivery->base);
 	free(delivery->blobs);
 	free(delivery);
 	let_go(share);
@@ -376,6 +404,45 @@ static int take_blob(struct delivery *delivery, const struct digest *digest, con
 	return store_put(delivery->share->daemon->content, digest, buf_slice(&blob), &delivery->err);
 }
 
+/* The dependency file as the compiler would have written it here, in place of the one that came. */
+static int move_depfile(struct delivery *delivery, struct cache_result *result, struct arena *arena)
+{
+	struct store *content = delivery->share->daemon->content;
+	for (size_t i = 0; i < result->n_outputs; i++) {
+		struct cache_output *output = &result->outputs[i];
+		_cleanup_buf_ struct buf stored = { 0 }, moved = { 0 };
+		if (output->absent || strtoul(output->label, NULL, 10) != delivery->depfile)
+			continue;
+		if (store_get(content, &output->digest, &stored, &delivery->err) != 0 ||
+			answer_move_depfile(buf_slice(&stored), result->depfile_targets, result->base, delivery->base, arena,
+				&result->depfile_targets, &moved) < 0)
+			return error_set(&delivery->err, 0, "its dependency file can't be moved from %s", result->base);
+		output->digest = digest_of(buf_slice(&moved));
+		return store_put(content, &output->digest, buf_slice(&moved), &delivery->err);
+	}
+	return 0;
+}
+
+/* The result as it would be if it had been made here. */
+static int bring_home(struct delivery *delivery)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_buf_ struct buf encoded = { 0 }, head = { 0 };
+	struct manifest manifest;
+	struct cache_result result;
+	if (manifest_decode(buf_slice(&delivery->head), &arena, &manifest, &delivery->err) < 0 ||
+		result_decode(manifest.result, &arena, &result, &delivery->err) < 0)
+		return -1;
+	if (result.depfile_targets[0] == '=' && move_depfile(delivery, &result, &arena) < 0)
+		return -1;
+	result.base = "";
+	result_encode(&result, &encoded);
+	manifest_replace_result(buf_slice(&delivery->head), buf_slice(&encoded), &head);
+	buf_reset(&delivery->head);
+	buf_append_slice(&delivery->head, buf_slice(&head));
+	return 0;
+}
+
 /* Only what the result names: a pack may hold anything. */
 static void unpack_pack(void *ctx)
 {
@@ -392,6 +459,8 @@ static void unpack_pack(void *ctx)
 		delivery->outcome = take_blob(delivery, &delivery->blobs[i], entries, n);
 	}
 	free(entries);
+	if (delivery->outcome == 0 && delivery->base)
+		delivery->outcome = bring_home(delivery);
 }
 
 static void pack_unpacked(void *ctx)
@@ -425,14 +494,17 @@ static void pack_came(void *ctx, int outcome, struct buf *body, const struct err
 }
 
 void share_fetch(
-	struct share *share, const struct share_found *found, const struct digest *key, struct share_waiter *waiter)
+	struct share *share, const struct share_found *found, const struct share_key *key, struct share_waiter *waiter)
 {
 	struct delivery *delivery = calloc(1, sizeof(*delivery));
 	char name[128];
 	if (!delivery)
 		abort();
 	delivery->share = share;
-	delivery->key = *key;
+	delivery->key = key->key;
+	if (*found->result.base && !(delivery->base = strdup(key->base)))
+		abort();
+	delivery->depfile = key->depfile;
 	memcpy(delivery->pack, found->pack, sizeof(delivery->pack));
 	buf_append_slice(&delivery->head, found->head);
 	buf_append_slice(&delivery->names, found->names);
@@ -440,7 +512,8 @@ void share_fetch(
 	list_append(&delivery->waiters, &waiter->link);
 	delivery->result.messages_kind = found->result.messages_kind;
 	delivery->result.alias_signature = found->result.alias_signature;
-	delivery->blobs = blobs_of(&found->result, &delivery->n_blobs);
+	size_t depfile, messages;
+	delivery->blobs = blobs_of(&found->result, key->depfile, &delivery->n_blobs, &depfile, &messages);
 	hold(share);
 	pack_key(found->pack, name);
 	delivery->started_ms = clock_monotonic_ms();
@@ -483,10 +556,12 @@ struct offer {
 	struct put put;
 	struct segment_entry entry; /* its slices are those below */
 	struct buf head, names, pack;
-	char *base;                 /* owned: it may be shared below it, unless a blob contains the path; or NULL */
-	struct digest below;        /* then its key, */
+	char *base;                 /* owned: it may be shared below it, unless its outputs tell otherwise; or NULL */
+	struct digest key, below;   /* then its keys, */
 	struct buf below_head, below_names; /* and its manifest */
-	bool contains_base;
+	char *depfile_targets;      /* owned: of the blob `depfile`, if there is one */
+	size_t depfile, messages;   /* which blob is a dependency file, and from which on they are messages */
+	enum portable unportable;
 	bool kept;                  /* the pack is in the bucket already */
 	struct digest *blobs; /* owned */
 	size_t n_blobs;
@@ -502,8 +577,48 @@ static void offer_free(struct offer *offer)
 	buf_deinit(&offer->below_head);
 	buf_deinit(&offer->below_names);
 	free(offer->base);
+	free(offer->depfile_targets);
 	free(offer->blobs);
 	free(offer);
+}
+
+static struct digest unportable_key(const struct digest *key)
+{
+	struct key *unportable = key_new("unportable 1");
+	key_add_digest(unportable, "key", key);
+	return key_end(unportable);
+}
+
+bool share_why_unportable(struct share *share, const struct digest *key, struct buf *to)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	struct digest unportable = unportable_key(key);
+	struct slice why;
+	if (cache_note_get(share->daemon->cache, &unportable, &arena, &why, NULL) != 0)
+		return false;
+	buf_append_slice(to, why);
+	return true;
+}
+
+/* A result that is shared for this place only. */
+static void stays_here(struct share *share, const struct digest *key, enum portable why, const char *detail)
+{
+	static const size_t counters[] = {
+#define X(enumerator, name, text) [PORTABLE_##enumerator] = offsetof(struct stats_counters, share_skipped_##name),
+		PORTABLE_TABLE(X)
+#undef X
+	};
+	_cleanup_buf_ struct buf text = { 0 };
+	struct digest unportable = unportable_key(key);
+	char hex[DIGEST_HEX_CHARS + 1];
+	struct error err;
+	stats_add_at(share->daemon->stats, NULL, counters[why], 1);
+	buf_printf(&text, "%s: %s%s%s", portable_name(why), portable_text(why), detail ? ": " : "", detail ? detail : "");
+	if (cache_note_put(share->daemon->cache, &unportable, buf_slice(&text), &err) < 0)
+		note(share, "cache", err.text);
+	digest_hex(key, hex);
+	buf_printf(&text, " (key %s)", hex);
+	note(share, "not for another base_dir", buf_str(&text));
 }
 
 static void put_down(struct offer *offer)
@@ -511,7 +626,9 @@ static void put_down(struct offer *offer)
 	struct share *share = offer->share;
 	if (segment_writer_count(share->writer) == 0)
 		share->oldest_ms = clock_monotonic_ms();
-	bool below = offer->base && !offer->contains_base;
+	bool below = offer->base && offer->unportable == PORTABLE;
+	if (offer->base && !below)
+		stays_here(share, &offer->key, offer->unportable, NULL);
 	if (below)
 		memcpy(offer->entry.key, offer->below.hash, sizeof(offer->entry.key));
 	offer->entry.head = buf_slice(below ? &offer->below_head : &offer->head);
@@ -545,6 +662,20 @@ static void drop_offer(struct put *put)
 	let_go(share);
 }
 
+/* Whether one of an offer's blobs is the same below another directory. */
+static enum portable examine(const struct offer *offer, size_t i, struct slice blob)
+{
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_buf_ struct buf moved = { 0 };
+	const char *targets;
+	if (i == offer->depfile && offer->depfile_targets[0] == '=')
+		return answer_move_depfile(blob, offer->depfile_targets, offer->base, REBASE_MARK, &arena, &targets, &moved) < 0
+			       ? PORTABLE_DEPFILE
+			       : PORTABLE;
+	enum portable why = portable_examine(blob, offer->base);
+	return why == PORTABLE ? PORTABLE : i == offer->depfile ? PORTABLE_DEPFILE : i >= offer->messages ? PORTABLE_MESSAGES : why;
+}
+
 static void make_pack(void *ctx)
 {
 	struct offer *offer = ctx;
@@ -552,8 +683,8 @@ static void make_pack(void *ctx)
 	for (size_t i = 0; i < offer->n_blobs && offer->outcome == 0; i++) {
 		_cleanup_buf_ struct buf blob = { 0 };
 		offer->outcome = store_get(offer->share->daemon->content, &offer->blobs[i], &blob, &offer->err);
-		if (offer->outcome == 0 && offer->base && memmem(buf_str(&blob), blob.len, offer->base, strlen(offer->base)))
-			offer->contains_base = true;
+		if (offer->outcome == 0 && offer->base && offer->unportable == PORTABLE)
+			offer->unportable = examine(offer, i, buf_slice(&blob));
 		if (offer->outcome == 0 && !offer->kept)
 			pack_writer_add(writer, &offer->blobs[i], buf_slice(&blob));
 	}
@@ -589,14 +720,23 @@ static void pack_made(void *ctx)
 	put_start(share, &offer->put, name, buf_slice(&offer->pack), pack_put, offer);
 }
 
-static int offer_below(struct offer *offer, const struct share_key *key, struct error *err)
+static int offer_below(struct offer *offer, const struct share_key *key, const struct lookups *lookups, const struct cache_result *result,
+	struct error *err)
 {
+	_cleanup_buf_ struct buf head = { 0 }, names = { 0 };
+	struct cache_result below = *result;
 	offer->base = strdup(key->base);
-	if (!offer->base)
+	offer->depfile_targets = strdup(result->depfile_targets);
+	if (!offer->base || !offer->depfile_targets)
 		abort();
+	offer->key = key->key;
 	offer->below = key->below;
-	return manifest_rebase(buf_slice(&offer->head), buf_slice(&offer->names), offer->base, REBASE_MARK, &offer->below_head,
-		&offer->below_names, err);
+	below.base = key->base;
+	return cache_encode(lookups, &below, &head, &names, err) < 0 ||
+			       manifest_rebase(buf_slice(&head), buf_slice(&names), offer->base, REBASE_MARK, &offer->below_head,
+				       &offer->below_names, err) < 0
+		       ? -1
+		       : 0;
 }
 
 void share_publish(struct share *share, const struct share_key *key, const struct lookups *lookups,
@@ -611,7 +751,10 @@ void share_publish(struct share *share, const struct share_key *key, const struc
 	offer->share = share;
 	offer->put.drop = drop_offer;
 	memcpy(offer->entry.key, key->key.hash, sizeof(offer->entry.key));
-	if (cache_encode(lookups, result, &offer->head, &offer->names, &err) < 0 || (key->base && offer_below(offer, key, &err) < 0)) {
+	if (key->base && key->unportable != PORTABLE)
+		stays_here(share, &key->key, key->unportable, key->detail);
+	if (cache_encode(lookups, result, &offer->head, &offer->names, &err) < 0 ||
+		(key->base && key->unportable == PORTABLE && offer_below(offer, key, lookups, result, &err) < 0)) {
 		note(share, "a result", err.text);
 		offer_free(offer);
 		return;
@@ -625,7 +768,7 @@ void share_publish(struct share *share, const struct share_key *key, const struc
 		put_down(offer);
 		return;
 	}
-	offer->blobs = blobs_of(result, &offer->n_blobs);
+	offer->blobs = blobs_of(result, key->depfile, &offer->n_blobs, &offer->depfile, &offer->messages);
 	hold(share);
 	work_start(&share->daemon->loop, make_pack, pack_made, offer);
 }
@@ -740,7 +883,25 @@ void share_tick(struct share *share)
 		share_flush(share);
 }
 
-struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, bool write, struct error *err)
+/* Compilers that look through symlinks name what they find by its real path. */
+static void find_base(struct share *share, const char *base_dir)
+{
+	if (!base_dir)
+		return;
+	share->base = realpath(base_dir, NULL);
+	if (share->base && is_base(share->base))
+		return;
+	note(share, "base_dir", share->base ? "its path has characters that are quoted, or it is /: nothing is shared below it" : strerror(errno));
+	free(share->base);
+	share->base = NULL;
+}
+
+const char *share_base(const struct share *share)
+{
+	return share->base;
+}
+
+struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, bool write, const char *base_dir, struct error *err)
 {
 	_cleanup_buf_ struct buf directory = { 0 };
 	buf_printf(&directory, "%s/share/%s", daemon->cache_dir, bucket->name);
@@ -753,6 +914,7 @@ struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, b
 	share->daemon = daemon;
 	share->bucket = *bucket;
 	share->write = write;
+	find_base(share, base_dir);
 	share->segments = segments;
 	share->writer = segment_writer_new();
 	share->opened_ms = clock_monotonic_ms();
@@ -776,6 +938,7 @@ void share_free(struct share *share)
 		fetch_free(fetch);
 	segments_close(share->segments);
 	segment_writer_free(share->writer);
+	free(share->base);
 	map_deinit(&share->refused);
 	arena_deinit(&share->arena);
 	free(share);

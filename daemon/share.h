@@ -13,12 +13,14 @@
 #include "aws/s3.h"
 #include "base/list.h"
 #include "cache/cache.h"
+#include "compiler/portable.h"
 
 struct daemon;
 struct share;
 
-/* `bucket` is copied, its strings borrowed. `write`: results are published, too. NULL: the directory for segments can't be had. */
-struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, bool write, struct error *err);
+/* `bucket` is copied, its strings borrowed. `write`: results are published, too. `base_dir`: of the configuration, or NULL. NULL: the directory for segments
+ * can't be had. */
+struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, bool write, const char *base_dir, struct error *err);
 void share_free(struct share *share); /* NULL is allowed; nobody waits */
 
 struct share_waiter {
@@ -28,11 +30,17 @@ struct share_waiter {
 /* False: what the bucket has is known. True: it is being asked for the first time; `waiter->fn` is called when it has answered, or has not for 10 s. */
 bool share_wait(struct share *share, struct share_waiter *waiter);
 
+/* The real path of base_dir: what lies below it is shared with others who have it elsewhere. NULL: nothing is. */
+const char *share_base(const struct share *share);
+
 /* What a result is shared under. */
 struct share_key {
 	struct digest key;   /* key 1 */
-	const char *base;    /* base_dir: what lies below it is looked for below others' places of it, too; or NULL */
+	const char *base;    /* share_base() */
 	struct digest below; /* plan_key_below(), with `base` */
+	size_t depfile;	     /* which output is a dependency file, whose paths are moved; SIZE_MAX: none is */
+	enum portable unportable; /* for share_publish(): why it isn't for another place than `base`, as far as is known before the outputs are looked at */
+	const char *detail;	  /* of that: what it was; or NULL */
 };
 
 /* A result that holds here and now. */
@@ -42,19 +50,23 @@ struct share_found {
 	uint8_t pack[DIGEST_HASH_BYTES];
 	uint64_t pack_bytes;
 };
-/* The youngest one under `key`, asked as cache_get() does: 0 or CACHE_MISS. */
+/* The youngest one under `key`, asked as cache_get() does: 0 or CACHE_MISS with `why`. */
 int share_find(struct share *share, uint64_t since, const struct share_key *key, const struct digest *messages_kind, struct arena *arena,
-	struct share_found *ret);
+	struct share_found *ret, struct cache_why *why);
 
 /* Bring what `found` names into the daemon's content store and cache; `waiter->fn` then, also when it failed or took 10 s: who looks finds it there, or not. */
-void share_fetch(struct share *share, const struct share_found *found, const struct digest *key, struct share_waiter *waiter);
+void share_fetch(struct share *share, const struct share_found *found, const struct share_key *key, struct share_waiter *waiter);
 /* Nobody waits any more; harmless otherwise. */
 void share_leave(struct share_waiter *waiter);
 
 /* Publish a result that was verified here, whose outputs and messages are in the content store. `kept`: the worker has put them into this pack; size 0:
- * nobody has, and they are put from here. Below `base` only if no output or message contains its path. Nothing is done unless this daemon writes. */
+ * nobody has, and they are put from here. For all places of `base` if its outputs are the same there (compiler/portable.h), and their dependency file can be
+ * moved; else for this place only, and why is counted, logged and remembered. Nothing is done unless this daemon writes. */
 void share_publish(struct share *share, const struct share_key *key, const struct lookups *lookups, const struct cache_result *result,
 	const struct digest *kept);
+
+/* Why the last result under this key 1 is for one place only; false: it isn't, or was not published by this daemon. In `to`, a sentence without its end. */
+bool share_why_unportable(struct share *share, const struct digest *key, struct buf *to);
 
 /* Once a second. */
 void share_tick(struct share *share);

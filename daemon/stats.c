@@ -94,18 +94,18 @@ static struct tally *need_build(struct stats *stats, const char *build_id)
 /* The object that holds the last part of a dotted key, and that part. */
 static json_t *nested(json_t *object, const char *key, const char **last)
 {
-	const char *dot = strchr(key, '.');
-	*last = dot ? dot + 1 : key;
-	if (!dot)
-		return object;
-	char group[32];
-	snprintf(group, sizeof(group), "%.*s", (int)(dot - key), key);
-	json_t *child = json_object_get(object, group);
-	if (!child) {
-		child = json_object();
-		json_object_set_new(object, group, child);
+	for (const char *dot; (dot = strchr(key, '.')); key = dot + 1) {
+		char group[32];
+		snprintf(group, sizeof(group), "%.*s", (int)(dot - key), key);
+		json_t *child = json_object_get(object, group);
+		if (!child) {
+			child = json_object();
+			json_object_set_new(object, group, child);
+		}
+		object = child;
 	}
-	return child;
+	*last = key;
+	return object;
 }
 
 static json_t *tally_to_json(const struct tally *tally)

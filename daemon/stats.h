@@ -14,6 +14,14 @@
 	X(hits_local, "hits.local")                   /* answered from the local cache */                             \
 	X(hits_shared, "hits.shared")                 /* answered from the bucket that is shared with others */       \
 	X(share_rejected, "share.rejected")           /* objects of that bucket that were damaged or forged */        \
+	/* results that are shared for one place only although there is a base_dir, by reason (compiler/portable.h) */              \
+	X(share_skipped_contains_path, "share.skipped.contains_path")                                                 \
+	X(share_skipped_messages, "share.skipped.messages")                                                           \
+	X(share_skipped_opaque, "share.skipped.opaque")                                                               \
+	X(share_skipped_option, "share.skipped.option")                                                               \
+	X(share_skipped_text, "share.skipped.text")                                                                   \
+	X(share_skipped_spelling, "share.skipped.spelling")                                                           \
+	X(share_skipped_depfile, "share.skipped.depfile")                                                             \
 	X(executed_sandbox, "executed.sandbox")       /* results of the sandbox engine */                             \
 	X(executed_lambda, "executed.lambda")         /* results of Lambda functions */                               \
 	X(executed_inplace, "executed.inplace")       /* results of the engine in place */                            \

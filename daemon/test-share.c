@@ -1,5 +1,7 @@
 #include "files/test-scratch.h"
 
+#include <jansson.h>
+
 #include "cache/segment.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/share.h"
@@ -19,6 +21,8 @@ struct fixture {
 	struct arena arena;
 	struct share_found found;
 	const char *base;  /* base_dir, or NULL */
+	enum portable unportable; /* why a result is for this place only */
+	const char *depfile, *targets; /* that a compilation gives beside its object, or NULL */
 	const char *input; /* what the compilations read */
 };
 
@@ -68,7 +72,7 @@ static void on_machine(struct fixture *f, const char *name, bool write)
 	daemon->leaving = false;
 	daemon->n_requests = 0;
 	struct s3_bucket bucket = { cloud_aws(&f->cloud), "bucket", "" };
-	f->share = daemon->share = share_new(daemon, &bucket, write, &err);
+	f->share = daemon->share = share_new(daemon, &bucket, write, NULL, &err);
 	assert_non_null(f->share);
 	f->woken = 0;
 	list_init(&f->waiter.link);
@@ -103,7 +107,7 @@ static int teardown(void **state)
 
 static struct share_key shared_key(const struct fixture *f)
 {
-	return (struct share_key){ f->key, f->base, digest_of(slice_str("below")) };
+	return (struct share_key){ f->key, f->base, digest_of(slice_str("below")), 1, f->unportable, NULL };
 }
 
 /* A compilation of input.c that gave `object`; its pack is put from here, or is there if `kept`. */
@@ -111,10 +115,13 @@ static void publish(struct fixture *f, const char *object, const struct digest *
 {
 	struct daemon *daemon = &f->daemon;
 	struct lookup lookup = { .path = scratch_path(f->scratch, f->input), .kind = LOOKUP_FILE };
-	struct cache_output output = { .label = "0", .digest = digest_of(slice_str(object)) };
-	struct cache_result result = { .outputs = &output, .n_outputs = 1, .depfile_targets = "" };
+	const char *depfile = f->depfile ? f->depfile : "";
+	struct cache_output outputs[] = { { .label = "0", .digest = digest_of(slice_str(object)) },
+		{ .label = "1", .digest = digest_of(slice_str(depfile)) } };
+	struct cache_result result = { .outputs = outputs, .n_outputs = f->depfile ? 2 : 1, .depfile_targets = f->depfile ? f->targets : "" };
 	assert_int_equal(view_observe(daemon->view, view_arrive(daemon->view), &lookup, NULL), 0);
-	assert_int_equal(store_put(daemon->content, &output.digest, slice_str(object), NULL), 0);
+	assert_int_equal(store_put(daemon->content, &outputs[0].digest, slice_str(object), NULL), 0);
+	assert_int_equal(store_put(daemon->content, &outputs[1].digest, slice_str(depfile), NULL), 0);
 	struct share_key key = shared_key(f);
 	share_publish(f->share, &key, &(struct lookups){ &lookup, 1 }, &result, kept ? kept : &(struct digest){ 0 });
 }
@@ -132,7 +139,8 @@ static int find(struct fixture *f)
 	arena_deinit(&f->arena);
 	f->arena = (struct arena)ARENA_INIT;
 	struct share_key key = shared_key(f);
-	return share_find(f->share, view_arrive(f->daemon.view), &key, &f->kind, &f->arena, &f->found);
+	struct cache_why why;
+	return share_find(f->share, view_arrive(f->daemon.view), &key, &f->kind, &f->arena, &f->found, &why);
 }
 
 /* Whether the cache and the content store have it then. */
@@ -144,7 +152,8 @@ static bool fetch(struct fixture *f, const char *object)
 	struct cache_result result;
 	struct digest digest = digest_of(slice_str(object));
 	assert_int_equal(find(f), 0);
-	share_fetch(f->share, &f->found, &f->key, &f->waiter);
+	struct share_key key = shared_key(f);
+	share_fetch(f->share, &f->found, &key, &f->waiter);
 	assert_int_equal(f->woken, 0);
 	run(f);
 	assert_int_equal(f->woken, 1);
@@ -254,6 +263,63 @@ static void share__an_object_that_contains_the_path_stays_where_it_is(void **sta
 	f->base = scratch_path(f->scratch, "one");
 	f->key = digest_of(slice_str("key"));
 	assert_int_equal(find(f), 0);
+}
+
+static uint64_t skipped(struct fixture *f, enum portable why)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	assert_true(share_why_unportable(f->share, &f->key, &text));
+	assert_memory_equal(text.ptr, portable_name(why), strlen(portable_name(why)));
+	stats_print(f->daemon.stats, NULL, &text);
+	json_t *all = json_loads(strchr(text.ptr, '{'), 0, NULL);
+	uint64_t n = (uint64_t)json_integer_value(
+		json_object_get(json_object_get(json_object_get(all, "share"), "skipped"), portable_name(why)));
+	json_decref(all);
+	return n;
+}
+
+static void share__why_a_result_stays_is_counted_and_remembered(void **state)
+{
+	struct fixture *f = *state;
+	on_machine(f, "a", true);
+	f->base = scratch_path(f->scratch, "");
+	f->unportable = PORTABLE_OPTION;
+	publish(f, "object", NULL);
+	publish_all(f);
+	assert_int_equal(skipped(f, PORTABLE_OPTION), 1);
+	f->unportable = PORTABLE;
+	publish(f, scratch_path(f->scratch, "x.c"), NULL);
+	publish_all(f);
+	assert_int_equal(skipped(f, PORTABLE_CONTAINS_PATH), 1);
+	f->depfile = "x.o: no dependency file of a compiler's";
+	f->targets = "=x.o";
+	publish(f, "object", NULL);
+	publish_all(f);
+	assert_int_equal(skipped(f, PORTABLE_DEPFILE), 1);
+}
+
+/* `depfile` names one/ or two/ by their places; in the arena. */
+static const char *placed(struct fixture *f, const char *name)
+{
+	const char *place = scratch_path(f->scratch, name);
+	return arena_printf(&f->arena, "%s/x.o: %s/input.c \\\n %s/a/rather/long/name/of/a/header/that/is/on/a/line/of/its/own.h\n", place, place, place);
+}
+
+static void share__a_dependency_file_moves_with_its_checkout(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	_cleanup_buf_ struct buf got = { 0 };
+	f->depfile = arena_strdup(&arena, placed(f, "one"));
+	f->targets = arena_printf(&arena, "=%s/x.o", scratch_path(f->scratch, "one"));
+	move_to_another_checkout(f, "object");
+	assert_true(fetch(f, "object"));
+	struct cache_result result;
+	assert_int_equal(cache_get(f->daemon.cache, f->daemon.view, view_arrive(f->daemon.view), &f->key, &f->kind, &arena, &result, NULL, NULL), 0);
+	assert_int_equal(store_get(f->daemon.content, &result.outputs[1].digest, &got, NULL), 0);
+	assert_string_equal(buf_str(&got), placed(f, "two"));
+	assert_string_equal(result.depfile_targets, arena_printf(&arena, "=%s/x.o", scratch_path(f->scratch, "two")));
+	assert_string_equal(result.base, "");
 }
 
 static void share__who_only_reads_puts_nothing(void **state)
@@ -422,7 +488,8 @@ static void share__who_does_not_wait_any_more_is_not_called(void **state)
 	on_machine(f, "b", false);
 	run(f);
 	assert_int_equal(find(f), 0);
-	share_fetch(f->share, &f->found, &f->key, &f->waiter);
+	struct share_key key = shared_key(f);
+	share_fetch(f->share, &f->found, &key, &f->waiter);
 	share_leave(&f->waiter);
 	run(f);
 	assert_int_equal(f->woken, 0);
@@ -456,6 +523,8 @@ int main(void)
 		TEST(share__what_was_compiled_of_something_else_is_a_miss),
 		TEST(share__the_youngest_result_is_the_one),
 		TEST(share__below_a_base_directory_another_checkout_finds_it),
+		TEST(share__why_a_result_stays_is_counted_and_remembered),
+		TEST(share__a_dependency_file_moves_with_its_checkout),
 		TEST(share__an_object_that_contains_the_path_stays_where_it_is),
 		TEST(share__who_only_reads_puts_nothing),
 		TEST(share__a_pack_that_a_worker_has_put_is_not_put_again),

@@ -55,7 +55,7 @@ static void stats__begin_with_zeros_for_every_documented_key(void **state)
 	struct stats *stats = stats_new("/nonexistent/stats.json");
 #define X(field, key)                                                                                                  \
 	{                                                                                                              \
-		const char *dot = strchr(key, '.');                                                                    \
+		const char *dot = strrchr(key, '.');                                                                   \
 		char group[32];                                                                                        \
 		snprintf(group, sizeof(group), "%.*s", dot ? (int)(dot - key) : 0, key);                               \
 		assert_int_equal(number(stats, NULL, group, dot ? dot + 1 : key), 0);                                  \

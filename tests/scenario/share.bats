@@ -1,6 +1,7 @@
 load helpers
 
-# Results shared by way of a bucket of the test cloud. Machines differ in their caches and have the project at the same place.
+# Results shared by way of a bucket of the test cloud. Machines differ in their caches, and have the project at the same place or, below base_dir,
+# at another.
 
 share_cloud() {
 	python3 -c 'import botocore' 2>/dev/null || skip "there is no botocore (package python3-botocore)"
@@ -155,4 +156,140 @@ assert_rejected() {
 	assert_stat hits.shared 0
 	assert_stat share.rejected 0
 	assert_output_has "2 compiled"
+}
+
+# make_checkout DIRECTORY: a project as CMake builds it: out of source, with absolute names of sources and directories. Of its eight units
+# asserts.c has its path in the object, and warns.c in the compiler's messages.
+make_checkout() {
+	mkdir -p "$1/source/include/project/detail" "$1/source/third" "$1/build/objects"
+	local i
+	for ((i = 1; i <= 6; i++)); do
+		printf '#include "project/api.h"\n#include <third.h>\n#include <config.h>\nint f%d(int x) { return API(x) + THIRD + CONFIG + %d; }\n' $i $i \
+			>"$1/source/plain$i.c"
+	done
+	printf '#include "project/api.h"\n#include <assert.h>\nint g(int x) { assert(x); return API(x); }\n' >"$1/source/asserts.c"
+	printf '#include "project/api.h"\nint h(int x) { int unused; return API(x); }\n' >"$1/source/warns.c"
+	printf '#pragma once\n#include "detail/api.h"\n#include <stdio.h>\n' >"$1/source/include/project/api.h"
+	printf '#define API(x) ((x) * 2)\nstatic inline const char *where(void) { return __FILE__; }\n' >"$1/source/include/project/detail/api.h"
+	printf '#define THIRD 3\n' >"$1/source/third/third.h"
+	printf '#define CONFIG 4\n' >"$1/build/config.h"
+	cat >"$1/build/Makefile" <<MAKE
+ROOT = $1
+SOURCES = \$(wildcard $1/source/*.c)
+CFLAGS ?= -O2 -Wall
+all: \$(SOURCES:$1/source/%.c=objects/%.c.o)
+objects/%.c.o: $1/source/%.c
+	gcc \$(CFLAGS) -DROOT='"\$(ROOT)"' -I$1/source/include -I$1/build -isystem $1/source/third -MD -MT \$@ -MF \$@.d -o \$@ -c \$<
+clean:
+	rm -f objects/*
+MAKE
+}
+
+# two_checkouts [CFLAGS]: the first is built below its base_dir, and published; the second is where we are then.
+two_checkouts() {
+	share_cloud
+	FIRST=$PWD/one SECOND=$PWD/second/checkout/at/quite/another/place
+	make_checkout "$FIRST"
+	make_checkout "$SECOND"
+	if [ -n "$1" ]; then export CFLAGS=$1; fi
+	expect_second
+	on_machine first write
+	printf 'base_dir = %s\n' "$FIRST" >>"$LLAMA_CONFIG"
+	llama build make -s -C "$FIRST/build" -j2
+}
+
+# What a plain build makes of the second checkout.
+expect_second() {
+	make -C "$SECOND/build" clean >/dev/null
+	rm -rf "$SECOND/build.expected"
+	build_plainly "$SECOND/build" 2>/dev/null
+}
+
+second_builds() {
+	on_machine "$1" read
+	printf 'base_dir = %s\n' "$SECOND" >>"$LLAMA_CONFIG"
+	make -C "$SECOND/build" clean >/dev/null
+	llama build make -s -C "$SECOND/build" -j2
+	assert_as_expected "$SECOND/build"
+}
+
+@test "another checkout elsewhere finds all results that are the same there" {
+	two_checkouts
+	assert_stat share.skipped.contains_path 1
+	assert_stat share.skipped.messages 1
+	(cd "$FIRST/build" && llama explain gcc -O2 -Wall -DROOT="\"$FIRST\"" -I"$FIRST/source/include" -I"$FIRST/build" \
+		-isystem "$FIRST/source/third" -MD -MT objects/asserts.c.o -MF objects/asserts.c.o.d -o objects/asserts.c.o -c "$FIRST/source/asserts.c") >explained
+	grep -q '^base_dir .*contains_path' explained
+	second_builds second
+	assert_stat hits.shared 6
+	assert_stat executed.sandbox 2
+	assert_stat share.rejected 0
+	# What it found it has now, with its own names.
+	make -C "$SECOND/build" clean >/dev/null
+	llama build make -s -C "$SECOND/build" -j2
+	assert_as_expected "$SECOND/build"
+	assert_stat hits.local 8
+}
+
+@test "another checkout with another header, or another generated one, compiles what includes it" {
+	two_checkouts
+	printf '#define THIRD 33\n' >"$SECOND/source/third/third.h"
+	expect_second
+	second_builds second
+	assert_stat hits.shared 0
+	printf '#define THIRD 3\n' >"$SECOND/source/third/third.h"
+	printf '#define CONFIG 44\n' >"$SECOND/build/config.h"
+	expect_second
+	second_builds third
+	assert_stat hits.shared 0
+}
+
+@test "results that have the path, or may have it unseen, are not for another checkout" {
+	two_checkouts "-O1 -g"
+	assert_stat share.skipped.contains_path 8
+	second_builds second
+	assert_stat hits.shared 0
+}
+
+@test "debug information whose paths are mapped away is for every checkout" {
+	# What is mapped is in the command, and so relative as all else.
+	two_checkouts '-O1 -g -ffile-prefix-map=$(ROOT)=.'
+	assert_stat share.skipped.contains_path 0
+	second_builds second
+	assert_stat hits.shared 8
+}
+
+@test "compressed debug information and LTO are for one checkout only" {
+	two_checkouts "-O1 -g -gz"
+	second_builds second
+	assert_stat hits.shared 0
+	export CFLAGS='-O1 -flto -frandom-seed=1'
+	expect_second
+	on_machine first write
+	printf 'base_dir = %s\n' "$FIRST" >>"$LLAMA_CONFIG"
+	make -C "$FIRST/build" clean >/dev/null
+	llama build make -s -C "$FIRST/build" -j2
+	assert_stat share.skipped.option 8
+	second_builds third
+	assert_stat hits.shared 0
+}
+
+@test "a header that is included by its absolute path is this checkout's, there as well" {
+	share_cloud
+	FIRST=$PWD/one SECOND=$PWD/second/checkout
+	make_checkout "$FIRST"
+	rm "$FIRST"/source/[aw]*.c "$FIRST"/source/plain[2-6].c
+	# One text for both, and it means the first.
+	printf '#include "%s"\nint f(void) { return THIRD; }\n' "$FIRST/source/third/third.h" >"$FIRST/source/plain1.c"
+	make_checkout "$SECOND"
+	rm "$SECOND"/source/*.c
+	cp "$FIRST/source/plain1.c" "$SECOND/source/"
+	on_machine first write
+	printf 'base_dir = %s\n' "$FIRST" >>"$LLAMA_CONFIG"
+	llama build make -s -C "$FIRST/build"
+	assert_stat share.skipped.text 1
+	printf '#define THIRD 33\n' >"$FIRST/source/third/third.h"
+	expect_second
+	second_builds second
+	assert_stat hits.shared 0
 }
