@@ -38,20 +38,34 @@ static bool is_output(const struct exec_job *job, const char *path)
 	return false;
 }
 
-/* Sources, above all: what else an argument names outright is small. */
-static uint64_t job_size(const struct exec_job *job)
+/* The files that an argument is the name of: sources, above all. `size_ret` is of all together. In `arena`. */
+static const char *const *named_files(const struct exec_job *job, struct arena *arena, size_t *n_ret, uint64_t *size_ret)
 {
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	uint64_t size = 0;
-	for (const char *const *p = job->argv + 1; *p; p++) {
+	size_t n = 0;
+	while (job->argv[n])
+		n++;
+	const char **paths = arena_array(arena, const char *, n + 1);
+	*n_ret = 0;
+	*size_ret = 0;
+	for (const char *const *p = job->argv + 1; n > 0 && *p; p++) {
 		struct stat st;
 		if (**p == '-')
 			continue;
-		const char *path = path_squeeze(&arena, path_absolute(&arena, job->cwd, *p));
-		if (!is_output(job, path) && stat(path, &st) == 0 && S_ISREG(st.st_mode))
-			size += (uint64_t)st.st_size;
+		const char *path = path_squeeze(arena, path_absolute(arena, job->cwd, *p));
+		if (is_output(job, path) || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		paths[(*n_ret)++] = path;
+		*size_ret += (uint64_t)st.st_size;
 	}
-	return size;
+	return paths;
+}
+
+static bool is_one_of(const char *const *paths, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(paths[i], path) == 0)
+			return true;
+	return false;
 }
 
 /* --- Writing --------------------------------------------------------------------------------------------------- */
@@ -77,10 +91,15 @@ static int write_all(struct arena *arena, const char *directory, const struct ex
 	struct error *err)
 {
 	_cleanup_buf_ struct buf about = { 0 }, log = { 0 };
-	buf_printf(&about, "%d %" PRIu64 " %zu %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", FORMAT, job_size(job), job->n_outputs,
+	size_t n_named;
+	uint64_t size;
+	const char *const *named = named_files(job, arena, &n_named, &size);
+	buf_printf(&about, "%d %" PRIu64 " %zu %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", FORMAT, size, job->n_outputs,
 		result->exit_code, result->user_us, result->system_us, result->wall_us, result->max_rss_kb);
 	for (size_t i = 0; i < result->log.lookups.n; i++) {
 		const struct lookup *lookup = &result->log.lookups.v[i];
+		if (is_one_of(named, n_named, lookup->path))
+			continue;
 		buf_append_char(&log, (char)('a' + lookup->kind));
 		buf_append(&log, lookup->path, strlen(lookup->path) + 1);
 	}
@@ -191,7 +210,10 @@ const struct recording *recordings_choose(struct recordings *recordings, const s
 		own->entered = true;
 		return own;
 	}
-	uint64_t size = job_size(job);
+	_cleanup_arena_ struct arena arena = ARENA_INIT;
+	size_t n_named;
+	uint64_t size;
+	named_files(job, &arena, &n_named, &size);
 	const struct recording *best = NULL;
 	for (const struct recording *p = recordings->v; p < recordings->v + recordings->n; p++)
 		if (p->n_outputs == job->n_outputs && p->exit_code == 0 && is_nearer(p, best, size))

@@ -2,7 +2,8 @@
  *
  * A directory per job, named by the digest of the job's arguments and working directory:
  *   about      a line of numbers: format, size class, outputs, exit code, user, system and wall microseconds, resident KiB
- *   log        the look-ups: a letter of the kind and the path, each ended by a NUL
+ *   log        the look-ups: a letter of the kind and the path, each ended by a NUL; without the files that the arguments name, for
+ *              another job that this one stands in for has its own
  *   out, err   stdout and stderr
  *   0, 1, …    the outputs that were made, in the job's order, executable or not as they were
  * It appears under its name only when it is whole. */

@@ -74,6 +74,9 @@ static int compile(void *ctx, const struct exec_job *job, struct exec_result *re
 		buf_append_str(&ret->err, "a warning");
 		fake_look_up(ret, "/usr/include/absent.h", LOOKUP_ABSENT);
 		fake_look_up(ret, "/usr/include/a.h", LOOKUP_FILE);
+		_cleanup_buf_ struct buf source = { 0 }; /* isn't recorded */
+		buf_printf(&source, "%s/%s", directory, units[i].source);
+		fake_look_up(ret, arena_strdup(&ret->arena, buf_str(&source)), LOOKUP_FILE);
 		return fake_make_output(job, 0, slice_str(objects[i]), 0666, ret, err);
 	}
 	return error_set(err, 0, "an unknown job");

@@ -31,6 +31,7 @@ struct recorded {
 struct recorded_worker {
 	struct arena arena;
 	struct map packs; /* hashes of those it has */
+	struct digest root; /* of its tree */
 	bool used;
 };
 
@@ -40,6 +41,7 @@ struct job {
 	const Job__Job *request;
 	struct arena arena;
 	struct exec_job exec;
+	bool exact; /* the recording is its own */
 	struct exec_result result;
 	struct buf *outputs; /* contents, as many as the job has */
 	Job__Usage usage;
@@ -138,20 +140,18 @@ static bool read_command(struct job *job)
 	return true;
 }
 
-/* NULL: it wasn't recorded. Others could stand in for it (exec/replay.h), but a job that is not of the build is one
- * that its asker looks at closely. */
+/* NULL: neither was it recorded nor may another stand in for it. */
 static const struct recording *find(struct job *job)
 {
-	bool exact;
 	pthread_mutex_lock(&job->recorded->lock);
-	const struct recording *recording = recordings_choose(job->recorded->recordings, &job->exec, &exact);
+	const struct recording *recording = recordings_choose(job->recorded->recordings, &job->exec, &job->exact);
 	pthread_mutex_unlock(&job->recorded->lock);
-	return exact ? recording : NULL;
+	return job->exact || job->exec.n_outputs > 1 ? recording : NULL;
 }
 
 static int load(struct job *job, const struct recording *recording, struct error *err)
 {
-	int done = recording_load(job->recorded->recordings, recording, true, &job->exec, NULL, &job->result, err);
+	int done = recording_load(job->recorded->recordings, recording, job->exact, &job->exec, NULL, &job->result, err);
 	for (size_t i = 0; i < job->exec.n_outputs; i++) {
 		const char *temporary = job->exec.outputs[i].temporary;
 		if (done == 0 && job->result.outputs[i].present)
@@ -298,13 +298,20 @@ static void seal(struct job *job, Job__Result__Outcome outcome, const char *text
 	job_seal(JOB_RESULT, buf_slice(&message), ret);
 }
 
+/* How long it takes on a processor of its own, whoever else was busy where it was recorded. */
+static int64_t alone_us(const struct exec_result *result)
+{
+	int64_t cpu_us = result->user_us + result->system_us;
+	return cpu_us > 0 && cpu_us < result->wall_us ? cpu_us : result->wall_us;
+}
+
 static void answer(struct job *job, const struct recording *recording, struct buf *ret)
 {
 	struct error err = { 0 };
 	if (load(job, recording, &err) == 0 && keep(job, &err) == 0) {
 		job->usage.user_us = job->result.user_us;
 		job->usage.system_us = job->result.system_us;
-		job->usage.wall_us = job->result.wall_us;
+		job->usage.wall_us = alone_us(&job->result);
 		job->usage.max_rss_kb = job->result.max_rss_kb;
 		size_t before = ret->len;
 		seal(job, JOB__RESULT__OUTCOME__DONE, "", ret);
@@ -323,6 +330,12 @@ static void answer(struct job *job, const struct recording *recording, struct bu
 static int64_t fetch_us(struct job *job, struct recorded_worker *worker)
 {
 	struct cloud *cloud = job->recorded->cloud;
+	struct digest root;
+	if (!job->request->root || digest_parse_hex(slice_str(job->request->root->hash), &root) < 0)
+		return 0;
+	if (worker->used && memcmp(root.hash, worker->root.hash, DIGEST_HASH_BYTES) == 0)
+		return 0; /* its tree is what the job wants */
+	worker->root = root;
 	int64_t kbit_s = cloud_setting(cloud, SETTING_REPLAY_S3_KBIT_S), us = 0;
 	for (size_t i = 0; i < job->request->n_packs; i++) {
 		const Job__Pack *pack = job->request->packs[i];
@@ -352,12 +365,12 @@ int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, s
 	};
 	const struct recording *recording = read_command(&job) ? find(&job) : NULL;
 	if (recording) {
-		job.usage.cold = !worker->used;
-		worker->used = true;
 		job.usage.overhead_us = cloud_setting(recorded->cloud, SETTING_REPLAY_OVERHEAD_MS) * 1000 +
 					fetch_us(&job, worker);
+		job.usage.cold = !worker->used;
+		worker->used = true;
 		answer(&job, recording, ret);
-		*ret_us = job.result.wall_us + job.usage.overhead_us;
+		*ret_us = job.usage.wall_us + job.usage.overhead_us;
 	}
 	job_deinit(&job);
 	job__job__free_unpacked(request, NULL);

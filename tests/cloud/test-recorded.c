@@ -164,6 +164,22 @@ static void recorded__what_is_to_be_shared_is_in_the_bucket(void **state)
 	recorded_worker_free(worker);
 }
 
+static void recorded__another_unit_of_the_build_has_a_stand_in(void **state)
+{
+	struct recorded_worker *worker = recorded_worker_new();
+	struct lambda_answer answer;
+	struct exec_result result;
+	int64_t us;
+	job.cwd = "/elsewhere";
+	assert_int_equal(ask(worker, &answer, &result, &us), 0);
+	job.cwd = "/w";
+	assert_int_equal(answer.kind, LAMBDA_ANSWER_DONE);
+	assert_int_equal(result.wall_us, 5000);
+	lambda_answer_deinit(&answer);
+	exec_result_deinit(&result);
+	recorded_worker_free(worker);
+}
+
 static void recorded__other_jobs_are_to_be_run(void **state)
 {
 	struct recorded_worker *worker = recorded_worker_new();
@@ -172,8 +188,10 @@ static void recorded__other_jobs_are_to_be_run(void **state)
 	_cleanup_buf_ struct buf response = { 0 };
 	int64_t us;
 	job.cwd = "/elsewhere";
+	job.n_outputs = 1; /* a toolchain's probe */
 	assert_int_equal(ask(worker, &answer, &result, &us), RECORDED_NOT);
 	job.cwd = "/w";
+	job.n_outputs = 2;
 	assert_int_equal(
 		recorded_answer(recorded, worker, slice_str("{\"do\": \"echo\"}"), &response, &us), RECORDED_NOT);
 	assert_int_equal(response.len, 0);
@@ -187,6 +205,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(recorded__a_job_is_answered_as_it_was),
 		TEST(recorded__what_is_to_be_shared_is_in_the_bucket),
+		TEST(recorded__another_unit_of_the_build_has_a_stand_in),
 		TEST(recorded__other_jobs_are_to_be_run),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
