@@ -7,7 +7,7 @@
 #include "store/digest.h"
 #include "store/store.h"
 
-enum { PACKING_SMALL_BYTES = 1 << 20 }; /* a pack below this size is kept at home as well, to be merged with others */
+enum { PACKING_SMALL_BYTES = 4 << 20 }; /* a pack below this size is kept at home as well, to be merged with others */
 
 struct packing_blob {
 	struct digest digest;

@@ -467,12 +467,12 @@ static void uplink__a_damaged_kept_pack_prevents_one_merge(void **state)
 
 static void uplink__a_merge_that_cannot_be_sent_costs_nobody_anything(void **state)
 {
-	for (unsigned i = 0; i < 12; i++) {
-		if (i == 8) /* the ninth pack goes, and the merge after it doesn't */
+	for (unsigned i = 0; i < UPLINK_SMALL_PACKS + 4; i++) {
+		if (i == UPLINK_SMALL_PACKS) /* this pack goes, and the merge after it doesn't */
 			cloud.hold_puts = true;
 		ensure(i, grow(i));
-		if (i == 8) {
-			run_until_puts(9);
+		if (i == UPLINK_SMALL_PACKS) {
+			run_until_puts(UPLINK_SMALL_PACKS + 1);
 			cloud.fail_puts = 1;
 			cloud_release_puts(&cloud);
 		}

@@ -19,6 +19,7 @@ enum {
 	EXPIRY_CHECK_S = 60,
 	STATE_LIMIT = 64 << 20,
 	SPARE_OBJECTS = 64, /* for what one walk finds new */
+	MERGE_FACTOR = 2,   /* a pack is merged if it has at most so many times the bytes of the smaller ones together */
 };
 
 /* A blob that is known, or on its way; in `blobs` by its hash until the sweep. */
@@ -735,7 +736,7 @@ static void begin(struct object *object)
 	work_start(uplink->loop, pack, packed, object);
 }
 
-/* Begin what may begin: a pack that isn't full waits while another such is under way. */
+/* Begin what may begin: a pack that isn't full waits while another such is under way, and merging waits for all else. */
 static void pump(struct uplink *uplink)
 {
 	struct object *object;
@@ -744,38 +745,44 @@ static void pump(struct uplink *uplink)
 			return;
 		if (object == uplink->gathering && uplink->n_partial > 0)
 			continue;
+		if (object == uplink->merge && (uplink->n_under_way > 0 || uplink->queue.next != uplink->queue.prev))
+			continue;
 		if (uplink->n_under_way > 0 && uplink->raw_under_way + object->raw_bytes > UPLINK_READ_BYTES)
 			return;
 		begin(object);
 	}
 }
 
+static int by_size(const void *a, const void *b)
+{
+	const struct object *one = *(struct object *const *)a, *two = *(struct object *const *)b;
+	return one->size_bytes < two->size_bytes ? -1 : one->size_bytes > two->size_bytes;
+}
+
 static void begin_merge(struct uplink *uplink)
 {
-	struct uplink_set small = { 0 };
-	size_t n = 0;
-	for (unsigned i = 0; i < UPLINK_OBJECTS; i++) {
-		const struct object *object = uplink->objects[i];
-		if (!object || object->state != OBJECT_STORED || !object->kept)
-			continue;
-		set_add(&small, i);
-		n++;
-	}
+	struct object *small[UPLINK_OBJECTS];
+	size_t n = 0, n_merged = 0;
+	for (unsigned i = 0; i < UPLINK_OBJECTS; i++)
+		if (uplink->objects[i] && uplink->objects[i]->state == OBJECT_STORED && uplink->objects[i]->kept)
+			small[n++] = uplink->objects[i];
 	if (uplink->merge || n <= UPLINK_SMALL_PACKS)
 		return;
+	qsort(small, n, sizeof(*small), by_size);
+	for (int64_t bytes = 0; n_merged < n && (n_merged < 2 || small[n_merged]->size_bytes <= MERGE_FACTOR * bytes); n_merged++)
+		bytes += small[n_merged]->size_bytes;
 	struct error err;
 	struct object *merge = object_new(uplink, false, &err);
 	if (!merge)
 		return; /* the next pack tries again */
 	struct packing *packing = &merge->packing;
-	packing->merged = calloc(n, sizeof(*packing->merged));
+	packing->merged = calloc(n_merged, sizeof(*packing->merged));
 	if (!packing->merged)
 		abort();
-	for (unsigned i = 0; i < UPLINK_OBJECTS; i++) {
-		if (!set_has(&small, i))
-			continue;
-		memcpy(packing->merged[packing->n_merged++], uplink->objects[i]->hash, DIGEST_HASH_BYTES);
-		set_add(&uplink->merged, i);
+	packing->n_merged = n_merged;
+	for (size_t i = 0; i < n_merged; i++) {
+		memcpy(packing->merged[i], small[i]->hash, DIGEST_HASH_BYTES);
+		set_add(&uplink->merged, small[i]->slot);
 	}
 	uplink->merge = merge;
 	list_append(&uplink->queue, &merge->link);

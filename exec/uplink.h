@@ -4,8 +4,9 @@
  * at directories that were walked before, for each of which the set of objects that hold everything below it is kept. What the walk finds new is
  * gathered for the next pack. One pack is under way at a time and all that gathers meanwhile travels in the next, so a build's many small changes cost few
  * requests; only full packs (the first time: a whole toolchain) and blobs that stand alone go side by side. Blobs are read and compressed on
- * threads. Small packs are kept at home too and made one when there are more than UPLINK_SMALL_PACKS, without compressing anything again, because a job names
- * all packs that hold its root, and a worker that has nothing fetches them all.
+ * threads. Small packs are kept at home too, because a job names all packs that hold its root, and a worker that has nothing fetches them all: when there are
+ * more than UPLINK_SMALL_PACKS, the smallest are made one, without compressing anything again, when nothing else wants the line. As many are merged as
+ * are small beside those already taken, so that what is large isn't sent again for little.
  *
  * What is in the bucket is remembered on disk (exec/known.h) for less long than the bucket keeps it, and it is a belief: a worker that finds
  * an object missing or damaged says so, and it is sent again (uplink_forget).
@@ -22,7 +23,7 @@
 
 enum {
 	UPLINK_OBJECTS = 256,            /* known at once; beyond that the oldest are forgotten */
-	UPLINK_SMALL_PACKS = 8,
+	UPLINK_SMALL_PACKS = 4,
 	UPLINK_PARALLEL = 4,             /* objects under way */
 	UPLINK_PACK_BYTES = 24 << 20,    /* of blobs, uncompressed, make a pack full: about 8 MiB of it */
 	UPLINK_PACK_BLOBS = 1 << 16,     /* likewise */

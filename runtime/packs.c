@@ -9,6 +9,7 @@
 
 enum {
 	WHOLE_BYTES = 1 << 20,	       /* a pack up to this size is fetched whole */
+	COLD_WHOLE_BYTES = 16 << 20,   /* likewise, as long as no pack is known: most of each will be wanted */
 	INDEX_GUESS_BYTES = 256 << 10, /* of a larger one first that much, which holds most indexes */
 	RANGE_BYTES = 8 << 20,	 /* what is fetched in one piece: several at a time are faster than one large one */
 	GAP_BYTES = 64 << 10,	 /* what isn't wanted but lies between two that are: cheaper than a request */
@@ -261,17 +262,18 @@ static bool read_index(struct packs *packs, struct pack *pack)
 }
 
 /* The first request for each pack, the second for indexes that go on after it. */
-static int fetch_indexes(struct packs *packs, struct pack **fresh, size_t n, struct wish *wishes, struct error *err)
+static int fetch_indexes(struct packs *packs, struct pack **fresh, size_t n, uint64_t whole_bytes, struct wish *wishes,
+	struct error *err)
 {
 	for (size_t i = 0; i < n; i++)
 		wishes[i] = (struct wish){ .pack = fresh[i],
-			.length = fresh[i]->size > WHOLE_BYTES ? INDEX_GUESS_BYTES : 0 };
+			.length = fresh[i]->size > whole_bytes ? INDEX_GUESS_BYTES : 0 };
 	if (fetch(packs, wishes, n, err) < 0)
 		return -1;
 	size_t m = 0;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t length = index_bytes(fresh[i]);
-		if (fresh[i]->size > WHOLE_BYTES && length > INDEX_GUESS_BYTES)
+		if (fresh[i]->size > whole_bytes && length > INDEX_GUESS_BYTES)
 			wishes[m++] = (struct wish){ .pack = fresh[i], .length = length };
 	}
 	return m > 0 ? fetch(packs, wishes, m, err) : 0;
@@ -283,9 +285,10 @@ static int look_into(struct packs *packs, struct pack **fresh, size_t n, struct 
 	_cleanup_free_ struct wish *wishes = calloc(n + 1, sizeof(*wishes));
 	if (!wishes)
 		abort();
+	uint64_t whole_bytes = packs->n_entries == 0 ? COLD_WHOLE_BYTES : WHOLE_BYTES;
 	for (int attempt = 0; attempt < 2 && n > 0; attempt++) {
 		size_t unread = 0;
-		if (fetch_indexes(packs, fresh, n, wishes, err) < 0)
+		if (fetch_indexes(packs, fresh, n, whole_bytes, wishes, err) < 0)
 			return -1;
 		for (size_t i = 0; i < n; i++)
 			if (!fresh[i]->gone && !read_index(packs, fresh[i]))

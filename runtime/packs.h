@@ -1,7 +1,7 @@
 /* What is in the bucket, as this worker knows it: the indexes of the packs (store/pack.h) that jobs have named so far, and the stored bytes fetched
  * for the sync that is under way.
  *
- * How it works. A pack seen for the first time is fetched whole when it is small; of a large one only the index is. What a sync needs is then asked for at
+ * How it works. A pack seen for the first time is fetched whole when it is small, or when none is known yet; else of a large one only the index is. What a sync needs is then asked for at
  * once (packs_fetch): neighbours in one range, ranges in parallel, so that a cold worker reads in a few large pieces what a warm one reads in a few
  * small ones. The bytes stay, compressed, until packs_drop(). Every blob is verified by its digest as it is read; one that is not what it should be is
  * fetched again, once, and then counts as missing from that pack. */

@@ -114,8 +114,28 @@ static void packs__small_ones_are_fetched_whole_and_once(void **state)
 	assert_int_equal(f.bucket->counters.gets, 3);
 }
 
+/* This worker isn't cold. */
+static void know_something(void)
+{
+	struct pack_name name = put_pack(0, 1, 100);
+	use(&name, 1);
+	f.bucket->counters = (struct bucket_counters){ 0 };
+}
+
+static void packs__who_knows_none_fetches_large_ones_whole(void **state)
+{
+	struct pack_name name = put_pack(0, BLOBS, 4 << 10);
+	use(&name, 1);
+	assert_int_equal(fetch(0, BLOBS), 0);
+	assert_int_equal(f.bucket->counters.gets, 1);
+	assert_int_equal(f.bucket->counters.bytes_in, name.size_bytes);
+	for (unsigned i = 0; i < BLOBS; i += 101)
+		expect_blob(i, 4 << 10, 0);
+}
+
 static void packs__of_large_ones_neighbours_come_together(void **state)
 {
+	know_something();
 	struct pack_name name = put_pack(0, BLOBS, 8 << 10);
 	use(&name, 1);
 	assert_int_equal(f.bucket->counters.gets, 1);
@@ -132,6 +152,7 @@ static void packs__of_large_ones_neighbours_come_together(void **state)
 
 static void packs__an_index_longer_than_the_first_request_is_read_to_its_end(void **state)
 {
+	know_something();
 	/* 5,000 entries are 280 KB. */
 	struct pack_writer *writer = pack_writer_new();
 	_cleanup_buf_ struct buf pack = { 0 };
@@ -262,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(packs__small_ones_are_fetched_whole_and_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(packs__who_knows_none_fetches_large_ones_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(packs__of_large_ones_neighbours_come_together, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			packs__an_index_longer_than_the_first_request_is_read_to_its_end, set_up, tear_down),
