@@ -110,6 +110,7 @@ void cloud_count(struct cloud *cloud)
 	COUNT(lambda_requests, lambda.requests, l->requests);
 	COUNT(lambda_billed_ms, lambda.billed_ms, l->billed_ms);
 	COUNT(lambda_billed_mb_ms, lambda.billed_mb_ms, l->billed_mb_ms);
+	COUNT(lambda_overhead_us, lambda.overhead_us, l->overhead_us);
 	COUNT(lambda_cold_starts, lambda.cold_starts, l->cold_starts);
 	COUNT(lambda_throttles, lambda.throttles, l->throttles);
 	COUNT(lambda_retries, lambda.retries, l->retries);

@@ -41,6 +41,7 @@
 	X(lambda_requests, "lambda.requests")         /* invocations; like all below not counted by build */                                            \
 	X(lambda_billed_ms, "lambda.billed_ms")                                                                       \
 	X(lambda_billed_mb_ms, "lambda.billed_mb_ms") /* times the function's memory; also told as lambda.gb_seconds */ \
+	X(lambda_overhead_us, "lambda.overhead_us")   /* of the workers around the commands, as their answers tell */  \
 	X(lambda_cold_starts, "lambda.cold_starts")                                                                   \
 	X(lambda_throttles, "lambda.throttles")       /* invocations refused with 429 */                              \
 	X(lambda_retries, "lambda.retries")           /* other attempts at a job */                                   \

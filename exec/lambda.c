@@ -487,6 +487,7 @@ static void count_answer(struct job *job)
 	struct lambda_counters *counters = &job->lambda->counters;
 	const struct lambda_answer *answer = &job->answer;
 	counters->cold_starts += answer->cold;
+	counters->overhead_us += (uint64_t)answer->overhead_us;
 	counters->worker_s3_gets += answer->s3_gets;
 	counters->worker_s3_puts += answer->s3_puts;
 	counters->worker_s3_bytes_in += answer->s3_bytes_in;

@@ -59,6 +59,7 @@ struct executor *lambda_new(uv_loop_t *loop, const struct lambda_options *option
 struct lambda_counters {
 	uint64_t requests, answers; /* invocations; those that ran a command and told how it ended */
 	uint64_t billed_ms, billed_mb_ms; /* the second by 1,024,000 are GB-seconds; both as far as answers tell, else as long as it took */
+	uint64_t overhead_us;       /* of the workers around the commands, as answers tell */
 	uint64_t cold_starts, throttles;
 	uint64_t retries, errors;   /* other attempts; jobs that failed for good */
 	uint64_t bytes_out, bytes_in;
