@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 
 from measure import Failure
 
@@ -18,12 +19,12 @@ GB_SECOND, INVOCATION, PUT, GET = 0.0000166667, 0.0000002, 0.000005, 0.0000004
 class Cloud:
     """Serves while it is entered; `settings` are llama-cloud's options."""
 
-    def __init__(self, build, directory, replay, **settings):
+    def __init__(self, build, directory, **settings):
         self.build, self.directory = build, directory
-        options = {"state": os.path.join(directory, "state"), "ready": os.path.join(directory, "ready"), "replay": replay, **settings}
+        options = {"state": os.path.join(directory, "state"), "ready": os.path.join(directory, "ready"), **settings}
         self.command = [os.path.join(build, "tests/cloud/llama-cloud"),
                         *(f"--{name.replace('_', '-')}={value}" for name, value in options.items())]
-        self.process, self.environment = None, {}
+        self.process, self.environment, self.control = None, {}, None
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
 
@@ -44,8 +45,9 @@ class Cloud:
         ready = os.path.join(self.directory, "ready")
         self.wait(lambda: os.path.exists(ready) and os.path.getsize(ready), "does not begin to serve")
         shown = subprocess.run(["sh", "-c", f". '{ready}' && env -0"], capture_output=True, text=True, check=True, env={}).stdout
-        self.environment = {name: value for name, _, value in (line.partition("=") for line in shown.split("\0"))
-                            if name.startswith("AWS_")}
+        told = dict(line.split("=", 1) for line in shown.split("\0") if line)
+        self.environment = {name: value for name, value in told.items() if name.startswith("AWS_")}
+        self.control = told["LLAMA_CLOUD_CONTROL"]
         image = os.path.join(self.directory, "image")
         subprocess.run([os.path.join(self.build, "llama"), "image", "--ca-bundle", self.environment["AWS_CA_BUNDLE"], "build", image],
                        stdout=subprocess.DEVNULL, check=True)
@@ -57,6 +59,20 @@ class Cloud:
         self.ask("POST", "/2015-03-31/functions", "@" + function)
         self.wait(lambda: '"State":"Active"' in self.ask("GET", "/2015-03-31/functions/llama").replace(" ", ""), "has a function that stays pending")
         self.environment |= {"LLAMA_BUCKET": "llama-bench", "LLAMA_FUNCTION": "llama"}
+
+    def set(self, **settings):
+        body = json.dumps({name.replace("_", "-"): value for name, value in settings.items()})
+        with urllib.request.urlopen(self.control + "/settings", body.encode(), timeout=60):
+            pass
+
+    def forget_workers(self):
+        """All environments end, so that the next jobs begin in new ones."""
+        def none_left():
+            with urllib.request.urlopen(self.control + "/environments", timeout=60) as answer:
+                return not json.load(answer)["environments"]
+        self.set(environment_idle_ms=0)
+        self.wait(none_left, "does not end its environments")
+        self.set(environment_idle_ms=3600 * 1000)
 
     def wait(self, condition, complaint):
         for _ in range(200):

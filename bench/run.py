@@ -137,7 +137,7 @@ class Bench:
         self.corpora = os.path.realpath(options.corpora)
         self.meter, self.swarm = self.tool("meter"), self.tool("swarm")
         self.output = os.path.join(directory, "out")
-        os.makedirs(self.output)
+        os.makedirs(self.output, exist_ok=True)
         self.table = Table()
         self.projects, self.recorded = {}, {}
         for name, make in (("Redis", lambda: units.redis(self.corpora, self.output)),
@@ -176,9 +176,10 @@ class Bench:
         if name in self.recorded:
             return self.recorded[name]
         directory = self.path(f"recorded-{name}")
-        with self.service(f"record-{name}", sandbox="namespaces", dev_record=directory) as service:
-            jobs = [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen]
-            measure.swarm(self.swarm, os.cpu_count(), jobs, self.directory, service.environment)
+        if not os.path.exists(directory):
+            with self.service(f"record-{name}", sandbox="namespaces", dev_record=directory) as service:
+                jobs = [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen]
+                measure.swarm(self.swarm, os.cpu_count(), jobs, self.directory, service.environment)
         self.recorded[name] = directory, [unit for unit in chosen if os.path.exists(unit.output)]
         return self.recorded[name]
 
@@ -196,12 +197,14 @@ def main():
     parser.add_argument("--full", action="store_true", help="more runs and more units")
     parser.add_argument("--units", type=int, default=TREE_UNITS, metavar="N",
                         help="how many units of LLVM the tree has (default %(default)s)")
+    parser.add_argument("--directory", metavar="DIR", help="work there, keep it, and use what was recorded there before")
     parser.add_argument("--only", metavar="STEP", choices=[name_of(step) for step in STEPS], help="one step alone")
     options = parser.parse_args()
     for name in list(os.environ):                       # nothing of the user's may lead a measurement elsewhere
         if name.startswith(("LLAMA", "CCACHE_", "SCCACHE_", "DISTCC_", "AWS_")):
             del os.environ[name]
-    directory = tempfile.mkdtemp(prefix="llama-bench-")
+    directory = options.directory or tempfile.mkdtemp(prefix="llama-bench-")
+    os.makedirs(directory, exist_ok=True)
     try:
         print(machine(), end="\n\n")
         bench = Bench(options, directory)
@@ -212,9 +215,9 @@ def main():
                 step(bench)
             except (Failure, subprocess.SubprocessError, OSError, KeyError) as error:
                 bench.table.failed(step.__doc__, error)
-        bench.table.row("runtime overhead per Lambda job", "", None, "10 ms")
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if not options.directory:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def name_of(step):
@@ -347,26 +350,29 @@ def lambda_(bench):
     if "LLVM" not in bench.projects:
         bench.table.row(f"Lambda, LLVM, {FUNCTIONS} functions", "", None, "30 s")
         return
-    recorded, chosen, _ = bench.record_tree()
-    compressed = statistics.mean(len(zlib.compress(read(os.path.join(unit.cwd, unit.source)))) for unit in chosen)
-    with cloud.Cloud(bench.build, bench.path("cloud"), recorded, rtt_ms=25, uplink_kbit_s=100000, concurrency=FUNCTIONS) as there, \
-            bench.service("lambda", engine="lambda", **there.environment) as service:
-        for what, environment, cpu_goal in (("first build, all cold", service.environment, 12), ("again, all known", service.again, 4)):
-            used = lambda_once(bench, service, chosen, what, environment, cpu_goal)
+    recorded, sample, usable = bench.record_tree()
+    chosen = (sample + [unit for unit in usable if unit not in set(sample)])[:bench.tree_units]
+    compressed = statistics.mean(len(zlib.compress(read(os.path.join(unit.cwd, unit.source)))) for unit in chosen) / 1e3
+    with cloud.Cloud(bench.build, bench.path("cloud"), replay=recorded, rtt_ms=25, uplink_kbit_s=100000,
+                     concurrency=FUNCTIONS) as there, bench.service("lambda", engine="lambda", **there.environment) as service:
+        lambda_once(bench, service, chosen, len(sample), "first build, all cold", service.environment, 12)
+        there.forget_workers()
+        lambda_once(bench, service, chosen, len(sample), "again, cold workers", service.again, 4)
+        used = lambda_once(bench, service, chosen, len(sample), "again, all known", service.again, 4)
         # Everything is known by now: what went up is jobs.
-        bench.table.row("    uplink, all known", f"source {compressed / 1e3:.1f} KB (zlib) + 2 KB",
-                        (used["lambda.bytes_out"] + used["s3.bytes_out"]) / len(chosen) / 1e3, round(compressed / 1e3 + 2, 1), "KB")
+        bench.table.row("    uplink, all known", f"source {compressed:.1f} KB (zlib) + 2 KB",
+                        (used["lambda.bytes_out"] + used["s3.bytes_out"]) / len(chosen) / 1e3, round(compressed + 2, 1), "KB")
         bench.table.row("    the daemon's memory at its largest", "", measure.status_mb(service.pid, "VmHWM"), 250, "MB")
 
 
-def lambda_once(bench, service, chosen, what, environment, cpu_goal):
+def lambda_once(bench, service, chosen, n_recorded, what, environment, cpu_goal):
     n, before, cpu = len(chosen), service.stats(), service.cpu_ms()
     wall, client = bench.compile_all(service, chosen, FUNCTIONS, environment)
     daemon, children = ((b - a) / n for a, b in zip(cpu, service.cpu_ms()))
     after = service.stats()
     used = cloud.difference(before, after)
     bench.table.row(f"Lambda, LLVM, {n} units, {FUNCTIONS} functions, {what}",
-                    f"25 ms, 100 Mbit/s; functions: {used['lambda.billed_ms'] / n / 1e3:.1f} s each", wall, 30, "s")
+                    f"{n_recorded} recorded, {used['lambda.billed_ms'] / n / 1e3:.1f} s each; load {os.getloadavg()[0]:.0f}", wall, 30, "s")
     bench.table.row("    CPU per unit", f"client {client:.2f} + daemon {daemon:.2f} + scans {children:.2f} ms",
                     client + daemon + children, cpu_goal)
     up, down = ((used[f"lambda.bytes_{way}"] + used[f"s3.bytes_{way}"]) / n / 1e3 for way in ("out", "in"))
@@ -380,6 +386,31 @@ def lambda_once(bench, service, chosen, what, environment, cpu_goal):
     if elsewhere:
         bench.table.line("    not on Lambda", json.dumps(after["local"]["reasons"]), str(elsewhere))
     return used
+
+
+def runtime(bench):
+    """what a function does around the compiler"""
+    project, rounds = bench.projects["Redis"], 10 if bench.full else 4
+    chosen = project.sample(30 if bench.full else 8)
+    with cloud.Cloud(bench.build, bench.path("functions")) as there, \
+            bench.service("functions", engine="lambda", **there.environment) as service:
+        for unit in chosen:
+            if os.path.exists(unit.output):
+                os.unlink(unit.output)
+        jobs = [(unit.cwd, service.wrap(unit.with_depfile())) for unit in chosen]
+        measure.swarm(bench.swarm, 1, jobs, bench.directory, service.environment)
+        chosen = [unit for unit in chosen if os.path.exists(unit.output)]       # some want headers that make generates
+        bench.compile_all(service, chosen, 1, service.again)                    # what it needs is there
+        before = service.stats()
+        for _ in range(rounds):
+            bench.compile_all(service, chosen, 1, service.again)
+        service.expect(before, "executed", "lambda", n=rounds * len(chosen))
+        used = cloud.difference(before, service.stats())
+        n = rounds * len(chosen)
+        if used["lambda.cold_starts"]:
+            raise Failure("its functions did not stay warm")
+        bench.table.row("runtime overhead per warm Lambda job", f"{project.name}; billed {used['lambda.billed_ms'] / n:.0f} ms each",
+                        used["lambda.overhead_us"] / n / 1e3, 10)
 
 
 def read(path):
@@ -424,7 +455,7 @@ def one_engine(bench, mode, chosen):
         bench.table.line(f"{mode}: the daemon's memory afterwards", "", f"{measure.status_mb(service.pid):.0f} MB")
 
 
-STEPS = (client_alone, cached_hits, remote, engines, tree, lambda_)
+STEPS = (client_alone, cached_hits, remote, engines, tree, lambda_, runtime)
 
 if __name__ == "__main__":
     main()
