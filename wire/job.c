@@ -1,10 +1,10 @@
 #include "wire/job.h"
 
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 
 #include "wire/compress.h"
+#include "wire/text91.h"
 
 #define HEAD_FORMAT "{\"llama\":%d,\"%s\":\""
 
@@ -15,8 +15,7 @@ void job_seal(enum job_part part, struct slice message, struct buf *json)
 	_cleanup_buf_ struct buf frame = { 0 };
 	compress_append(message, &frame);
 	buf_printf(json, HEAD_FORMAT, JOB_VERSION, part_names[part]);
-	char *to = buf_reserve(json, frame.len / 3 * 4 + 4);
-	json->len += (size_t)EVP_EncodeBlock((unsigned char *)to, (const unsigned char *)frame.ptr, (int)frame.len);
+	text91_append(buf_slice(&frame), json);
 	buf_append_str(json, "\"}");
 }
 
@@ -31,24 +30,11 @@ static const char *quick_value(enum job_part part, struct slice json, size_t *le
 	return memchr(json.ptr + n, '"', *len) ? NULL : json.ptr + n;
 }
 
-static int decode(struct slice text, struct buf *ret, struct error *err)
-{
-	if (text.len == 0 || text.len % 4 != 0 || text.len > JOB_BODY_LIMIT * 2)
-		return error_set(err, EBADMSG, "malformed base64");
-	size_t padding = text.ptr[text.len - 1] != '=' ? 0 : text.ptr[text.len - 2] != '=' ? 1 : 2;
-	char *to = buf_reserve(ret, text.len / 4 * 3);
-	int n = EVP_DecodeBlock((unsigned char *)to, (const unsigned char *)text.ptr, (int)text.len);
-	if (n < 0 || (size_t)n < padding)
-		return error_set(err, EBADMSG, "malformed base64");
-	ret->len += (size_t)n - padding;
-	return 0;
-}
-
 static int decode_frame(struct slice text, struct buf *message, struct error *err)
 {
 	_cleanup_buf_ struct buf frame = { 0 };
-	if (decode(text, &frame, err) < 0)
-		return -1;
+	if (text.len > JOB_BODY_LIMIT * 2 || text91_read(text, &frame) < 0)
+		return error_set(err, EBADMSG, "it has a malformed text");
 	return decompress_append(buf_slice(&frame), JOB_MESSAGE_LIMIT, message, err);
 }
 

@@ -1,7 +1,7 @@
 /* Jobs and results between the daemon and a worker in a cloud function (job.proto), as the JSON that Lambda wants:
  *
- *	{"llama":1,"job":"<base64 of a zstd frame of a job.Job>"}
- *	{"llama":1,"result":"<… of a job.Result>"}
+ *	{"llama":2,"job":"<a zstd frame of a job.Job, as wire/text91.h has it>"}
+ *	{"llama":2,"result":"<… of a job.Result>"}
  *
  * Others include "wire/job.pb-c.h" for the messages. */
 #pragma once
@@ -10,7 +10,7 @@
 #include "base/error.h"
 
 enum {
-	JOB_VERSION = 1,
+	JOB_VERSION = 2,
 	JOB_BODY_LIMIT = 6 << 20,     /* bytes of JSON that Lambda takes in a request and in a response */
 	JOB_MESSAGE_LIMIT = 64 << 20, /* bytes of a message, decompressed; what says more is refused unread */
 };
@@ -24,5 +24,5 @@ enum job_part { JOB_REQUEST, JOB_RESULT };
 /* Append the JSON of `message`, an encoded Job or Result. */
 void job_seal(enum job_part part, struct slice message, struct buf *json);
 
-/* Append the message in `json` to `message`. -1: no such JSON, another version (`err->code` EPROTO), malformed base64 or zstd, too large. */
+/* Append the message in `json` to `message`. -1: no such JSON, another version (`err->code` EPROTO), a malformed text or frame, too large. */
 int job_open(enum job_part part, struct slice json, struct buf *message, struct error *err);

@@ -28,7 +28,7 @@ static void job__other_spellings_of_the_same_json_open_too(void **state)
 	_cleanup_buf_ struct buf json = { 0 }, other = { 0 }, opened = { 0 };
 	job_seal(JOB_RESULT, slice_str(sizes_text), &json);
 	const char *value = strstr(buf_str(&json), ":\"") + 2;
-	buf_printf(&other, " { \"more\" : [1], \"result\" : \"%.*s\",\n\"llama\": 1 }", (int)(strlen(value) - 2), value);
+	buf_printf(&other, " { \"more\" : [1], \"result\" : \"%.*s\",\n\"llama\": 2 }", (int)(strlen(value) - 2), value);
 	struct error err;
 	assert_int_equal(job_open(JOB_RESULT, buf_slice(&other), &opened, &err), 0);
 	assert_string_equal(buf_str(&opened), sizes_text);
@@ -49,13 +49,13 @@ static void job__what_is_no_result_of_this_version_is_refused(void **state)
 	assert_refused("", EBADMSG);
 	assert_refused("{}", EBADMSG);
 	assert_refused("\"result\"", EBADMSG);
-	assert_refused("{\"llama\":2,\"result\":\"\"}", EPROTO);
-	assert_refused("{\"llama\":1,\"job\":\"\"}", EBADMSG);
-	assert_refused("{\"llama\":1,\"result\":\"\"}", EBADMSG);
-	assert_refused("{\"llama\":1,\"result\":\"====\"}", EBADMSG);
-	assert_refused("{\"llama\":1,\"result\":\"AAA\"}", EBADMSG);
-	assert_refused("{\"llama\":1,\"result\":\"AAAA\"}", EBADMSG);
-	assert_refused("{\"llama\":1,\"result\":\"not base64 at all!\"}", EBADMSG);
+	assert_refused("{\"llama\":1,\"result\":\"\"}", EPROTO);
+	assert_refused("{\"llama\":2,\"job\":\"\"}", EBADMSG);
+	assert_refused("{\"llama\":2,\"result\":\"\"}", EBADMSG);
+	assert_refused("{\"llama\":2,\"result\":\"~~~~\"}", EBADMSG);
+	assert_refused("{\"llama\":2,\"result\":\"AAA\"}", EBADMSG);
+	assert_refused("{\"llama\":2,\"result\":\"AAAA\"}", EBADMSG);
+	assert_refused("{\"llama\":2,\"result\":\"no such text\"}", EBADMSG);
 }
 
 static void job__a_frame_that_claims_too_much_is_refused_unread(void **state)
