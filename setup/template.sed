@@ -1,0 +1,4 @@
+# A text as a C string.
+s/[\\"]/\\&/g
+s/^/"/
+s/$/\\n"/
