@@ -12,6 +12,8 @@ static const struct command *const commands[] = {
 	&command_cache,
 	&command_explain,
 	&command_image,
+	&command_bootstrap,
+	&command_teardown,
 	NULL,
 };
 
