@@ -175,8 +175,10 @@ struct unpacking {
 	const char *layer; /* digest, for messages */
 };
 
+/* `path`, or libarchive's words for what is wrong, which may be none. */
 static int invalid(const struct unpacking *u, const char *kind, const char *path, struct error *err)
 {
+	path = path ? path : "";
 	error_set(err, 0, "InvalidImage: ImageLayerFailure: %s%s%s - Layer Digest %s", kind, *path ? ": " : "", path,
 		u->layer);
 	return IMAGE_INVALID;
@@ -224,7 +226,10 @@ static int apply_whiteout(struct unpacking *u, const char *path, const char *nam
 	size_t n = (size_t)(name - path);
 	char *directory = arena_strndup(&u->arena, path, n ? n - 1 : 0);
 	if (strcmp(name, ".wh..wh..opq") != 0) {
-		const char *victim = arena_printf(&u->arena, "%.*s%s", (int)n, path, name + 4);
+		const char *removed = name + 4;
+		if (!*removed || strcmp(removed, ".") == 0 || strcmp(removed, "..") == 0)
+			return invalid(u, "InvalidPath", path, err);
+		const char *victim = arena_printf(&u->arena, "%.*s%s", (int)n, path, removed);
 		forget_below(u, victim, true);
 		return file_remove_tree(u->root, victim, err);
 	}
@@ -268,6 +273,8 @@ static int make_node(struct unpacking *u, struct archive *archive, struct archiv
 			return error_set(err, errno, "cannot make directory %s", path);
 		return (node->mode & 05) == 05 ? 0 : invalid(u, "directory is not readable by everybody", path, err);
 	case S_IFLNK:
+		if (!archive_entry_symlink(entry))
+			return invalid(u, "InvalidSymlink", path, err);
 		return symlinkat(archive_entry_symlink(entry), u->root, path) < 0
 			       ? error_set(err, errno, "cannot make link %s", path)
 			       : 0;
@@ -282,9 +289,10 @@ static int make_node(struct unpacking *u, struct archive *archive, struct archiv
 
 static int unpack_entry(struct unpacking *u, struct archive *archive, struct archive_entry *entry, struct error *err)
 {
-	const char *path = normal_path(&u->arena, archive_entry_pathname(entry));
+	const char *given = archive_entry_pathname(entry); /* NULL: not to be had in this locale */
+	const char *path = given ? normal_path(&u->arena, given) : NULL;
 	if (!path)
-		return invalid(u, "InvalidPath", archive_entry_pathname(entry), err);
+		return invalid(u, "InvalidPath", given ? given : "a name", err);
 	if (!*path)
 		return 0; /* the root itself */
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;

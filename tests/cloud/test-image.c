@@ -126,6 +126,8 @@ static void image__what_lambda_refuses_is_refused(void **state)
 {
 	static const struct test_entry good[] = { FILE_("x", ""), END }, orphan[] = { FILE_("a/b", ""), END },
 				       outside[] = { FILE_("../b", ""), END },
+				       above[] = { FILE_(".wh...", ""), END }, itself[] = { FILE_(".wh..", ""), END },
+				       nothing[] = { FILE_(".wh.", ""), END },
 				       secret[] = { { "x", S_IFREG | 0600, "", NULL, false }, END },
 				       closed[] = { { "d", S_IFDIR | 0700, NULL, NULL, false }, END },
 				       through[] = { { "a", S_IFLNK | 0777, "/etc", NULL, false }, FILE_("a/b", ""),
@@ -146,6 +148,9 @@ static void image__what_lambda_refuses_is_refused(void **state)
 		"UnsupportedImageLayerDetected");
 	assert_refused(&(struct test_layout){ .layers = { { orphan, NULL, false } } }, IMAGE_INVALID,
 		"MissingParentDirectory: a/b");
+	assert_refused(&(struct test_layout){ .layers = { { above, NULL, false } } }, IMAGE_INVALID, "InvalidPath");
+	assert_refused(&(struct test_layout){ .layers = { { itself, NULL, false } } }, IMAGE_INVALID, "InvalidPath");
+	assert_refused(&(struct test_layout){ .layers = { { nothing, NULL, false } } }, IMAGE_INVALID, "InvalidPath");
 	assert_refused(&(struct test_layout){ .layers = { { late, NULL, false } } }, IMAGE_INVALID,
 		"MissingParentDirectory: d/x");
 	assert_refused(&(struct test_layout){ .layers = { { through, NULL, false } } }, IMAGE_INVALID,
