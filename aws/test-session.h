@@ -38,8 +38,9 @@ static inline void script_answer(void *ctx, const struct server_request *request
 	char target[1024], authorization[1024];
 	server_header(request, "x-amz-target", target);
 	server_header(request, "authorization", authorization);
-	buf_printf(&script->asked, "%s %s %s %.*s\n%.*s\n", request->method, request->target, target, (int)strcspn(authorization, " "), authorization,
-		(int)request->body.len, request->body.len ? request->body.ptr : "");
+	buf_printf(&script->asked, "%s %s %s %.*s\n", request->method, request->target, target, (int)strcspn(authorization, " "), authorization);
+	buf_append_slice(&script->asked, request->body);
+	buf_append_char(&script->asked, '\n');
 	unsigned i = script->n_asked++;
 	if (i >= script->n_answers) {
 		reply->status = 418;
