@@ -99,6 +99,7 @@ int registry_resolve(const char *endpoint, const char *location, const struct di
 /* Asking. */
 
 struct asking {
+	uv_loop_t *loop;
 	struct arena *arena;
 	struct answer *answer;
 	bool done;
@@ -109,6 +110,7 @@ static void on_answer(void *ctx, struct http_response *response, bool sent, cons
 	struct asking *asking = ctx;
 	struct answer *answer = asking->answer;
 	asking->done = true;
+	uv_stop(asking->loop);
 	if (!response) {
 		answer->error = *err;
 		return;
@@ -123,7 +125,7 @@ static void on_answer(void *ctx, struct http_response *response, bool sent, cons
 /* One attempt. */
 static void ask(struct talk *talk, struct http_request *request, const struct aws_pair *header, bool own, struct answer *ret)
 {
-	struct asking asking = { .arena = &talk->arena, .answer = ret };
+	struct asking asking = { .loop = &talk->session->loop, .arena = &talk->arena, .answer = ret };
 	struct aws_pair headers[2];
 	size_t n = 0;
 	if (own)
@@ -137,7 +139,7 @@ static void ask(struct talk *talk, struct http_request *request, const struct aw
 	*ret = (struct answer){ .reply = { .code = "", .message = "", .region = "" } };
 	http_start(talk->http, request, on_answer, &asking);
 	while (!asking.done)
-		uv_run(&talk->session->loop, UV_RUN_ONCE);
+		uv_run(&talk->session->loop, UV_RUN_DEFAULT);
 }
 
 /* Whether another attempt may end otherwise. */

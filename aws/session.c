@@ -39,6 +39,7 @@ void aws_session_close(struct aws_session *session)
 
 /* An answer that is waited for. */
 struct asking {
+	uv_loop_t *loop;
 	struct arena *arena;
 	struct aws_reply reply;
 	struct error error;
@@ -50,6 +51,7 @@ static void on_answer(void *ctx, struct aws_answer *answer, const struct error *
 {
 	struct asking *asking = ctx;
 	asking->done = true;
+	uv_stop(asking->loop); /* else it would wait for one thing more */
 	if (!answer) {
 		asking->error = *err;
 		asking->rc = -1;
@@ -69,10 +71,10 @@ static void on_answer(void *ctx, struct aws_answer *answer, const struct error *
 
 int aws_ask(struct aws_session *session, const struct aws_call *call, struct arena *arena, struct aws_reply *ret, struct error *err)
 {
-	struct asking asking = { .arena = arena };
+	struct asking asking = { .loop = &session->loop, .arena = arena };
 	aws_start(session->aws, call, on_answer, &asking);
 	while (!asking.done)
-		uv_run(&session->loop, UV_RUN_ONCE);
+		uv_run(&session->loop, UV_RUN_DEFAULT);
 	if (asking.rc < 0) {
 		if (err)
 			*err = asking.error;
@@ -182,31 +184,27 @@ int aws_refused(const struct aws_reply *reply, const char *action, const char *w
 	return -1;
 }
 
-static void on_timer(uv_timer_t *timer)
-{
-	bool *over = timer->data;
-	*over = true;
-}
-
 static void on_closed(uv_handle_t *handle)
 {
-	bool *closed = handle->data;
-	*closed = true;
+	bool *over = handle->data;
+	*over = true;
+	uv_stop(handle->loop);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	uv_close((uv_handle_t *)timer, on_closed);
 }
 
 void aws_wait(struct aws_session *session, int64_t ms)
 {
 	const struct aws_hooks *hooks = aws_hooks(session->aws);
-	bool over = false, closed = false;
+	bool over = false;
 	uv_timer_t timer;
 	uv_timer_init(&session->loop, &timer);
 	uv_update_time(&session->loop);
 	timer.data = &over;
 	uv_timer_start(&timer, on_timer, (uint64_t)(hooks->pause_ms ? hooks->pause_ms(hooks->ctx, ms) : ms), 0);
 	while (!over)
-		uv_run(&session->loop, UV_RUN_ONCE);
-	timer.data = &closed;
-	uv_close((uv_handle_t *)&timer, on_closed);
-	while (!closed)
-		uv_run(&session->loop, UV_RUN_ONCE);
+		uv_run(&session->loop, UV_RUN_DEFAULT);
 }
