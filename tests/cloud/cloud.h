@@ -1,4 +1,5 @@
-/* The test cloud: an S3 and a Lambda on loopback, strict where AWS is, with faults to order. This is what its parts share. */
+/* The test cloud: S3, Lambda and what it takes to set them up, on loopback, strict where AWS is, with faults to order. This is what its parts
+ * share. */
 #pragma once
 
 #include <pthread.h>
@@ -23,6 +24,7 @@
 	X(UPDATE_MS, "update-ms", 200, "that a function's creation or update takes at least")                                    \
 	X(RESOURCE_MS, "resource-ms", 20, "that each step of a stack's resource takes at least")                                 \
 	X(EVENTS_PAGE, "events-page", 100, "events of a stack in one answer")                                                    \
+	X(MEMORY_LIMIT_MB, "memory-limit-mb", 10240, "what a function may have; a new account's is 3008")                        \
 	X(ROLE_DELAY_MS, "role-delay-ms", 0, "until Lambda can assume a new role")                                               \
 	X(STRICT_ROLES, "strict-roles", 0, "1: a function's role must exist")                                                    \
 	X(REPLAY_OVERHEAD_MS, "replay-overhead-ms", 8, "with --replay: of the worker, for each job")                             \

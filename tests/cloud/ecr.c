@@ -281,8 +281,7 @@ int ecr_put(struct ecr *ecr, const char *name, const char *tag, const char *dige
 	return r;
 }
 
-int ecr_resolve(struct ecr *ecr, const char *name, const char *reference, struct arena *arena, const char **ret_digest,
-	const char **ret_media_type, struct error *err)
+int ecr_resolve(struct ecr *ecr, const char *name, const char *reference, json_t **ret, struct error *err)
 {
 	bool by_digest = strncmp(reference, "sha256:", 7) == 0;
 	pthread_mutex_lock(&ecr->lock);
@@ -293,12 +292,47 @@ int ecr_resolve(struct ecr *ecr, const char *name, const char *reference, struct
 		error_set(err, 0, "Requested image not found");
 		r = ECR_MISSING;
 	}
-	if (image) {
-		*ret_digest = arena_strdup(arena, word(image, "imageDigest"));
-		*ret_media_type = arena_strdup(arena, word(image, "imageManifestMediaType"));
-	}
+	if (image)
+		*ret = json_pack("{s:O, s:O, s:I}", "mediaType", json_object_get(image, "imageManifestMediaType"),
+			"digest", json_object_get(image, "imageDigest"), "size",
+			(json_int_t)json_string_length(json_object_get(image, "manifest")));
 	pthread_mutex_unlock(&ecr->lock);
 	return r;
+}
+
+json_t *ecr_tags(struct ecr *ecr, const char *name)
+{
+	pthread_mutex_lock(&ecr->lock);
+	const json_t *repository = json_object_get(ecr->repositories, name),
+		     *images = json_object_get(repository, "images");
+	json_t *tags = repository ? json_array() : NULL;
+	for (size_t i = 0; i < json_array_size(images); i++)
+		json_array_extend(tags, json_object_get(json_array_get(images, i), "imageTags"));
+	pthread_mutex_unlock(&ecr->lock);
+	return tags;
+}
+
+bool ecr_admit_lambda(struct ecr *ecr, const char *name, bool may)
+{
+	static const char admission[] =
+		"{\"Version\":\"2008-10-17\",\"Statement\":[{\"Sid\":\"LambdaECRImageRetrievalPolicy\",\"Effect\":"
+		"\"Allow\","
+		"\"Principal\":{\"Service\":\"lambda.amazonaws.com\"},\"Action\":[\"ecr:BatchGetImage\","
+		"\"ecr:DeleteRepositoryPolicy\",\"ecr:GetDownloadUrlForLayer\",\"ecr:GetRepositoryPolicy\","
+		"\"ecr:SetRepositoryPolicy\"]}]}";
+	pthread_mutex_lock(&ecr->lock);
+	json_t *repository = json_object_get(ecr->repositories, name);
+	json_t *policy = json_loads(word(repository, "policyText"), 0, NULL);
+	bool admitted = policy_allows(policy, "lambda.amazonaws.com", "ecr:BatchGetImage");
+	json_decref(policy);
+	if (!admitted && may && repository) {
+		/* Lambda adds its statement to those that there are; here it is the only one, or there is a policy. */
+		if (!json_object_get(repository, "policyText"))
+			json_object_set_new(repository, "policyText", json_string(admission));
+		admitted = true;
+	}
+	pthread_mutex_unlock(&ecr->lock);
+	return admitted;
 }
 
 /* --- The API ------------------------------------------------------------------------------------------------------ */

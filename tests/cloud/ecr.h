@@ -34,9 +34,12 @@ bool ecr_has(struct ecr *ecr, const char *name);
 int ecr_may_put(struct ecr *ecr, const char *name, const char *tag, struct error *err);
 int ecr_put(struct ecr *ecr, const char *name, const char *tag, const char *digest, const char *media_type,
 	struct slice manifest, struct error *err);
-/* The image that a tag or digest names: "sha256:…" and its media type, in the arena. */
-int ecr_resolve(struct ecr *ecr, const char *name, const char *reference, struct arena *arena, const char **ret_digest,
-	const char **ret_media_type, struct error *err);
+/* The descriptor of the image that a tag or digest names: {"mediaType", "digest", "size"}, a new reference. */
+int ecr_resolve(struct ecr *ecr, const char *name, const char *reference, struct json_t **ret, struct error *err);
+/* The repository's policy lets Lambda fetch images; if it doesn't and `may`, it is made so. False: it doesn't. */
+bool ecr_admit_lambda(struct ecr *ecr, const char *name, bool may);
+/* The tags of its images: an array; NULL: there is no such repository. */
+struct json_t *ecr_tags(struct ecr *ecr, const char *name);
 
 /* [{"repository": "llama", "images": 1}] */
 struct json_t *ecr_json(struct ecr *ecr);

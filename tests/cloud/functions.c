@@ -11,7 +11,11 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "tests/cloud/cloud.h"
+#include "tests/cloud/ecr.h"
+#include "tests/cloud/iam.h"
 #include "tests/cloud/image.h"
+#include "tests/cloud/permissions.h"
+#include "tests/cloud/registry.h"
 
 enum { ENVIRONMENT_BYTES = 4096, BODY_BYTES = 6 << 20 };
 
@@ -20,6 +24,7 @@ struct function {
 	const char *name, *arn;		/* of `config` */
 	json_t *config;			/* "Configuration" as clients see it; the truth about the numbers, too */
 	char *image_uri, *previous_uri; /* previous: while the code is being updated, for the case that it cannot */
+	char *resolved_uri, *previous_resolved_uri;
 	struct image image, previous;
 	struct revision *revision; /* what invocations run; NULL: nothing yet */
 	bool updating;		   /* then nothing else may change it, nor delete it */
@@ -259,7 +264,8 @@ static void configure(struct function *f, const json_t *body)
 static void drop_previous(struct function *f)
 {
 	free(f->previous_uri);
-	f->previous_uri = NULL;
+	free(f->previous_resolved_uri);
+	f->previous_uri = f->previous_resolved_uri = NULL;
 	image_deinit(&f->previous);
 }
 
@@ -275,21 +281,25 @@ static void restore_previous(struct function *f)
 	if (!f->previous_uri)
 		return;
 	free(f->image_uri);
+	free(f->resolved_uri);
 	image_deinit(&f->image);
 	f->image_uri = f->previous_uri;
+	f->resolved_uri = f->previous_resolved_uri;
 	f->image = f->previous;
-	f->previous_uri = NULL;
+	f->previous_uri = f->previous_resolved_uri = NULL;
 	f->previous = (struct image){ 0 };
 	set_sha256(f);
 }
 
 /* Takes `image`. */
-static void set_image(struct function *f, const char *uri, struct image *image)
+static void set_image(struct function *f, const char *uri, const char *resolved, struct image *image)
 {
 	drop_previous(f);
 	f->previous_uri = f->image_uri;
+	f->previous_resolved_uri = f->resolved_uri;
 	f->previous = f->image;
 	f->image_uri = strdup(uri);
+	f->resolved_uri = strdup(resolved);
 	f->image = *image;
 	*image = (struct image){ 0 };
 	set_sha256(f);
@@ -302,6 +312,7 @@ static void function_free(struct function *f)
 	json_decref(f->config);
 	drop_previous(f);
 	free(f->image_uri);
+	free(f->resolved_uri);
 	image_deinit(&f->image);
 	revision_unref(f->revision);
 	free(f);
@@ -476,15 +487,86 @@ static void answer(struct cloud_response *response, int status, const struct fun
 	cloud_json(response, status, json_deep_copy(f->config));
 }
 
-/* False: `response` says why not. */
-static bool open_image(
-	const char *uri, struct image *ret, struct cloud_request *request, struct cloud_response *response)
+/* HOST:PORT/NAME:TAG or HOST:PORT/NAME@DIGEST, of this cloud's registry, with :latest for neither. False: it is none. */
+static bool split_uri(const char *uri, const char *host, struct arena *arena, const char **name, const char **reference)
 {
+	size_t n = strlen(host);
+	if (strncmp(uri, host, n) != 0 || uri[n] != '/' || !uri[n + 1])
+		return false;
+	char *copy = arena_strdup(arena, uri + n + 1), *end = strpbrk(copy, "@:");
+	*name = copy;
+	*reference = end ? end + 1 : "latest";
+	if (end)
+		*end = '\0';
+	return true;
+}
+
+/* `ret` gets the URI with its digest. False: `response` says why not. */
+static bool open_image(struct functions *functions, const char *uri, struct image *ret, const char **ret_resolved,
+	struct cloud_request *request, struct cloud_response *response)
+{
+	struct cloud *cloud = functions->cloud;
+	struct arena *arena = request->arena;
+	const char *name, *reference, *host = ecr_host(cloud, arena);
+	char hex[DIGEST_HEX_CHARS + 1];
 	struct error err;
-	if (image_open(uri, ret, &err) == 0)
-		return true;
-	cloud_error(request, response, 400, "InvalidParameterValueException", "%s", err.text);
-	return false;
+	int done;
+	if (!split_uri(uri, host, arena, &name, &reference)) {
+		done = image_open(uri, ret, &err);
+	} else {
+		json_t *descriptor = NULL;
+		bool may = permissions_check(cloud, permissions_caller(cloud, request->access_key, arena), "ecr",
+				   "SetRepositoryPolicy", name, &err) == 0;
+		if (ecr_has(cloud->ecr, name) && !ecr_admit_lambda(cloud->ecr, name, may)) {
+			cloud_error(request, response, 403, "AccessDeniedException",
+				"Lambda does not have permission to access the ECR image. Check the ECR permissions.");
+			return false;
+		}
+		ecr_resolve(cloud->ecr, name, reference, &descriptor, &err);
+		done = image_open_pushed(registry_blobs(ecr_registry(cloud->ecr)), descriptor, uri, ret, &err);
+		json_decref(descriptor);
+	}
+	if (done != 0) {
+		cloud_error(request, response, 400, "InvalidParameterValueException", "%s", err.text);
+		return false;
+	}
+	digest_hex(&ret->digest, hex);
+	*ret_resolved = ret->sharded ? arena_printf(arena, "%s/%s@sha256:%s", host, name, hex)
+				     : arena_printf(arena, "oci:%s@sha256:%s", ret->layout, hex);
+	return true;
+}
+
+/* True: the role isn't one that Lambda can have, or the caller may not pass it, and the answer says so. */
+static bool refuse_role(
+	struct functions *functions, const json_t *body, struct cloud_request *request, struct cloud_response *response)
+{
+	struct cloud *cloud = functions->cloud;
+	const char *role = json_string_value(json_object_get(body, "Role"));
+	struct error err;
+	if (!role)
+		return false;
+	if (permissions_check(cloud, permissions_caller(cloud, request->access_key, request->arena), "iam", "PassRole",
+		    role, &err) < 0)
+		cloud_error(request, response, 403, "AccessDeniedException", "%s", err.text);
+	else if (!iam_lambda_can_assume(cloud->iam, role))
+		cloud_error(request, response, 400, "InvalidParameterValueException",
+			"The role defined for the function cannot be assumed by Lambda.");
+	else
+		return false;
+	return true;
+}
+
+/* True: it is more memory than the account has for a function. */
+static bool refuse_memory(
+	struct functions *functions, const json_t *body, struct cloud_request *request, struct cloud_response *response)
+{
+	int64_t limit_mb = cloud_setting(functions->cloud, SETTING_MEMORY_LIMIT_MB);
+	if (json_integer_value(json_object_get(body, "MemorySize")) <= limit_mb)
+		return false;
+	cloud_error(request, response, 400, "InvalidParameterValueException",
+		"'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to %lld",
+		(long long)limit_mb);
+	return true;
 }
 
 static struct function *new_function(struct functions *functions, const char *name, const json_t *body)
@@ -551,9 +633,11 @@ void functions_create(
 	json_t *body = cloud_body(request, response);
 	const char *name = json_string_value(json_object_get(body, "FunctionName"));
 	const char *uri = json_string_value(json_object_get(json_object_get(body, "Code"), "ImageUri"));
+	const char *resolved;
 	struct image image = { 0 };
 	if (!body || refuse_new(body, name ? name : "", uri, request, response) ||
-		!open_image(uri, &image, request, response)) {
+		refuse_memory(functions, body, request, response) || refuse_role(functions, body, request, response) ||
+		!open_image(functions, uri, &image, &resolved, request, response)) {
 		json_decref(body);
 		return;
 	}
@@ -566,7 +650,7 @@ void functions_create(
 		cloud_error(request, response, 409, "ResourceConflictException", "Function already exist: %s", name);
 	} else {
 		f = new_function(functions, name, body);
-		set_image(f, uri, &image);
+		set_image(f, uri, resolved, &image);
 		list_append(&functions->all, &f->link);
 		set_state(f, "State", "Pending", "Creating", "The function is being created.");
 		start_update(functions, f);
@@ -595,12 +679,10 @@ void functions_get(
 	pthread_mutex_lock(&functions->lock);
 	const struct function *f = find(functions, name, request, response);
 	if (f) {
-		char hex[DIGEST_HEX_CHARS + 1];
-		digest_hex(&f->image.digest, hex);
 		cloud_json(response, 200,
 			json_pack("{s:o, s:{s:s, s:s, s:s}}", "Configuration", json_deep_copy(f->config), "Code",
 				"RepositoryType", "ECR", "ImageUri", f->image_uri, "ResolvedImageUri",
-				arena_printf(request->arena, "oci:%s@sha256:%s", f->image.layout, hex)));
+				f->resolved_uri));
 	}
 	pthread_mutex_unlock(&functions->lock);
 }
@@ -621,16 +703,16 @@ void functions_update_code(
 	json_t *body = cloud_body(request, response);
 	if (!body)
 		return;
-	const char *uri = json_string_value(json_object_get(body, "ImageUri"));
+	const char *uri = json_string_value(json_object_get(body, "ImageUri")), *resolved;
 	struct image image = { 0 };
 	pthread_mutex_lock(&functions->lock);
 	struct function *f = find_to_change(functions, name, body, request, response);
 	if (f && !uri) {
 		cloud_error(request, response, 400, "InvalidParameterValueException",
 			"Please provide ImageUri when updating a function with packageType Image.");
-	} else if (f && open_image(uri, &image, request, response)) {
+	} else if (f && open_image(functions, uri, &image, &resolved, request, response)) {
 		if (!json_is_true(json_object_get(body, "DryRun"))) {
-			set_image(f, uri, &image);
+			set_image(f, uri, resolved, &image);
 			start_update(functions, f);
 		}
 		answer(response, 200, f);
@@ -649,7 +731,9 @@ void functions_update_configuration(
 	struct violations v = { 0 };
 	check_role(&v, body, false);
 	check_configuration(&v, body);
-	if (!refuse_violations(&v, request, response) && !refuse_environment(body, request, response)) {
+	if (!refuse_violations(&v, request, response) && !refuse_environment(body, request, response) &&
+		!refuse_memory(functions, body, request, response) &&
+		!refuse_role(functions, body, request, response)) {
 		pthread_mutex_lock(&functions->lock);
 		struct function *f = find_to_change(functions, name, body, request, response);
 		if (f) {

@@ -1,7 +1,8 @@
 /* Lambda's control plane, as far as functions from container images go: create, get, update, delete, list, with the
  * states that a function goes through (Pending → Active or Failed; LastUpdateStatus InProgress → Successful or
  * Failed) and the refusals in between. Unpacking an image is what takes time, and the setting update-ms. An image's
- * URI is `oci:DIR[:TAG]`, a local layout (image.h).
+ * URI is HOST:PORT/REPOSITORY:TAG (or @DIGEST) of this cloud's own registry, or `oci:DIR[:TAG]`, a local layout
+ * (image.h). The role must be one that Lambda can assume (iam.h), and the caller may pass it.
  *
  * Thread-safe. */
 #pragma once

@@ -95,9 +95,9 @@ bool iam_lambda_can_assume(struct iam *iam, const char *arn)
 	const char *name = strrchr(arn, '/') + 1;
 	pthread_mutex_lock(&iam->lock);
 	const json_t *role = json_object_get(iam->entities[IAM_ROLE], name);
-	bool can = role ? policy_trusts(
+	bool can = role ? policy_allows(
 				  json_object_get(json_object_get(role, "properties"), "AssumeRolePolicyDocument"),
-				  "lambda.amazonaws.com") &&
+				  "lambda.amazonaws.com", "sts:AssumeRole") &&
 				   clock_monotonic_ms() >= json_integer_value(json_object_get(role, "created_ms")) +
 								   cloud_setting(iam->cloud, SETTING_ROLE_DELAY_MS)
 			: !json_object_get(iam->known, name) && !cloud_setting(iam->cloud, SETTING_STRICT_ROLES);

@@ -44,13 +44,16 @@ static json_t *parse(const struct buf *bytes, const char *path, struct error *er
 }
 
 /* A descriptor's blob, open and proven to be what its digest says. */
-static int open_blob(const char *layout, const json_t *descriptor, struct digest *ret_digest, struct error *err)
+static int open_blob(const struct image *image, const json_t *descriptor, struct digest *ret_digest, struct error *err)
 {
 	const char *name = string_of(descriptor, "digest");
 	if (strncmp(name, "sha256:", 7) != 0 || digest_parse_hex(slice_str(name + 7), ret_digest) < 0)
 		return error_set(err, 0, "digest \"%s\" is no SHA-256", name);
 	_cleanup_buf_ struct buf path = { 0 };
-	buf_printf(&path, "%s/blobs/sha256/%s", layout, name + 7);
+	if (image->sharded)
+		buf_printf(&path, "%s/%.2s/%s/data", image->layout, name + 7, name + 7);
+	else
+		buf_printf(&path, "%s/blobs/sha256/%s", image->layout, name + 7);
 	_cleanup_close_ int fd = open(buf_str(&path), O_RDONLY | O_CLOEXEC);
 	struct digest there;
 	if (fd < 0)
@@ -66,9 +69,9 @@ static int open_blob(const char *layout, const json_t *descriptor, struct digest
 }
 
 static json_t *read_json_blob(
-	const char *layout, const json_t *descriptor, struct digest *ret_digest, struct error *err)
+	const struct image *image, const json_t *descriptor, struct digest *ret_digest, struct error *err)
 {
-	_cleanup_close_ int fd = open_blob(layout, descriptor, ret_digest, err);
+	_cleanup_close_ int fd = open_blob(image, descriptor, ret_digest, err);
 	_cleanup_buf_ struct buf bytes = { 0 };
 	if (fd < 0 || file_read_fd(fd, JSON_LIMIT_BYTES, &bytes, err) < 0)
 		return NULL;
@@ -104,7 +107,7 @@ static int read_manifest(struct image *image, const json_t *descriptor, struct e
 		"application/vnd.docker.image.rootfs.diff.tar" };
 	if (!is_one_of(string_of(descriptor, "mediaType"), manifests))
 		return IMAGE_UNSUPPORTED;
-	image->manifest = read_json_blob(image->layout, descriptor, &image->digest, err);
+	image->manifest = read_json_blob(image, descriptor, &image->digest, err);
 	if (!image->manifest)
 		return -1;
 	const json_t *config = json_object_get(image->manifest, "config"),
@@ -118,12 +121,33 @@ static int read_manifest(struct image *image, const json_t *descriptor, struct e
 			return IMAGE_UNSUPPORTED;
 	}
 	struct digest digest;
-	json_t *whole = read_json_blob(image->layout, config, &digest, err);
+	json_t *whole = read_json_blob(image, config, &digest, err);
 	if (!whole)
 		return -1;
 	image->config = json_incref(json_object_get(whole, "config"));
 	json_decref(whole);
 	return 0;
+}
+
+/* Takes what is in `image`; `descriptor` NULL: there is none. */
+static int finish_open(
+	struct image *image, const json_t *descriptor, const char *uri, struct image *ret, struct error *err)
+{
+	int done = descriptor ? read_manifest(image, descriptor, err) : IMAGE_MISSING;
+	if (done == 0) {
+		*ret = *image;
+		return 0;
+	}
+	if (done < 0)
+		done = IMAGE_MISSING; /* a blob is missing or damaged */
+	if (done == IMAGE_MISSING)
+		error_set(err, 0, "Source image %s does not exist. Provide a valid source image.", uri);
+	else
+		error_set(err, 0,
+			"The image manifest, config or layer media type for the source image %s is not supported.",
+			uri);
+	image_deinit(image);
+	return done;
 }
 
 int image_open(const char *uri, struct image *ret, struct error *err)
@@ -140,24 +164,17 @@ int image_open(const char *uri, struct image *ret, struct error *err)
 				? parse(&bytes, buf_str(&path), err)
 				: NULL;
 	const json_t *descriptor = find_manifest(index, tag);
-	int done = descriptor ? read_manifest(&image, descriptor, err) : IMAGE_MISSING;
+	int done = finish_open(&image, descriptor, uri, ret, err);
 	json_decref(index);
-	if (done == 0) {
-		*ret = image;
-		return 0;
-	}
-	if (done < 0)
-		done = IMAGE_MISSING; /* a blob is missing or damaged */
-	if (done == IMAGE_MISSING)
-		error_set(err, 0, "Source image %s does not exist. Provide a valid source image.", uri);
-	else
-		error_set(err, 0,
-			"The image manifest, config or layer media type for the source image %s is not supported.",
-			uri);
-	image_deinit(&image);
 	return done;
 }
 
+int image_open_pushed(
+	const char *directory, const json_t *descriptor, const char *uri, struct image *ret, struct error *err)
+{
+	struct image image = { .layout = strdup(directory), .sharded = true };
+	return finish_open(&image, descriptor, uri, ret, err);
+}
 /* --- Layers ------------------------------------------------------------------------------------------------------- */
 
 /* What one path of the tree is, by its path without a leading slash. */
@@ -323,7 +340,7 @@ static int unpack_layer(struct unpacking *u, const struct image *image, const js
 	struct digest digest;
 	unsigned char magic[2];
 	u->layer = string_of(descriptor, "digest");
-	_cleanup_close_ int fd = open_blob(image->layout, descriptor, &digest, err);
+	_cleanup_close_ int fd = open_blob(image, descriptor, &digest, err);
 	if (fd < 0)
 		return -1;
 	if (!strstr(string_of(descriptor, "mediaType"), "gzip") || pread(fd, magic, 2, 0) != 2 || magic[0] != 0x1f ||

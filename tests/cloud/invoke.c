@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "tests/cloud/cloud.h"
+#include "tests/cloud/logs.h"
 #include "tests/cloud/runtime_api.h"
 
 enum { EVENT_REQUEST_BYTES = 1 << 20 };
@@ -112,6 +113,8 @@ void invoke_handle(struct cloud *cloud, struct functions *functions, struct envi
 		.client_context = cloud_header(request, "x-amz-client-context"),
 		.payload = request->body.len > 0 ? request->body : slice_str("{}"),
 	};
+	if (type != DRY_RUN)
+		logs_ensure(cloud->logs, arena_printf(request->arena, "/aws/lambda/%s", revision->function));
 	if (type == DRY_RUN) {
 		response->status = 204;
 	} else if (faults_strike(cloud->faults, "lambda", "Invoke", FAULT_THROTTLE, request->arena, &reason)) {

@@ -7,7 +7,7 @@
 const char *permissions_caller(struct cloud *cloud, const char *access_key, struct arena *arena)
 {
 	const struct sigv4_keys *keys = cloud->keys;
-	for (size_t i = 0; i < keys->n; i++)
+	for (size_t i = 0; access_key && i < keys->n; i++)
 		if (strcmp(keys->keys[i].access_key, access_key) == 0)
 			return arena_printf(arena, "arn:aws:%s", keys->keys[i].identity);
 	return arena_printf(arena, "arn:aws:iam::" CLOUD_ACCOUNT ":user/nobody");

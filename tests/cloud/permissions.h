@@ -8,7 +8,7 @@
 
 struct cloud;
 
-/* The ARN of whoever a key belongs to, in the arena. */
+/* The ARN of whoever a key belongs to, in the arena; NULL: nobody's. */
 const char *permissions_caller(struct cloud *cloud, const char *access_key, struct arena *arena);
 
 /* "s3:ListBucket" for ListObjectsV2, in the arena: what IAM calls an operation. */

@@ -79,14 +79,13 @@ static bool names(const json_t *words, const char *word)
 	return json_is_string(words) && strcmp(json_string_value(words), word) == 0;
 }
 
-bool policy_trusts(const json_t *policy, const char *service)
+bool policy_allows(const json_t *policy, const char *service, const char *action)
 {
 	const json_t *statements = json_object_get(policy, "Statement");
 	size_t n = json_is_array(statements) ? json_array_size(statements) : 1;
 	for (size_t i = 0; i < n; i++) {
 		const json_t *one = json_is_array(statements) ? json_array_get(statements, i) : statements;
-		if (names(json_object_get(one, "Effect"), "Allow") &&
-			names(json_object_get(one, "Action"), "sts:AssumeRole") &&
+		if (names(json_object_get(one, "Effect"), "Allow") && names(json_object_get(one, "Action"), action) &&
 			names(json_object_get(json_object_get(one, "Principal"), "Service"), service))
 			return true;
 	}

@@ -15,5 +15,5 @@ enum policy_kind {
 /* -1: no policy of that kind, in IAM's words. */
 int policy_check(const json_t *policy, enum policy_kind kind, struct error *err);
 
-/* Whether a trust policy lets the service ("lambda.amazonaws.com") have the role. */
-bool policy_trusts(const json_t *policy, const char *service);
+/* Whether a statement allows the service ("lambda.amazonaws.com") the action, by its full name. */
+bool policy_allows(const json_t *policy, const char *service, const char *action);

@@ -30,7 +30,7 @@ enum { TOKEN_S = 12 * 3600, START_MS = 60000, WAIT_MS = 10 };
 struct registry {
 	struct cloud *cloud;
 	struct arena arena;
-	const char *directory;
+	const char *directory, *blobs;
 	const char *socket; /* by /proc: a socket's path may not be long */
 	int directory_fd;
 	unsigned char secret[32]; /* of the tokens */
@@ -135,6 +135,7 @@ struct registry *registry_new(struct cloud *cloud, struct error *err)
 	pthread_mutex_init(&registry->lock, NULL);
 	pthread_cond_init(&registry->changed, NULL);
 	registry->directory = arena_printf(&registry->arena, "%s/registry", cloud->state_dir);
+	registry->blobs = arena_printf(&registry->arena, "%s/docker/registry/v2/blobs/sha256", registry->directory);
 	registry->directory_fd = -1;
 	if (mkdir(registry->directory, 0755) < 0) {
 		error_set(err, errno, "cannot make directory %s", registry->directory);
@@ -184,12 +185,9 @@ int registry_forget(struct registry *registry, const char *repository, struct er
 	return 0;
 }
 
-const char *registry_blob_path(const struct registry *registry, const char *digest, struct arena *arena)
+const char *registry_blobs(const struct registry *registry)
 {
-	const char *hex = digest + 7;
-	if (strncmp(digest, "sha256:", 7) != 0 || strlen(hex) != 64 || strspn(hex, "0123456789abcdef") != 64)
-		return NULL;
-	return arena_printf(arena, "%s/docker/registry/v2/blobs/sha256/%.2s/%s/data", registry->directory, hex, hex);
+	return registry->blobs;
 }
 
 /* --- Tokens ------------------------------------------------------------------------------------------------------- */
@@ -459,12 +457,15 @@ static void put_manifest(struct registry *registry, const char *name, const char
 static void get_manifest(struct registry *registry, const char *name, const char *reference,
 	struct cloud_request *request, struct cloud_response *response)
 {
-	const char *digest, *type;
+	json_t *descriptor = NULL;
 	struct error err;
-	if (ecr_resolve(registry->cloud->ecr, name, reference, request->arena, &digest, &type, &err) != 0)
+	if (ecr_resolve(registry->cloud->ecr, name, reference, &descriptor, &err) != 0)
 		cloud_error(request, response, 404, "MANIFEST_UNKNOWN", "%s", err.text);
 	else
-		forward(registry, request, response, arena_printf(request->arena, "/v2/%s/manifests/%s", name, digest));
+		forward(registry, request, response,
+			arena_printf(request->arena, "/v2/%s/manifests/%s", name,
+				json_string_value(json_object_get(descriptor, "digest"))));
+	json_decref(descriptor);
 }
 
 void registry_handle(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response)
@@ -498,6 +499,8 @@ void registry_handle(struct cloud *cloud, struct cloud_request *request, struct 
 		forward(registry, request, response, request->target);
 		break;
 	case ROUTE_TAGS:
+		cloud_json(response, 200, json_pack("{s:s, s:o}", "name", name, "tags", ecr_tags(cloud->ecr, name)));
+		break;
 	case ROUTE_NONE:
 		cloud_error(request, response, 405, "UNSUPPORTED", "The operation is unsupported.");
 		break;

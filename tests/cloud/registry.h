@@ -22,8 +22,8 @@ bool registry_check_token(struct cloud *cloud, struct cloud_request *request, st
 /* The repository has no blobs any more. */
 int registry_forget(struct registry *registry, const char *repository, struct error *err);
 
-/* The file of a blob ("sha256:…"), which may not be there, in the arena; NULL: no such digest. */
-const char *registry_blob_path(const struct registry *registry, const char *digest, struct arena *arena);
+/* The directory of its blobs, which are XX/XX…/data there; it may not exist. */
+const char *registry_blobs(const struct registry *registry);
 
 /* In the words of ECR's policies: PutImage, InitiateLayerUpload, … */
 const char *registry_operation(const struct cloud_request *request);
