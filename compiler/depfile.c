@@ -279,18 +279,16 @@ int depfile_retarget(struct slice stored, const char *const *old_targets, size_t
 	return render_alike(stored, &old, old_targets == new_targets && n_old == n_new ? NULL : &new, ret);
 }
 
-static bool is_at(struct slice text, const char *path, size_t n)
-{
-	return text.len >= n && memcmp(text.ptr, path, n) == 0;
-}
-
 /* A path as it is written, below `to` if it was below `from`. */
 static struct slice move(struct slice word, const char *from, const char *to, struct arena *arena)
 {
-	size_t n = strlen(from);
-	if (!is_at(word, from, n) || (word.len > n && word.ptr[n] != '/' && word.ptr[n] != ':'))
+	size_t n = strlen(from), n_to = strlen(to);
+	if (word.len < n || memcmp(word.ptr, from, n) != 0 || (word.len > n && word.ptr[n] != '/' && word.ptr[n] != ':'))
 		return word;
-	return slice_str(arena_printf(arena, "%s%.*s", to, (int)(word.len - n), word.ptr + n));
+	char *moved = arena_alloc(arena, n_to + word.len - n + 1);
+	memcpy(moved, to, n_to);
+	memcpy(moved + n_to, word.ptr + n, word.len - n);
+	return slice_of(moved, n_to + word.len - n);
 }
 
 /* The phony rules of -MP, each on a line of its own, and the newline before them. */
