@@ -507,7 +507,7 @@ static bool open_image(struct functions *functions, const char *uri, struct imag
 {
 	struct cloud *cloud = functions->cloud;
 	struct arena *arena = request->arena;
-	const char *name, *reference, *host = ecr_host(cloud, arena);
+	const char *name = NULL, *reference = NULL, *host = ecr_host(cloud, arena);
 	char hex[DIGEST_HEX_CHARS + 1];
 	struct error err;
 	int done;
