@@ -78,7 +78,7 @@ static int open_all(struct cloud *cloud, struct error *err)
 		return -1;
 	struct s3_bucket bucket = { cloud->aws, config->bucket, "" };
 	if (config->share != CONFIG_SHARE_OFF) {
-		daemon->share = share_new(daemon, &bucket, config->share == CONFIG_SHARE_WRITE, config->base_dir, err);
+		daemon->share = share_new(daemon, &bucket, custom ? endpoint : "", config->share == CONFIG_SHARE_WRITE, config->base_dir, err);
 		if (!daemon->share)
 			return -1;
 	}

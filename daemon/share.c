@@ -901,10 +901,22 @@ const char *share_base(const struct share *share)
 	return share->base;
 }
 
-struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, bool write, const char *base_dir, struct error *err)
+/* What is known of a bucket is known of it alone. */
+static void name_directory(const struct daemon *daemon, const char *bucket, const char *endpoint, struct buf *ret)
+{
+	buf_printf(ret, "%s/share/%s", daemon->cache_dir, bucket);
+	if (!*endpoint)
+		return;
+	struct digest digest = digest_of(slice_str(endpoint));
+	char hex[DIGEST_HEX_CHARS + 1];
+	digest_hex(&digest, hex);
+	buf_printf(ret, "@%.16s", hex);
+}
+
+struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, const char *endpoint, bool write, const char *base_dir, struct error *err)
 {
 	_cleanup_buf_ struct buf directory = { 0 };
-	buf_printf(&directory, "%s/share/%s", daemon->cache_dir, bucket->name);
+	name_directory(daemon, bucket->name, endpoint, &directory);
 	struct segments *segments = segments_open(directory.ptr, SEGMENTS_LIMIT, err);
 	if (!segments)
 		return NULL;

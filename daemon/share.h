@@ -18,9 +18,9 @@
 struct daemon;
 struct share;
 
-/* `bucket` is copied, its strings borrowed. `write`: results are published, too. `base_dir`: of the configuration, or NULL. NULL: the directory for segments
- * can't be had. */
-struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, bool write, const char *base_dir, struct error *err);
+/* `bucket` is copied, its strings borrowed; `endpoint` is where it is, "" AWS's own: elsewhere others have its name. `write`: results are published, too.
+ * `base_dir`: of the configuration, or NULL. NULL: the directory for segments can't be had. */
+struct share *share_new(struct daemon *daemon, const struct s3_bucket *bucket, const char *endpoint, bool write, const char *base_dir, struct error *err);
 void share_free(struct share *share); /* NULL is allowed; nobody waits */
 
 struct share_waiter {

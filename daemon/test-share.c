@@ -20,6 +20,7 @@ struct fixture {
 	unsigned woken;
 	struct arena arena;
 	struct share_found found;
+	const char *endpoint; /* NULL: AWS's own */
 	const char *base;  /* base_dir, or NULL */
 	enum portable unportable; /* why a result is for this place only */
 	const char *depfile, *targets; /* that a compilation gives beside its object, or NULL */
@@ -72,7 +73,7 @@ static void on_machine(struct fixture *f, const char *name, bool write)
 	daemon->leaving = false;
 	daemon->n_requests = 0;
 	struct s3_bucket bucket = { cloud_aws(&f->cloud), "bucket", "" };
-	f->share = daemon->share = share_new(daemon, &bucket, write, NULL, &err);
+	f->share = daemon->share = share_new(daemon, &bucket, f->endpoint ? f->endpoint : "", write, NULL, &err);
 	assert_non_null(f->share);
 	f->woken = 0;
 	list_init(&f->waiter.link);
@@ -364,6 +365,25 @@ static void share__who_leaves_publishes_what_waits(void **state)
 	assert_int_equal(cloud_count(&f->cloud, "share/"), 1);
 }
 
+static void share__a_bucket_of_that_name_elsewhere_is_another(void **state)
+{
+	struct fixture *f = *state;
+	on_machine(f, "a", true);
+	publish(f, "object", NULL);
+	publish_all(f);
+	on_machine(f, "a", false);
+	run(f);
+	assert_int_equal(find(f), 0);
+	cloud_lose(&f->cloud, "share/");
+	on_machine(f, "a", false);
+	run(f);
+	assert_int_equal(find(f), 0); /* known since */
+	f->endpoint = "https://s3.example";
+	on_machine(f, "a", false);
+	run(f);
+	assert_int_equal(find(f), CACHE_MISS);
+}
+
 static void share__a_damaged_segment_is_rejected_once(void **state)
 {
 	struct fixture *f = *state;
@@ -529,6 +549,7 @@ int main(void)
 		TEST(share__who_only_reads_puts_nothing),
 		TEST(share__a_pack_that_a_worker_has_put_is_not_put_again),
 		TEST(share__who_leaves_publishes_what_waits),
+		TEST(share__a_bucket_of_that_name_elsewhere_is_another),
 		TEST(share__a_damaged_segment_is_rejected_once),
 		TEST(share__a_damaged_pack_is_rejected),
 		TEST(share__a_pack_without_what_the_result_names_is_rejected),
