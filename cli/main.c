@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
 	&command_image,
 	&command_bootstrap,
 	&command_teardown,
+	&command_update_function,
 	NULL,
 };
 
@@ -31,8 +32,8 @@ static void print_help(void)
 	       "Compiles C and C++ in a sandbox, and nothing twice: `llama build make` builds a project so.\n\n"
 	       "Commands:\n");
 	for (size_t i = 0; commands[i]; i++)
-		printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	printf("  %-10s %s\n  %-10s %s\n\n", "help", "explain a command", "version", "show the version");
+		printf("  %-15s %s\n", commands[i]->name, commands[i]->summary);
+	printf("  %-15s %s\n  %-15s %s\n\n", "help", "explain a command", "version", "show the version");
 	printf("`llama COMMAND --help` says more, and so do the manual pages llama(1), llamacc(1) and "
 	       "llama-config(5).\n");
 }

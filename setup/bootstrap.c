@@ -5,13 +5,12 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#include "aws/ecr.h"
 #include "aws/image.h"
-#include "aws/registry.h"
 #include "aws/sts.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "setup/environment.h"
+#include "setup/push.h"
 #include "setup/settings.h"
 #include "setup/smoke.h"
 #include "setup/stack.h"
@@ -246,36 +245,18 @@ static int bring_stack(struct bootstrap *b, struct error *err)
 }
 
 /* `ret_uri` names the image by its digest. */
-static int push_image(struct bootstrap *b, const char **ret_uri, struct error *err)
+static int push(struct bootstrap *b, const char **ret_uri, struct error *err)
 {
-	int64_t begin_ms = clock_monotonic_ms();
-	const char *uri;
-	bool there;
-	struct ecr_login login;
-	struct registry_pushed pushed;
-	int outcome = ecr_describe_repository(&b->session, b->state.repository, &b->arena, &uri, err);
-	if (outcome == ECR_ABSENT)
+	struct pushed pushed;
+	int outcome = push_image(&b->session, b->state.repository, b->image_dir, &b->arena, &pushed, err);
+	if (outcome == PUSH_NO_REPOSITORY)
 		return error_set(err, 0,
 			"the stack's repository %s is gone: `llama teardown` and another bootstrap make everything "
 			"anew",
 			b->state.repository);
-	if (outcome < 0 || ecr_login(&b->session, &b->arena, &login, err) < 0)
-		return -1;
-	*ret_uri = arena_printf(&b->arena, "%s@%s", uri, b->digest);
-	struct registry registry = { .endpoint = login.endpoint,
-		.user = login.user,
-		.password = login.password,
-		.repository = b->state.repository };
-	if (registry_has(&b->session, &registry, &b->image.manifest, &there, err) < 0)
-		return -1;
-	if (there) {
-		talk_step("push", "the repository has the image");
-		return 0;
-	}
-	if (registry_push(&b->session, &registry, b->image_dir, "latest", NULL, NULL, &pushed, err) < 0)
-		return -1;
-	talk_step("push", "%.1f MB in %.1f s", megabytes(pushed.bytes_sent), seconds_since(begin_ms));
-	return 0;
+	if (outcome == 0)
+		*ret_uri = pushed.uri;
+	return outcome;
 }
 
 static int refresh_function(struct bootstrap *b, struct error *err)
@@ -359,7 +340,7 @@ static int bring_function(struct bootstrap *b, struct error *err)
 {
 	int64_t begin_ms = clock_monotonic_ms();
 	const char *uri = NULL;
-	if (settle_function(b, err) < 0 || (!runs_image(b) && push_image(b, &uri, err) < 0))
+	if (settle_function(b, err) < 0 || (!runs_image(b) && push(b, &uri, err) < 0))
 		return -1;
 	const struct aws_pair variables[] = { { ENVIRONMENT_VERSION, LLAMA_VERSION } },
 			      tags[] = { { ENVIRONMENT_TAG, b->environment.name } };
