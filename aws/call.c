@@ -95,6 +95,11 @@ const struct aws_config *aws_config(const struct aws *aws)
 	return aws->config;
 }
 
+struct credentials *aws_credentials(const struct aws *aws)
+{
+	return aws->credentials;
+}
+
 void *aws_attached(const struct aws *aws, const char *name)
 {
 	for (int i = 0; i < ATTACHED_MAX; i++) {

@@ -15,6 +15,7 @@ struct aws;
 struct aws *aws_new(uv_loop_t *loop, const struct aws_config *config, struct error *err);
 void aws_free(struct aws *aws); /* calls under way are cancelled; not from inside a callback; NULL is allowed. Its handles close with the loop's next turns */
 const struct aws_config *aws_config(const struct aws *aws);
+struct credentials *aws_credentials(const struct aws *aws);
 
 struct aws_call {
 	const char *service;        /* "s3", "lambda", "ecr", "cloudformation", "sts", "iam", "logs": endpoint and signing name */

@@ -4,29 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/path.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/namespaces.h"
-
-/* llamacc's variables, as llamacc(1) documents them; LLAMACC_NESTED and LLAMACC_DEV_… are internal. */
-static const char *const client_variables[] = { "LLAMACC_VERBOSE", "LLAMACC_LOCAL", "LLAMACC_REMOTE_ASSEMBLE",
-	"LLAMACC_FUNCTION", "LLAMACC_LOCAL_CC", "LLAMACC_LOCAL_CXX", "LLAMACC_LOCAL_FALLBACK", "LLAMACC_BUILD_ID",
-	"LLAMACC_FILTER_WARNINGS", "LLAMACC_RECACHE", "LLAMACC_SANDBOX", "LLAMACC_NESTED", NULL };
-
-static bool is_known_variable(struct slice name)
-{
-	/* LLAMA_CLOUD_…: the test cloud's own, docs/test-cloud.md */
-	if (slice_equal_str(name, "LLAMA_CONFIG") || slice_equal_str(name, "LLAMA_PROFILE") || slice_has_prefix(name, "LLAMACC_DEV_") || slice_has_prefix(name, "LLAMA_CLOUD_"))
-		return true;
-	for (size_t i = 0; client_variables[i]; i++)
-		if (slice_equal_str(name, client_variables[i]))
-			return true;
-	for (size_t i = 0; i < CONFIG_OPTIONS; i++)
-		if (slice_equal_str(name, config_options[i].environment))
-			return true;
-	return false;
-}
 
 static void print_profiles(const struct config *config)
 {
@@ -61,8 +41,7 @@ static void print_unknown(const struct config *config)
 			unknown->line, unknown->name);
 	for (char **at = environ; *at; at++) {
 		struct slice name = slice_of(*at, strcspn(*at, "="));
-		if ((slice_has_prefix(name, "LLAMA_") || slice_has_prefix(name, "LLAMACC_")) &&
-			!is_known_variable(name))
+		if (config_is_unknown_variable(name))
 			printf("unknown: there is no environment variable %.*s; llamacc(1) and llama-config(5) list "
 			       "them\n",
 				(int)name.len, name.ptr);
@@ -73,12 +52,7 @@ static void print_how_to_allow_namespaces(void)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	_cleanup_buf_ struct buf advice = { 0 };
-	struct error ignored;
-	const char *self, *profile = NULL;
-	if (control_find_program("llama", &arena, &self, &ignored) == 0)
-		profile = arena_printf(
-			&arena, "%s/share/llama/apparmor/llama", path_dirname(&arena, path_dirname(&arena, self)));
-	namespaces_advise("", profile && access(profile, R_OK) == 0 ? profile : NULL, &advice);
+	namespaces_advise("", control_find_apparmor_profile(&arena), &advice);
 	printf("To run them in namespaces: change what follows (llama-config(5), SANDBOX MODES, says more), then "
 	       "`llama "
 	       "daemon --stop`.\n%s",

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/path.h"
 
-enum { CONNECT_TIMEOUT_MS = 5000, ANSWER_TIMEOUT_MS = 30000 };
+enum { CONNECT_TIMEOUT_MS = 5000, ANSWER_TIMEOUT_MS = 30000, WORDS_LIMIT_BYTES = 64 * 1024 };
 
 int control_init(struct control *control, struct error *err)
 {
@@ -140,6 +140,16 @@ int control_daemon_pid(const struct control *control, pid_t *ret, struct error *
 	return 0;
 }
 
+/* Of "llama daemon: TEXT\n…": TEXT. */
+static const char *first_words(struct buf *said)
+{
+	static const char prefix[] = "llama daemon: ";
+	if (said->len == 0)
+		return "`llama daemon` failed without a word";
+	said->ptr[strcspn(said->ptr, "\n")] = '\0';
+	return said->ptr + (strncmp(said->ptr, prefix, sizeof(prefix) - 1) == 0 ? sizeof(prefix) - 1 : 0);
+}
+
 int control_start_daemon(const struct control *control, struct error *err)
 {
 	pid_t pid;
@@ -151,23 +161,34 @@ int control_start_daemon(const struct control *control, struct error *err)
 	const char *llama;
 	if (control_find_program("llama", &arena, &llama, err) < 0)
 		return -1;
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return error_set(err, errno, "cannot make a pipe");
 	pid = fork();
-	if (pid < 0)
-		return error_set(err, errno, "cannot start the daemon");
 	if (pid == 0) {
 		/* Our stdout may be a pipe that somebody reads to its end. */
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		if (null >= 0)
 			dup2(null, 1);
+		dup2(ends[1], 2);
 		execl(llama, "llama", "daemon", (char *)NULL);
 		_exit(127);
 	}
+	int problem = errno;
+	close(ends[1]);
+	_cleanup_close_ int said_fd = ends[0];
+	if (pid < 0)
+		return error_set(err, problem, "cannot start the daemon");
+	/* The daemon itself holds no end of it. */
+	_cleanup_buf_ struct buf said = { 0 };
+	if (file_read_fd(said_fd, WORDS_LIMIT_BYTES, &said, err) < 0)
+		return error_wrap(err, "cannot hear what `llama daemon` says");
 	int status;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return error_set(err, errno, "cannot wait for the daemon's start");
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return error_set(err, 0, "no daemon, for the reason above");
+		return error_set(err, 0, "no daemon: %s", first_words(&said));
 	return 0;
 }
 
@@ -190,6 +211,24 @@ int control_find_program(const char *name, struct arena *arena, const char **ret
 		return 0;
 	}
 	return error_set(err, 0, "%s is neither beside %s nor %s; install llama again", name, self, libexec);
+}
+
+const char *control_find_apparmor_profile(struct arena *arena)
+{
+	struct error err;
+	const char *self;
+	if (control_find_program("llama", arena, &self, &err) < 0)
+		return NULL;
+	const char *profile = arena_printf(arena, "%s/share/llama/apparmor/llama", path_dirname(arena, path_dirname(arena, self)));
+	return access(profile, R_OK) == 0 ? profile : NULL;
+}
+
+void control_choose_environment(const char *name)
+{
+	if (strcmp(name, "llama") == 0)
+		unsetenv("LLAMA_PROFILE");
+	else
+		setenv("LLAMA_PROFILE", name, 1);
 }
 
 uint64_t control_json_number(const json_t *object, const char *key)

@@ -33,8 +33,7 @@ int control_ask(const struct control *control, const char *verb, const char *arg
 int control_ask_json(
 	const struct control *control, const char *verb, const char *argument, json_t **ret, struct error *err);
 
-/* Make sure that a daemon answers: run `llama daemon`, which returns when one does. What it has to say goes to stderr.
- */
+/* Make sure that a daemon answers: run `llama daemon`, which returns when one does. -1 with what it has to say. */
 int control_start_daemon(const struct control *control, struct error *err);
 
 /* The process that listens on the endpoint, or CONTROL_NO_DAEMON. */
@@ -43,6 +42,12 @@ int control_daemon_pid(const struct control *control, pid_t *ret, struct error *
 /* A program of ours: beside this one in a build tree (and for llamacc when installed), else in ../libexec/llama. In
  * `arena`. -1: it is in neither place. */
 int control_find_program(const char *name, struct arena *arena, const char **ret, struct error *err);
+
+/* The profile that an installation brings for Ubuntu's AppArmor, in `arena`; NULL: it isn't there. */
+const char *control_find_apparmor_profile(struct arena *arena);
+
+/* From now on LLAMA_PROFILE is the environment `name` (of --name), whose default has no profile. Before control_init. */
+void control_choose_environment(const char *name);
 
 /* The number under a dotted key ("hits.local") of a JSON object; 0 when absent. */
 uint64_t control_json_number(const json_t *object, const char *key);

@@ -1,4 +1,6 @@
 /* llama explain */
+#include "cli/explain.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +9,6 @@
 
 #include "base/path.h"
 #include "cli/command.h"
-#include "cli/control.h"
 #include "client/describe.h"
 #include "client/resolve.h"
 #include "client/warnings.h"
@@ -15,16 +16,15 @@
 /* The first look at a compiler runs it. */
 enum { EXPLAIN_TIMEOUT_MS = 180 * 1000 };
 
-static int explain(int argc, char **argv, struct error *err)
+int explain_command(const struct control *control, int argc, char **argv, struct buf *ret, struct error *err)
 {
-	_cleanup_control_ struct control control;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct resolve_context context = {
 		.path = getenv("PATH"),
 		.local_cc = getenv("LLAMACC_LOCAL_CC"),
 		.local_cxx = getenv("LLAMACC_LOCAL_CXX"),
 	};
-	if (control_init(&control, err) < 0 || control_find_program("llamacc", &arena, &context.self_path, err) < 0)
+	if (control_find_program("llamacc", &arena, &context.self_path, err) < 0)
 		return -1;
 	if (stat(context.self_path, &context.self) < 0)
 		return error_set(err, errno, "cannot examine %s", context.self_path);
@@ -49,13 +49,11 @@ static int explain(int argc, char **argv, struct error *err)
 			err, 0, "`%s` is neither the path of an executable file nor called like a compiler", argv[0]);
 	resolved.argc = warnings_filter(resolved.argv, resolved.argc, getenv("LLAMACC_FILTER_WARNINGS"));
 
-	struct frame_request request = describe_request(&resolved, cwd, &control.endpoint, false, &arena);
-	_cleanup_buf_ struct buf text = { 0 };
-	if (control_start_daemon(&control, err) < 0 ||
-		control_ask(&control, "explain", NULL, &request, EXPLAIN_TIMEOUT_MS, &text, err) != 0)
+	struct frame_request request = describe_request(&resolved, cwd, &control->endpoint, false, &arena);
+	if (control_start_daemon(control, err) < 0)
 		return -1;
-	fwrite(buf_str(&text), 1, text.len, stdout);
-	return 0;
+	int outcome = control_ask(control, "explain", NULL, &request, EXPLAIN_TIMEOUT_MS, ret, err);
+	return outcome == CONTROL_NO_DAEMON ? error_set(err, 0, "the daemon has left; try again") : outcome;
 }
 
 static int command_run(struct command_args *args)
@@ -70,8 +68,11 @@ static int command_run(struct command_args *args)
 	if (argc == 0)
 		command_misuse(command, "name a compiler command, for example `llama explain gcc -c x.c`.");
 	struct error err;
-	if (explain(argc, argv, &err) < 0)
+	_cleanup_control_ struct control control;
+	_cleanup_buf_ struct buf text = { 0 };
+	if (control_init(&control, &err) < 0 || explain_command(&control, argc, argv, &text, &err) < 0)
 		return command_fail(command, &err);
+	fwrite(buf_str(&text), 1, text.len, stdout);
 	return command_finish_output(command, COMMAND_OK);
 }
 

@@ -9,6 +9,7 @@ static const struct command *const commands[] = {
 	&command_daemon,
 	&command_stats,
 	&command_config,
+	&command_doctor,
 	&command_cache,
 	&command_explain,
 	&command_image,

@@ -237,6 +237,26 @@ const char *config_environment_get(char *const *environment, const char *name)
 	return NULL;
 }
 
+/* llamacc's, as llamacc(1) documents them, and what the configuration itself is found by. */
+static const char *const other_variables[] = { "LLAMA_CONFIG", "LLAMA_PROFILE", "LLAMACC_VERBOSE", "LLAMACC_LOCAL", "LLAMACC_ENGINE",
+	"LLAMACC_REMOTE_ASSEMBLE", "LLAMACC_FUNCTION", "LLAMACC_LOCAL_CC", "LLAMACC_LOCAL_CXX", "LLAMACC_LOCAL_FALLBACK", "LLAMACC_BUILD_ID",
+	"LLAMACC_FILTER_WARNINGS", "LLAMACC_RECACHE", "LLAMACC_SANDBOX", "LLAMACC_NESTED", NULL };
+
+bool config_is_unknown_variable(struct slice name)
+{
+	/* LLAMACC_DEV_… is internal, LLAMA_CLOUD_… the test cloud's own (docs/test-cloud.md). */
+	if ((!slice_has_prefix(name, "LLAMA_") && !slice_has_prefix(name, "LLAMACC_")) || slice_has_prefix(name, "LLAMACC_DEV_") ||
+		slice_has_prefix(name, "LLAMA_CLOUD_"))
+		return false;
+	for (size_t i = 0; other_variables[i]; i++)
+		if (slice_equal_str(name, other_variables[i]))
+			return false;
+	for (size_t i = 0; i < CONFIG_OPTIONS; i++)
+		if (slice_equal_str(name, config_options[i].environment))
+			return false;
+	return true;
+}
+
 /* A set but empty variable counts as unset, as XDG wants it. */
 static const char *get_nonempty(char *const *environment, const char *name)
 {

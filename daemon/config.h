@@ -117,6 +117,9 @@ void config_format_allowed(size_t i, struct buf *to);
 /* The list of options as an mdoc(7) list, for llama-config(5). */
 void config_format_manual(struct buf *to);
 
+/* Whether a variable of the environment is called as ours are (LLAMA_…, LLAMACC_…) and is none. */
+bool config_is_unknown_variable(struct slice name);
+
 /* The value of `name` in an environ-like vector, or NULL; borrowed. */
 const char *config_environment_get(char *const *environment, const char *name);
 
