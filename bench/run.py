@@ -362,7 +362,8 @@ def lambda_(bench):
         # Everything is known by now: what went up is jobs.
         bench.table.row("    uplink, all known", f"source {compressed:.1f} KB (zlib) + 2 KB",
                         (used["lambda.bytes_out"] + used["s3.bytes_out"]) / len(chosen) / 1e3, round(compressed + 2, 1), "KB")
-        bench.table.row("    the daemon's memory at its largest", "", measure.status_mb(service.pid, "VmHWM"), 250, "MB")
+        bench.table.row("    the daemon's memory at its largest", f"afterwards {measure.status_mb(service.pid):.0f} MB",
+                        measure.status_mb(service.pid, "VmHWM"), 250, "MB")
 
 
 def lambda_once(bench, service, chosen, n_recorded, what, environment, cpu_goal):

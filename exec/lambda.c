@@ -58,6 +58,7 @@ struct lambda {
 	struct error trouble;          /* of the job that failed last */
 	struct lambda_counters counters;
 	struct map history;            /* struct past by its path */
+	struct dictionaries dictionaries;
 };
 
 /* How long the job that made this output took. */
@@ -83,6 +84,7 @@ struct job {
 	struct arena arena;            /* the packs */
 	struct lambda_parcel parcel;
 	struct buf json;               /* the request */
+	struct buf part;               /* for the dictionary that is being made */
 
 	struct window_slot slot;
 	struct lambda_op *invocation;
@@ -142,6 +144,7 @@ static void close_answer(struct job *job)
 static void job_free(struct job *job)
 {
 	buf_deinit(&job->json);
+	buf_deinit(&job->part);
 	buf_deinit(&job->body);
 	lambda_answer_deinit(&job->answer);
 	arena_deinit(&job->arena);
@@ -309,6 +312,9 @@ static void sealed(void *ctx)
 {
 	struct job *job = ctx;
 	struct lambda *lambda = job->lambda;
+	if (job->parcel.part)
+		dictionaries_offer(&lambda->dictionaries, buf_slice(&job->part));
+	buf_deinit(&job->part);
 	if (job->cancelled)
 		end(job, EXEC_CANCELLED);
 	else if (job->opened == STORE_MISS)
@@ -334,6 +340,8 @@ static void seal(struct job *job)
 	parcel->place = &job->lambda->options.place;
 	parcel->overlays_apart = job->overlays_apart;
 	parcel->timeout_ms = job->timeout_ms;
+	parcel->dictionary = job->lambda->dictionaries.current;
+	parcel->part = dictionaries_want(&job->lambda->dictionaries) ? &job->part : NULL;
 	ssize_t n = getrandom(parcel->id, sizeof(parcel->id), 0);
 	assert(n == sizeof(parcel->id)); /* so few bytes are never cut short */
 	buf_reset(&job->json);
@@ -522,6 +530,7 @@ static void judge(struct job *job)
 	struct error err;
 	switch (answer->kind) {
 	case LAMBDA_ANSWER_MISSING:
+		dictionaries_lost(&job->lambda->dictionaries, answer->missing, answer->n_missing);
 		uplink_forget(job->lambda->options.uplink, answer->missing, answer->n_missing, job->uplink.as_of);
 		repair(job);
 		return;
@@ -872,6 +881,7 @@ static void lambda_free(struct executor *executor)
 	assert(lambda->n_jobs == 0);
 	struct lambda_options *options = &lambda->options;
 	clear_history(lambda);
+	dictionaries_deinit(&lambda->dictionaries);
 	free((char *)options->function);
 	free((char *)options->place.bucket);
 	free((char *)options->place.prefix);
@@ -920,6 +930,7 @@ struct executor *lambda_new(uv_loop_t *loop, const struct lambda_options *option
 	own->wait_ms = options->wait_ms ? options->wait_ms : WAIT_MS;
 	own->down_ms = options->down_ms ? options->down_ms : DOWN_MS;
 	own->retry_ms = options->retry_ms ? options->retry_ms : RETRY_MS;
+	dictionaries_init(&lambda->dictionaries, &own->bucket);
 	list_init(&lambda->waiting);
 	list_init(&lambda->paused);
 	list_init(&lambda->answered);

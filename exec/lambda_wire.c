@@ -79,7 +79,8 @@ static int put_overlay(const struct exec_overlay *overlay, struct store *files, 
 	ret->path = (char *)overlay->path;
 	ret->mtime_ns = overlay->mtime_ns;
 	ret->is_executable = overlay->executable;
-	ret->digest = put_digest(&overlay->digest, arena);
+	if (!files)
+		ret->digest = put_digest(&overlay->digest, arena);
 	int outcome = files ? store_get(files, &overlay->digest, bytes, err) : 0;
 	if (outcome == STORE_MISS)
 		*missing = overlay->digest;
@@ -114,6 +115,26 @@ static void put_packs(const struct lambda_parcel *parcel, struct arena *arena, J
 	}
 }
 
+/* `frame` holds the folded part until the message is encoded. */
+static void fold(const struct lambda_parcel *parcel, struct arena *arena, struct buf *frame, Job__Job *to)
+{
+	_cleanup_buf_ struct buf part = { 0 };
+	if (!parcel->dictionary && !parcel->part)
+		return;
+	job_part_to_fold(to, &part);
+	if (parcel->dictionary) {
+		compress_append_with(parcel->dictionary->dictionary, buf_slice(&part), frame);
+		to->folded = arena_new(arena, Job__Folded);
+		job__folded__init(to->folded);
+		to->folded->dictionary = put_digest(&parcel->dictionary->digest, arena);
+		to->folded->frame = (ProtobufCBinaryData){ frame->len, (uint8_t *)frame->ptr };
+		to->command = NULL;
+		to->n_overlays = 0;
+	}
+	if (parcel->part)
+		buf_append_slice(parcel->part, buf_slice(&part));
+}
+
 int lambda_wire_job(const struct lambda_parcel *parcel, struct store *files, struct buf *json, struct digest *missing, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -142,7 +163,9 @@ int lambda_wire_job(const struct lambda_parcel *parcel, struct store *files, str
 
 	struct buf *bytes = arena_array(&arena, struct buf, job->n_overlays + 1);
 	int outcome = put_overlays(parcel, files, &arena, bytes, &to, missing, err);
+	_cleanup_buf_ struct buf frame = { 0 };
 	if (outcome == 0) {
+		fold(parcel, &arena, &frame, &to);
 		char *at = buf_reserve(&message, job__job__get_packed_size(&to));
 		message.len = job__job__pack(&to, (uint8_t *)at);
 		job_seal(JOB_REQUEST, buf_slice(&message), json);

@@ -2,6 +2,7 @@
  * attempt, tell of asked outputs only, and every content must have the digest that it says. Blocking where stores and files are named; for threads. */
 #pragma once
 
+#include "exec/dictionaries.h"
 #include "exec/executor.h"
 #include "exec/uplink.h"
 #include "store/store.h"
@@ -21,6 +22,8 @@ struct lambda_parcel {
 	const struct lambda_place *place;
 	bool overlays_apart;  /* the overlays' contents are in the bucket, and don't travel with the job */
 	int64_t timeout_ms;
+	const struct dictionary_blob *dictionary; /* NULL: nothing is folded */
+	struct buf *part;     /* NULL, or gets what may be folded */
 };
 
 /* Append the body of the request. STORE_MISS: an overlay is gone from `files`: `missing`. -1. */

@@ -287,6 +287,8 @@ void cloud_put(struct cloud *cloud, const char *key, struct slice body)
 
 void s3_cancel(struct s3_op *op)
 {
+	if (!op)
+		return;
 	operation_end((struct operation *)op);
 }
 
@@ -324,7 +326,7 @@ void lambda_cancel(struct lambda_op *op)
 
 struct worker {
 	struct cloud *cloud;
-	const Job__Job *job;
+	Job__Job *job;
 	struct arena arena;
 	struct digest missing;
 };
@@ -378,6 +380,21 @@ static bool read_blob(struct worker *worker, const struct digest *digest, struct
 	return false;
 }
 
+static bool unfold(struct worker *worker)
+{
+	_cleanup_buf_ struct buf dictionary = { 0 };
+	worker->cloud->folded += worker->job->folded != NULL;
+	if (worker->job->folded) {
+		struct digest digest = digest_from(worker->job->folded->dictionary);
+		if (!read_blob(worker, &digest, &dictionary))
+			return false;
+		int outcome = job_unfold(worker->job, buf_slice(&dictionary), NULL);
+		assert(outcome == 0);
+	}
+	assert(worker->job->command->n_arguments > 0);
+	return true;
+}
+
 static bool fetch_all(struct worker *worker, const struct digest *root)
 {
 	_cleanup_buf_ struct buf message = { 0 };
@@ -403,15 +420,13 @@ static bool take_overlays(struct worker *worker)
 	worker->cloud->n_overlays_inline = 0;
 	for (size_t i = 0; i < worker->job->n_overlays; i++) {
 		const Job__Overlay *overlay = worker->job->overlays[i];
-		struct digest digest = digest_from(overlay->digest);
 		_cleanup_buf_ struct buf content = { 0 };
-		if (overlay->contents.len == 0 && digest.size_bytes > 0) {
+		if (overlay->digest) {
+			struct digest digest = digest_from(overlay->digest);
 			if (!read_blob(worker, &digest, &content))
 				return false;
 			continue;
 		}
-		struct digest is = digest_of(slice_of(overlay->contents.data, overlay->contents.len));
-		assert(digest_equal(&is, &digest));
 		worker->cloud->n_overlays_inline++;
 	}
 	return true;
@@ -462,7 +477,7 @@ void cloud_work(struct cloud *cloud, struct slice payload, struct cloud_reply *r
 	int outcome = job_open(JOB_REQUEST, payload, &message, &err);
 	assert(outcome == 0 && payload.len <= JOB_BODY_LIMIT);
 	Job__Job *job = job__job__unpack(NULL, message.len, (const uint8_t *)message.ptr);
-	assert(job && job->version == JOB_VERSION && job->root && job->command->n_arguments > 0);
+	assert(job && job->version == JOB_VERSION && job->root);
 	struct worker worker = { cloud, job, ARENA_INIT, { .size_bytes = 0 } };
 	struct digest root = digest_from(job->root);
 	Job__Result result = JOB__RESULT__INIT;
@@ -478,7 +493,7 @@ void cloud_work(struct cloud *cloud, struct slice payload, struct cloud_reply *r
 	usage.wall_us = 5000;
 	usage.overhead_us = 2000;
 	usage.cold = cloud->invocations == 1;
-	if (!fetch_all(&worker, &root) || !take_overlays(&worker)) {
+	if (!unfold(&worker) || !fetch_all(&worker, &root) || !take_overlays(&worker)) {
 		missing = to_digest(&worker.missing, &worker.arena);
 		result.outcome = JOB__RESULT__OUTCOME__MISSING;
 		result.missing = &missing;

@@ -38,6 +38,7 @@ struct cloud {
 	unsigned apart_bytes;           /* contents larger than this go into the bucket; 0 = none */
 	struct slice output;            /* what each output has; empty: its path */
 	size_t n_overlays_inline, n_packs; /* of the last job that was done */
+	unsigned folded;                /* jobs that came so */
 	int64_t timeout_ms;
 };
 

@@ -240,7 +240,7 @@ static void lambda__a_thousand_jobs_are_in_flight(void **state)
 		assert_delivered(&told[i]);
 	}
 	assert_true(cloud.most_running > 100);
-	assert_int_equal(cloud.puts, 1);
+	assert_int_equal(cloud.puts, 2); /* the pack, and a dictionary */
 	assert_int_equal(lambda_counters(lambda).requests, JOBS);
 }
 
@@ -280,6 +280,53 @@ static void lambda__an_overlay_too_large_for_a_request_goes_by_the_bucket(void *
 	assert_delivered(t);
 	assert_int_equal(cloud.n_overlays_inline, 0);
 	assert_int_equal(cloud.puts, 2);
+}
+
+/* Run jobs with sources of some length, one after the other: as many as make a dictionary. */
+static void run_many(void)
+{
+	_cleanup_buf_ struct buf text = { 0 };
+	struct error err;
+	make_lines(&text, 2 * DICTIONARY_JOB_BYTES);
+	struct digest digest = digest_of(buf_slice(&text));
+	assert_int_equal(store_put(files, &digest, buf_slice(&text), &err), 0);
+	for (unsigned i = 0; i < DICTIONARY_FIRST + DICTIONARY_BYTES / DICTIONARY_JOB_BYTES + 2; i++) {
+		struct told *t = prepare(i);
+		t->overlay.digest = digest;
+		exec_start(lambda, &t->job, done, t);
+		run();
+		assert_delivered(t);
+		assert_int_equal(cloud.n_overlays_inline, 1);
+	}
+}
+
+static void lambda__after_many_jobs_others_come_folded(void **state)
+{
+	run_many();
+	assert_int_equal(cloud.puts, 2);
+	assert_in_range(cloud.folded, 1, 2);
+	unsigned folded = cloud.folded;
+	assert_delivered(run_one());
+	assert_int_equal(cloud.folded, folded + 1);
+	assert_int_equal(lambda_counters(lambda).retries, 0);
+}
+
+static void lambda__without_the_dictionary_nothing_is_folded(void **state)
+{
+	assert_delivered(run_one());
+	cloud.fail_puts = 1;
+	run_many();
+	assert_int_equal(cloud.folded, 0);
+	assert_delivered(run_one());
+	anew(JOBS, 0);
+	run_many();
+	assert_true(cloud.folded > 0);
+	cloud_lose(&cloud, "p/blob/");
+	assert_delivered(run_one());
+	assert_int_equal(lambda_counters(lambda).retries, 1);
+	unsigned folded = cloud.folded;
+	assert_delivered(run_one());
+	assert_int_equal(cloud.folded, folded);
 }
 
 static void lambda__outputs_that_stand_apart_are_fetched(void **state)
@@ -1025,6 +1072,8 @@ int main(void)
 		TEST(lambda__a_thousand_jobs_are_in_flight),
 		TEST(lambda__jobs_beyond_the_width_wait),
 		TEST(lambda__an_overlay_too_large_for_a_request_goes_by_the_bucket),
+		TEST(lambda__after_many_jobs_others_come_folded),
+		TEST(lambda__without_the_dictionary_nothing_is_folded),
 		TEST(lambda__outputs_that_stand_apart_are_fetched),
 		TEST(lambda__outputs_that_are_lost_or_damaged_in_the_bucket_are_refused),
 		TEST(lambda__what_the_bucket_lost_is_sent_again),

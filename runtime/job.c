@@ -34,7 +34,7 @@ struct product {
 
 struct job {
 	struct workplace *workplace;
-	const Job__Job *request;
+	Job__Job *request;
 	struct arena arena;
 	struct run_command command;
 	struct overlay *overlays;
@@ -73,6 +73,24 @@ static int read_digest(const Reapi__Digest *digest, struct digest *ret, struct e
 		return error_set(err, EINVAL, "a digest is malformed");
 	ret->size_bytes = digest->size_bytes;
 	return 0;
+}
+
+/* WORKPLACE_MISSING: the dictionary is. */
+static int unfold(struct job *job, struct error *err)
+{
+	struct digest digest;
+	struct slice dictionary;
+	if (!job->request->folded)
+		return 0;
+	if (read_digest(job->request->folded->dictionary, &digest, err) < 0)
+		return -1;
+	int outcome = workplace_dictionary(job->workplace, &digest, &dictionary, err);
+	if (outcome == 0)
+		return job_unfold(job->request, dictionary, err);
+	job->missing = arena_new(&job->arena, struct digest);
+	*job->missing = digest;
+	job->n_missing = 1;
+	return outcome;
 }
 
 /* Whether the contents of an overlay are left out of the request. */
@@ -292,10 +310,14 @@ static int perform(struct job *job, const struct job_times *times, struct error 
 	if (!bucket)
 		return error_set(err, EINVAL, "the job names no bucket");
 	struct bucket_place place = { bucket->name, bucket->prefix, bucket->region, bucket->endpoint };
-	if (read_command(job, err) < 0 || read_inputs(job, &inputs, err) < 0 ||
-		workplace_open(workplace, &place, err) < 0)
+	if (workplace_open(workplace, &place, err) < 0)
 		return -1;
-	int outcome = workplace_sync(
+	int outcome = unfold(job, err);
+	if (outcome != 0)
+		return outcome < 0 ? -1 : (int)JOB__RESULT__OUTCOME__MISSING;
+	if (read_command(job, err) < 0 || read_inputs(job, &inputs, err) < 0)
+		return -1;
+	outcome = workplace_sync(
 		workplace, &inputs, &job->arena, &job->synced_bytes, &job->missing, &job->n_missing, err);
 	if (outcome != 0)
 		return outcome < 0 ? -1 : (int)JOB__RESULT__OUTCOME__MISSING;

@@ -21,6 +21,7 @@
 #include "runtime/job.h"
 #include "runtime/test-home.h"
 #include "store/pack.h"
+#include "wire/compress.h"
 #include "wire/job.h"
 #include "worker/lookup_wire.h"
 
@@ -508,6 +509,43 @@ static void job__a_tree_that_leaves_no_room_for_the_next_is_thrown_away(void **s
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void job__a_folded_one_takes_a_dictionary_that_is_fetched_once(void **state)
+{
+	_cleanup_buf_ struct buf part = { 0 }, frame = { 0 }, stored = { 0 };
+	char key[128], hex[DIGEST_HEX_CHARS + 1];
+	struct slice text = slice_str("what many jobs say");
+	struct digest digest = digest_of(text);
+	struct dictionary *dictionary = dictionary_new(text);
+	Job__Folded folded = JOB__FOLDED__INIT;
+	Reapi__Digest named = REAPI__DIGEST__INIT;
+	Job__Job *job = observe(SHELL("echo text >a.o"));
+	job_part_to_fold(job, &part);
+	compress_append_with(dictionary, buf_slice(&part), &frame);
+	dictionary_free(dictionary);
+	digest_hex(&digest, hex);
+	named.hash = hex;
+	named.size_bytes = digest.size_bytes;
+	folded.dictionary = &named;
+	folded.frame = (ProtobufCBinaryData){ frame.len, (uint8_t *)frame.ptr };
+	job->command = NULL;
+	job->n_overlays = 0;
+	job->folded = &folded;
+	assert_int_equal(perform(job)->outcome, JOB__RESULT__OUTCOME__MISSING);
+	assert_int_equal(f.result->n_missing, 1);
+	assert_string_equal(f.result->missing[0]->hash, hex);
+
+	pack_key_alone(&digest, key);
+	pack_alone_write(text, &stored);
+	test_bucket_put(f.home.bucket, key, buf_slice(&stored));
+	assert_true(done(job)->usage->s3_gets > 0);
+	expect_output("a.o", "text\n");
+	assert_int_equal(done(job)->usage->s3_gets, 0);
+	expect_output("a.o", "text\n");
+
+	folded.frame.len--;
+	assert_int_equal(perform(job)->outcome, JOB__RESULT__OUTCOME__FAILED);
+}
+
 static void job__a_malformed_one_is_refused(void **state)
 {
 	struct job_times times = { 0 };
@@ -545,6 +583,7 @@ int main(void)
 		TEST(job__what_is_kept_is_one_pack),
 		TEST(job__messages_for_a_terminal_are_written_to_one),
 		TEST(job__a_tree_that_leaves_no_room_for_the_next_is_thrown_away),
+		TEST(job__a_folded_one_takes_a_dictionary_that_is_fetched_once),
 		TEST(job__a_malformed_one_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "runtime/tmp_links.h"
+#include "store/pack.h"
 #include "store/store_memory.h"
 #include "store/tree.h"
 #include "worker/trace.h"
@@ -54,6 +55,7 @@ void workplace_deinit(struct workplace *workplace)
 	close_bucket(workplace);
 	packs_free(workplace->packs);
 	store_free(workplace->memory);
+	buf_deinit(&workplace->dictionary_bytes);
 	cleanup_close(&workplace->private_fd);
 	free(workplace->private_dir);
 }
@@ -224,6 +226,31 @@ int workplace_read(struct workplace *workplace, const struct digest *digest, str
 {
 	int outcome = store_get(packs_store(workplace->packs), digest, ret, err);
 	return outcome == STORE_MISS ? error_set(err, 0, "a blob in the bucket is damaged") : outcome;
+}
+
+int workplace_dictionary(
+	struct workplace *workplace, const struct digest *digest, struct slice *ret, struct error *err)
+{
+	struct buf *bytes = &workplace->dictionary_bytes;
+	if (digest->size_bytes == 0 || !digest_equal(digest, &workplace->dictionary)) {
+		struct bucket_get get = { .offset = 0 };
+		struct error damage;
+		pack_key_alone(digest, get.key);
+		workplace->bucket->ops->get(workplace->bucket, &get, 1);
+		workplace->dictionary.size_bytes = 0;
+		buf_reset(bytes);
+		int outcome = get.outcome == BUCKET_ABSENT ? WORKPLACE_MISSING : get.outcome;
+		if (outcome < 0)
+			*err = get.err;
+		else if (outcome == 0 && pack_alone_read(digest, buf_slice(&get.body), bytes, &damage) < 0)
+			outcome = WORKPLACE_MISSING;
+		buf_deinit(&get.body);
+		if (outcome != 0)
+			return outcome;
+		workplace->dictionary = *digest;
+	}
+	*ret = buf_slice(bytes);
+	return 0;
 }
 
 /* --- Overlays ----------------------------------------------------------------------------------------------------- */

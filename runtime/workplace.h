@@ -35,6 +35,8 @@ struct workplace {
 	char *place;			/* owned: what the bucket was opened with, as one text */
 	struct bucket_counters counted; /* when the job at hand began */
 	bool used;			/* a job has been here */
+	struct digest dictionary;       /* the last one that was read; size_bytes 0: none was */
+	struct buf dictionary_bytes;
 };
 
 void workplace_init(struct workplace *workplace, const struct workplace_options *options);
@@ -60,6 +62,10 @@ int workplace_sync(struct workplace *workplace, const struct workplace_inputs *i
 
 /* Append one of the blobs that are here until workplace_cover. */
 int workplace_read(struct workplace *workplace, const struct digest *digest, struct buf *ret, struct error *err);
+
+/* A dictionary out of the bucket, fetched if it isn't the last one; borrowed until the next call. WORKPLACE_MISSING: it is not to be had. */
+int workplace_dictionary(
+	struct workplace *workplace, const struct digest *digest, struct slice *ret, struct error *err);
 
 struct overlay {
 	const char *path; /* absolute, physical */

@@ -58,3 +58,36 @@ int job_open(enum job_part part, struct slice json, struct buf *message, struct 
 		return error_set(err, EBADMSG, "no %s in it", part_names[part]);
 	return decode_frame(slice_of(json_string_value(value), json_string_length(value)), message, err);
 }
+
+void job_part_to_fold(const Job__Job *job, struct buf *ret)
+{
+	Job__Job part = JOB__JOB__INIT;
+	part.command = job->command;
+	part.n_overlays = job->n_overlays;
+	part.overlays = job->overlays;
+	char *at = buf_reserve(ret, job__job__get_packed_size(&part));
+	ret->len += job__job__pack(&part, (uint8_t *)at);
+}
+
+int job_unfold(Job__Job *job, struct slice dictionary, struct error *err)
+{
+	_cleanup_buf_ struct buf message = { 0 };
+	const ProtobufCBinaryData *frame = &job->folded->frame;
+	if (decompress_append_with(dictionary, slice_of(frame->data, frame->len), JOB_MESSAGE_LIMIT, &message, err) < 0)
+		return -1;
+	Job__Job *part = job__job__unpack(NULL, message.len, (const uint8_t *)buf_str(&message));
+	if (!part || job->command || job->n_overlays > 0) {
+		job__job__free_unpacked(part, NULL);
+		return error_set(err, EBADMSG, "a job is malformed");
+	}
+	job->command = part->command;
+	job->overlays = part->overlays;
+	job->n_overlays = part->n_overlays;
+	part->command = NULL;
+	part->overlays = NULL;
+	part->n_overlays = 0;
+	job__job__free_unpacked(part, NULL);
+	job__folded__free_unpacked(job->folded, NULL);
+	job->folded = NULL;
+	return 0;
+}

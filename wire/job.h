@@ -2,12 +2,12 @@
  *
  *	{"llama":2,"job":"<a zstd frame of a job.Job, as wire/text91.h has it>"}
  *	{"llama":2,"result":"<… of a job.Result>"}
- *
- * Others include "wire/job.pb-c.h" for the messages. */
+ */
 #pragma once
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "wire/job.pb-c.h"
 
 enum {
 	JOB_VERSION = 2,
@@ -20,6 +20,12 @@ enum {
 #define JOB_ERROR_REQUEST "Llama.Request"
 
 enum job_part { JOB_REQUEST, JOB_RESULT };
+
+/* The part of a job that may come folded, encoded: its command and overlays. Appended. */
+void job_part_to_fold(const Job__Job *job, struct buf *ret);
+
+/* In the place of its folded part `job` gets that itself, to be freed with it. -1: it is not to be read with this dictionary. */
+int job_unfold(Job__Job *job, struct slice dictionary, struct error *err);
 
 /* Append the JSON of `message`, an encoded Job or Result. */
 void job_seal(enum job_part part, struct slice message, struct buf *json);

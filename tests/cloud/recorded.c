@@ -32,13 +32,16 @@ struct recorded_worker {
 	struct arena arena;
 	struct map packs; /* hashes of those it has */
 	struct digest root; /* of its tree */
+	struct digest dictionary;
+	struct buf dictionary_bytes;
 	bool used;
 };
 
 /* One job on its way. */
 struct job {
 	struct recorded *recorded;
-	const Job__Job *request;
+	Job__Job *request;
+	int64_t fetch_us; /* what that takes */
 	struct arena arena;
 	struct exec_job exec;
 	bool exact; /* the recording is its own */
@@ -89,6 +92,7 @@ void recorded_worker_free(struct recorded_worker *worker)
 	if (!worker)
 		return;
 	map_deinit(&worker->packs);
+	buf_deinit(&worker->dictionary_bytes);
 	arena_deinit(&worker->arena);
 	free(worker);
 }
@@ -164,8 +168,8 @@ static int load(struct job *job, const struct recording *recording, struct error
 
 /* --- The bucket --------------------------------------------------------------------------------------------------- */
 
-/* As the worker would, but within the cloud: nobody signs. */
-static int put(struct job *job, const char *key, const struct buf *bytes, struct error *err)
+/* As the worker would, but within the cloud: nobody signs. `body` empty: GET it, into `ret`; else PUT it. */
+static int ask_bucket(struct job *job, const char *key, struct slice body, struct buf *ret, struct error *err)
 {
 	const Job__Bucket *bucket = job->request->bucket;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -174,19 +178,28 @@ static int put(struct job *job, const char *key, const struct buf *bytes, struct
 	static const struct cloud_pair headers[] = { { "host", "localhost" }, { "if-none-match", "*" } };
 	const char *path = arena_printf(&arena, "/%s/%s%s", bucket->name, bucket->prefix, key);
 	struct cloud_request request = { .arena = &arena,
-		.method = "PUT",
+		.method = ret ? "GET" : "PUT",
 		.target = path,
 		.path = path,
 		.headers = headers,
-		.n_headers = 2,
-		.body = buf_slice(bytes),
+		.n_headers = ret ? 1 : 2,
+		.body = body,
 		.service = "s3",
 		.region = job->recorded->cloud->region };
 	struct cloud_response response = { .status = 200, .content_length = -1, .cut_after = -1 };
 	s3_handle(job->recorded->cloud, &request, &response);
+	if (ret)
+		buf_append_slice(ret, buf_slice(&response.body));
 	buf_deinit(&response.body);
-	if (response.status != 200 && response.status != 412)
+	if (response.status != 200 && (ret || response.status != 412))
 		return error_set(err, 0, "the bucket refuses %s with %d", path, response.status);
+	return 0;
+}
+
+static int put(struct job *job, const char *key, const struct buf *bytes, struct error *err)
+{
+	if (ask_bucket(job, key, buf_slice(bytes), NULL, err) < 0)
+		return -1;
 	job->usage.s3_puts++;
 	job->usage.s3_bytes_out += (int64_t)bytes->len;
 	return 0;
@@ -326,29 +339,59 @@ static void answer(struct job *job, const struct recording *recording, struct bu
 	seal(job, JOB__RESULT__OUTCOME__FAILED, err.text, ret);
 }
 
-/* The packs that this environment would fetch now: what that takes. */
-static int64_t fetch_us(struct job *job, struct recorded_worker *worker)
+/* --- What is fetched ---------------------------------------------------------------------------------------------- */
+
+static void count_get(struct job *job, int64_t bytes)
 {
 	struct cloud *cloud = job->recorded->cloud;
+	int64_t kbit_s = cloud_setting(cloud, SETTING_REPLAY_S3_KBIT_S);
+	job->usage.s3_gets++;
+	job->usage.s3_bytes_in += bytes;
+	job->fetch_us += cloud_setting(cloud, SETTING_REPLAY_S3_MS) * 1000 + (kbit_s > 0 ? bytes * 8000 / kbit_s : 0);
+}
+
+/* false: there is no such dictionary. */
+static bool unfold(struct job *job, struct recorded_worker *worker)
+{
+	struct digest digest;
+	if (!job->request->folded)
+		return true;
+	const Reapi__Digest *wanted = job->request->folded->dictionary;
+	if (!wanted || digest_parse_hex(slice_str(wanted->hash), &digest) < 0)
+		return false;
+	digest.size_bytes = wanted->size_bytes;
+	if (!digest_equal(&digest, &worker->dictionary)) {
+		_cleanup_buf_ struct buf stored = { 0 };
+		char key[128];
+		pack_key_alone(&digest, key);
+		worker->dictionary.size_bytes = 0;
+		buf_reset(&worker->dictionary_bytes);
+		if (ask_bucket(job, key, slice_of(NULL, 0), &stored, NULL) < 0 ||
+			pack_alone_read(&digest, buf_slice(&stored), &worker->dictionary_bytes, NULL) < 0)
+			return false;
+		worker->dictionary = digest;
+		count_get(job, (int64_t)stored.len);
+	}
+	return job_unfold(job->request, buf_slice(&worker->dictionary_bytes), NULL) == 0;
+}
+
+/* The packs that this environment would fetch now. */
+static void fetch_packs(struct job *job, struct recorded_worker *worker)
+{
 	struct digest root;
 	if (!job->request->root || digest_parse_hex(slice_str(job->request->root->hash), &root) < 0)
-		return 0;
+		return;
 	if (worker->used && memcmp(root.hash, worker->root.hash, DIGEST_HASH_BYTES) == 0)
-		return 0; /* its tree is what the job wants */
+		return; /* its tree is what the job wants */
 	worker->root = root;
-	int64_t kbit_s = cloud_setting(cloud, SETTING_REPLAY_S3_KBIT_S), us = 0;
 	for (size_t i = 0; i < job->request->n_packs; i++) {
 		const Job__Pack *pack = job->request->packs[i];
 		struct slice hash = slice_of(pack->hash.data, pack->hash.len);
 		if (map_get(&worker->packs, hash))
 			continue;
 		map_put(&worker->packs, slice_of(arena_strndup(&worker->arena, hash.ptr, hash.len), hash.len), worker);
-		job->usage.s3_gets++;
-		job->usage.s3_bytes_in += pack->size_bytes;
-		us += cloud_setting(cloud, SETTING_REPLAY_S3_MS) * 1000 +
-		      (kbit_s > 0 ? pack->size_bytes * 8000 / kbit_s : 0);
+		count_get(job, pack->size_bytes);
 	}
-	return us;
 }
 
 int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, struct slice payload, struct buf *ret,
@@ -363,10 +406,11 @@ int recorded_answer(struct recorded *recorded, struct recorded_worker *worker, s
 	struct job job = {
 		.recorded = recorded, .request = request, .usage = JOB__USAGE__INIT, .kept = JOB__PACK__INIT
 	};
-	const struct recording *recording = read_command(&job) ? find(&job) : NULL;
+	const struct recording *recording = unfold(&job, worker) && read_command(&job) ? find(&job) : NULL;
 	if (recording) {
-		job.usage.overhead_us = cloud_setting(recorded->cloud, SETTING_REPLAY_OVERHEAD_MS) * 1000 +
-					fetch_us(&job, worker);
+		fetch_packs(&job, worker);
+		job.usage.overhead_us =
+			cloud_setting(recorded->cloud, SETTING_REPLAY_OVERHEAD_MS) * 1000 + job.fetch_us;
 		job.usage.cold = !worker->used;
 		worker->used = true;
 		answer(&job, recording, ret);
