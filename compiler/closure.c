@@ -30,6 +30,7 @@ struct inode {
 /* One path, as all commands see it. */
 struct file {
 	uint64_t examined_at; /* the request that it was last examined for */
+	struct view_place place;
 	struct inode *inode;  /* when `readable` */
 	struct file *next;    /* path of the same inode in the current walk */
 	struct digest digest;
@@ -234,7 +235,7 @@ static void examine(struct closures *closures, uint64_t since, struct file *file
 	struct digest digest;
 	struct view_info info;
 	struct error err;
-	int r = view_digest(closures->view, since, file->path, &digest, &info, &err);
+	int r = view_digest_at(closures->view, since, &file->place, file->path, &digest, &info, &err);
 	/* What is still being read (EAGAIN) is asked again. */
 	file->examined_at = r < 0 && err.code == EAGAIN ? 0 : since;
 	if (r == 0 && (!file->inode || file->inode->key.ino != info.identity.ino || file->inode->key.dev != info.identity.dev))

@@ -81,7 +81,7 @@ void watch_check(struct watches *watches, uint64_t since, struct watch *watch)
 	if (watch->checked_at >= since)
 		return;
 	watch->checked_at = since;
-	uint64_t state = view_names_state(watches->view, since, watch->path);
+	uint64_t state = view_names_state(watches->view, since, &watch->place, watch->path);
 	if (state != 0 && state == watch->state)
 		return;
 	bool was_directory = watch->is_directory;

@@ -25,6 +25,7 @@ struct watch {
 	uint64_t changed_at; /* the moment when a name was last seen to be another thing than before, and all were forgotten */
 	uint64_t mark;	     /* for the user */
 	uint64_t checked_at; /* the rest is private: the request that this was last checked for */
+	struct view_place place;
 	uint64_t state;	     /* view_names_state() when all names were as they are kept */
 	struct map names;    /* name → struct vain, owned */
 	bool is_directory;

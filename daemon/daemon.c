@@ -305,7 +305,9 @@ static void remember_content(void *ctx, const struct view_identity *identity, co
 
 static void on_turn(uv_check_t *handle)
 {
-	requests_begin(container_of(handle, struct daemon, turn));
+	struct daemon *daemon = container_of(handle, struct daemon, turn);
+	requests_begin(daemon);
+	view_rest(daemon->view);
 }
 
 static int daemon_open(struct daemon *daemon, struct error *err)

@@ -715,6 +715,86 @@ static void view__an_old_view_agrees_with_a_new_one_after_any_change(void **stat
 	}
 }
 
+static size_t count_open_files(void)
+{
+	struct arena arena = ARENA_INIT;
+	struct view *view = view_new();
+	struct view_name *names;
+	size_t n;
+	assert_int_equal(view_names(view, view_arrive(view), "/proc/self/fd", &arena, &names, &n, NULL), 0);
+	view_free(view);
+	arena_deinit(&arena);
+	return n;
+}
+
+/* Asks for so many names in the directory that it is opened. */
+static void ask_for_many(struct fixture *f, uint64_t since, const char *directory)
+{
+	for (int i = 0; i < 20; i++)
+		view_stat(f->view, since, arena_printf(&f->scratch->arena, "%s/%d", directory, i), true);
+}
+
+static void view__an_open_directory_serves_no_later_request(void **state)
+{
+	struct fixture *f = *state;
+	struct scratch *s = f->scratch;
+	const char *d = scratch_mkdir(s, "d"), *a = scratch_write(s, "d/a.h", "one");
+	scratch_mkdir(s, "other");
+	scratch_write(s, "other/a.h", "the other");
+	const char *link = scratch_symlink(s, "d", "link"), *by_link = scratch_path(s, "link/a.h");
+	uint64_t since = view_arrive(f->view);
+	ask_for_many(f, since, d);
+	ask_for_many(f, since, link);
+	assert_int_equal(view_stat(f->view, since, a, true).identity.size, 3);
+	assert_int_equal(view_stat(f->view, since, by_link, true).identity.size, 3);
+	assert_int_equal(rename(d, scratch_path(s, "gone")), 0);
+	since = view_arrive(f->view);
+	assert_int_equal(view_stat(f->view, since, a, true).kind, VIEW_ABSENT);
+	assert_int_equal(rename(scratch_path(s, "other"), d), 0);
+	since = view_arrive(f->view);
+	ask_for_many(f, since, d);
+	ask_for_many(f, since, link);
+	assert_int_equal(view_stat(f->view, since, a, true).identity.size, 9);
+	assert_int_equal(view_stat(f->view, since, by_link, true).identity.size, 9);
+	assert_int_equal(view_stat(f->view, since, scratch_path(s, "link/.."), true).kind, VIEW_DIRECTORY);
+}
+
+static void view__directories_are_open_until_there_is_nothing_to_ask(void **state)
+{
+	struct fixture *f = *state;
+	size_t before = count_open_files();
+	uint64_t since = view_arrive(f->view);
+	for (int i = 0; i < 200; i++)
+		ask_for_many(f, since, scratch_mkdir(f->scratch, arena_printf(&f->scratch->arena, "d%d", i)));
+	assert_in_range(count_open_files(), before + 1, before + 100);
+	view_rest(f->view);
+	assert_int_equal(count_open_files(), before);
+	ask_for_many(f, since, scratch_path(f->scratch, "d0"));
+	assert_int_equal(view_stat(f->view, since, scratch_write(f->scratch, "d0/a.h", "one"), true).kind, VIEW_FILE);
+	view_arrive(f->view);
+	assert_int_equal(count_open_files(), before);
+}
+
+static void view__a_place_outlives_what_the_view_forgets(void **state)
+{
+	struct fixture *f = *state;
+	const char *a = scratch_write(f->scratch, "a.h", "one");
+	struct view_place place = { 0 };
+	struct digest digest, expected = digest_of(slice_str("one"));
+	for (int round = 0; round < 2; round++) {
+		uint64_t since = view_arrive(f->view);
+		digest = (struct digest){ 0 };
+		assert_int_equal(view_digest_at(f->view, since, &place, a, &digest, NULL, NULL), 0);
+		assert_true(digest_equal(&digest, &expected));
+		for (int i = 0; round == 0 && i < 260000; i++) { /* more than it keeps */
+			char path[64];
+			snprintf(path, sizeof(path), "/nowhere/%d", i);
+			view_stat(f->view, since, path, true);
+		}
+	}
+	assert_int_equal(view_counters(f->view).hashes, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -749,6 +829,9 @@ int main(void)
 		TEST(view__what_cannot_be_read_is_special),
 		TEST(view__inputs_edited_or_moved_since_are_newer),
 		TEST(view__twins_are_told_apart_by_inode_and_mtime),
+		TEST(view__an_open_directory_serves_no_later_request),
+		TEST(view__directories_are_open_until_there_is_nothing_to_ask),
+		TEST(view__a_place_outlives_what_the_view_forgets),
 		TEST(view__an_old_view_agrees_with_a_new_one_after_any_change),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

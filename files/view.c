@@ -26,6 +26,9 @@ enum {
 	ENTRIES_LIMIT = 250000,
 	/* Smaller ones are hashed faster than remembered. */
 	REMEMBERED_BYTES = 128 << 10,
+	/* A directory is opened when so many names below it have been asked for, and no more directories at once than this. */
+	ASKED_BEFORE_OPENING = 4,
+	OPEN_LIMIT = 64,
 };
 
 /* What stood at one path. A count in `…_at` is that of the requests that had arrived when the answer was taken from the
@@ -44,6 +47,10 @@ struct entry {
 	uint64_t read_at;	     /* by the reader, whatever came of it: what these requests still ask is answered here */
 	struct directory *directory; /* of its inode, once it was asked for a name */
 	struct entry *parent;	     /* of the path without its last component; once it was asked for */
+	uint32_t name_at;	     /* the last component in `path`, when there is a parent */
+	uint32_t spell_asked;	     /* names in this directory during `spell` of the view */
+	uint64_t spell;
+	int spell_fd; /* this directory, or AT_FDCWD */
 	struct entry *next_vanished; /* after this one; of the last, the entry itself */
 	char path[];
 };
@@ -74,6 +81,7 @@ struct directory {
 
 struct view {
 	uint64_t arrived;
+	uint64_t epoch; /* of the entries: what is kept of earlier ones is gone; counted from 1 */
 	struct map entries;	/* path → struct entry */
 	struct map contents;	/* struct view_identity → struct content */
 	struct map directories; /* dev, ino → struct directory */
@@ -81,6 +89,9 @@ struct view {
 	struct buf text;	/* of the last file read, if it was no large one; */
 	struct digest text_digest; /* its digest, or zero */
 	struct entry *vanished; /* the first entry that is to be told of; view_next_vanished() */
+	uint64_t spell; /* ends with view_arrive() and view_rest() */
+	int open_fds[OPEN_LIMIT]; /* directories, during this spell */
+	size_t n_open_fds;
 	int64_t (*now_ns)(void);
 	int64_t racy_ns;
 	struct view_memory memory;
@@ -95,6 +106,7 @@ struct view *view_new(void)
 	struct view *view = calloc(1, sizeof(*view));
 	if (!view)
 		abort();
+	view->epoch = 1;
 	view->now_ns = clock_realtime_ns;
 	view_set_racy(view, RACY_MS);
 	return view;
@@ -114,6 +126,7 @@ static void forget_everything(struct view *view)
 		free(e->value);
 	}
 	view->vanished = NULL;
+	view->epoch++;
 	map_deinit(&view->entries);
 	map_deinit(&view->contents);
 	map_deinit(&view->directories);
@@ -123,6 +136,7 @@ void view_free(struct view *view)
 {
 	if (!view)
 		return;
+	view_rest(view);
 	forget_everything(view);
 	buf_deinit(&view->target);
 	buf_deinit(&view->text);
@@ -154,8 +168,16 @@ struct view_counters view_counters(const struct view *view)
 	return view->counters;
 }
 
+void view_rest(struct view *view)
+{
+	view->spell++;
+	while (view->n_open_fds > 0)
+		close(view->open_fds[--view->n_open_fds]);
+}
+
 uint64_t view_arrive(struct view *view)
 {
+	view_rest(view);
 	if (view->entries.n > ENTRIES_LIMIT || view->contents.n > ENTRIES_LIMIT || view->directories.n > ENTRIES_LIMIT)
 		forget_everything(view);
 	return ++view->arrived;
@@ -246,13 +268,48 @@ static void set_followed(struct entry *e, const struct view_info *info, uint64_t
 	e->followed_at = at;
 }
 
+static struct entry *parent_of(struct view *view, struct entry *e)
+{
+	struct slice parent, name;
+	if (!e->parent) {
+		split(slice_str(e->path), &parent, &name);
+		e->parent = get_entry(view, parent);
+		e->name_at = (uint32_t)(name.ptr - e->path);
+	}
+	return e->parent;
+}
+
+/* From where to ask for `e`, and by which name. A path that a request asked for often enough needn't be walked again and again. */
+static int vantage(struct view *view, struct entry *e, const char **name)
+{
+	*name = e->path;
+	if (e->path[1] == '\0')
+		return AT_FDCWD;
+	struct entry *parent = parent_of(view, e);
+	if (parent->spell != view->spell) {
+		parent->spell = view->spell;
+		parent->spell_asked = 0;
+		parent->spell_fd = AT_FDCWD;
+	}
+	if (++parent->spell_asked == ASKED_BEFORE_OPENING && view->n_open_fds < OPEN_LIMIT) {
+		int fd = open(parent->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0)
+			parent->spell_fd = view->open_fds[view->n_open_fds++] = fd;
+	}
+	if (parent->spell_fd >= 0)
+		*name = e->path + e->name_at;
+	return parent->spell_fd;
+}
+
 /* Ask the file system about the path itself. */
 static void ask(struct view *view, struct entry *e, bool follow)
 {
 	struct stat st;
 	struct view_info info;
+	const char *name;
+	int from = vantage(view, e, &name);
 	view->counters.stats++;
-	if (fstatat(AT_FDCWD, e->path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(from, name, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0)
 		info = reading_info(&st);
 	else
 		info = (struct view_info){ .kind = errno == ENOENT || errno == ENOTDIR ? VIEW_ABSENT : VIEW_SPECIAL };
@@ -289,16 +346,6 @@ static const struct view_info *examine(struct view *view, uint64_t since, struct
 	return &e->followed;
 }
 
-static struct entry *parent_of(struct view *view, struct entry *e)
-{
-	struct slice parent, name;
-	if (!e->parent) {
-		split(slice_str(e->path), &parent, &name);
-		e->parent = get_entry(view, parent);
-	}
-	return e->parent;
-}
-
 /* Whether `e` is a directory, no component of its path is a symlink, and all can be walked through: then `..` behind one is the component before. */
 static bool is_plain(struct view *view, uint64_t since, struct entry *e)
 {
@@ -314,12 +361,23 @@ static bool is_plain(struct view *view, uint64_t since, struct entry *e)
 	return true;
 }
 
-/* The entry to ask about what is at `path`. Compilers name the same file by many ways (lib/gcc/x/12/../../../../include/math.h), and the
+/* The entry to ask about what is at the path of `e`. Compilers name the same file by many ways (lib/gcc/x/12/../../../../include/math.h), and the
  * kernel walks all of each. */
+static struct entry *entry_to_ask(struct view *view, uint64_t since, struct entry *e)
+{
+	return e->folded && is_plain(view, since, parent_of(view, e)) ? e->folded : e;
+}
+
 static struct entry *entry_at(struct view *view, uint64_t since, struct slice path)
 {
-	struct entry *e = get_entry(view, path);
-	return e->folded && is_plain(view, since, parent_of(view, e)) ? e->folded : e;
+	return entry_to_ask(view, since, get_entry(view, path));
+}
+
+static struct entry *entry_of(struct view *view, uint64_t since, struct view_place *place, const char *path)
+{
+	if (place->epoch != view->epoch)
+		*place = (struct view_place){ get_entry(view, slice_str(path)), view->epoch };
+	return entry_to_ask(view, since, place->entry);
 }
 
 struct view_info view_stat(struct view *view, uint64_t since, const char *path, bool follow)
@@ -426,7 +484,13 @@ static int entry_digest(struct view *view, uint64_t since, struct entry *e, stru
 int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret,
 	struct error *err)
 {
-	struct entry *e = entry_at(view, since, slice_str(path));
+	return view_digest_at(view, since, &(struct view_place){ 0 }, path, ret, info_ret, err);
+}
+
+int view_digest_at(struct view *view, uint64_t since, struct view_place *place, const char *path, struct digest *ret,
+	struct view_info *info_ret, struct error *err)
+{
+	struct entry *e = entry_of(view, since, place, path);
 	int r = entry_digest(view, since, e, err);
 	if (r != 0)
 		return r;
@@ -672,9 +736,9 @@ bool view_is_absent(struct view *view, uint64_t since, const char *path)
 	return is_absent(view, since, path, &(struct cursor){ 0 });
 }
 
-uint64_t view_names_state(struct view *view, uint64_t since, const char *path)
+uint64_t view_names_state(struct view *view, uint64_t since, struct view_place *place, const char *path)
 {
-	struct entry *e = entry_at(view, since, slice_str(path));
+	struct entry *e = entry_of(view, since, place, path);
 	if (examine(view, since, e, true)->kind != VIEW_DIRECTORY)
 		return 0;
 	struct directory *d = get_directory(view, e);

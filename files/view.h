@@ -33,6 +33,16 @@ void view_free(struct view *view);
  * are *now*, for instance after a job has run, arrives anew. */
 uint64_t view_arrive(struct view *view);
 
+/* There is nothing more to ask for now. Directories in which many names are asked for are open until then, or until the next view_arrive(): less to
+ * walk for each, but an open directory holds its file system. */
+void view_rest(struct view *view);
+
+/* What the view knows of one path, for whoever asks of it again and again: found once instead of each time. `{ 0 }` at first; the rest is private. */
+struct view_place {
+	struct entry *entry;
+	uint64_t epoch;
+};
+
 struct view_identity {
 	uint64_t dev, ino;
 	int64_t size, mtime_ns, ctime_ns;
@@ -64,6 +74,9 @@ enum view_outcome { VIEW_NOT_A_FILE = 1, VIEW_NOT_A_DIRECTORY, VIEW_TOO_MANY_NAM
 int view_digest(struct view *view, uint64_t since, const char *path, struct digest *ret, struct view_info *info_ret,
 	struct error *err);
 
+int view_digest_at(struct view *view, uint64_t since, struct view_place *place, const char *path, struct digest *ret,
+	struct view_info *info_ret, struct error *err);
+
 /* The content with this digest, if it is what the view read last (and not large): whoever wants it as well needn't read it again.
  * Valid until the next call on the view. */
 bool view_text(const struct view *view, const struct digest *digest, struct slice *ret);
@@ -89,7 +102,7 @@ bool view_is_absent(struct view *view, uint64_t since, const char *path);
 
 /* While this number of the directory `path` stays the same, no name has appeared in it. 0: nothing can be said, ask for the names (no
  * directory; it changed within the last 2 s; its file system can't be trusted). */
-uint64_t view_names_state(struct view *view, uint64_t since, const char *path);
+uint64_t view_names_state(struct view *view, uint64_t since, struct view_place *place, const char *path);
 
 /* What a process would be told now: fills kind and digest from the file system for `lookup->path`, given the kind that
  * was asked (FILE/DIRECTORY/ABSENT/SPECIAL are one question — "what is there?" —, LISTING and LINK are their own; where
