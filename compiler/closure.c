@@ -44,6 +44,15 @@ struct file {
 	char path[];
 };
 
+/* What conclusions rest on: directories in which names were looked for in vain. Few such sets serve many nodes, so each is checked once per request. */
+struct grounds {
+	uint64_t checked_at; /* the request that all were checked for */
+	uint64_t changed_at; /* the latest of theirs, then */
+	uint64_t collected;  /* the collection that has them already */
+	size_t n;
+	struct watch *v[]; /* in the order of their addresses */
+};
+
 /* A file as one search path sees it. */
 struct node {
 	struct file *file;
@@ -55,8 +64,7 @@ struct node {
 	bool source;	    /* precompiled headers are looked for beside what it includes */
 	struct node **edges;
 	size_t n_edges;
-	struct watch **watches; /* what the edges rest on, beside the files they lead to; behind the edges in one allocation */
-	size_t n_watches;
+	struct grounds *grounds; /* of the edges, beside the files they lead to; shared */
 	struct file *pch; /* beside an edge; or NULL */
 	struct computed *computed; /* of a source: what its whole closure computes; or NULL */
 };
@@ -68,8 +76,7 @@ struct computed {
 	size_t unresolved;
 	struct node **edges;
 	size_t n_edges;
-	struct watch **watches; /* behind the edges in one allocation */
-	size_t n_watches;
+	struct grounds *grounds; /* shared */
 };
 
 /* Everything that one search path has resolved. */
@@ -99,6 +106,7 @@ struct closures {
 	struct skeletons *skeletons; /* borrowed */
 	struct watches watches;
 	struct map files, inodes, graphs;
+	struct map grounds; /* their watches → struct grounds */
 	size_t n_nodes;
 	uint64_t walks;
 	uint64_t collections;
@@ -169,9 +177,12 @@ static void forget_everything(struct closures *closures)
 		free(e->value);
 	for (size_t at = 0; (e = map_next(&closures->inodes, &at));)
 		free(e->value);
+	for (size_t at = 0; (e = map_next(&closures->grounds, &at));)
+		free(e->value);
 	map_deinit(&closures->graphs);
 	map_deinit(&closures->files);
 	map_deinit(&closures->inodes);
+	map_deinit(&closures->grounds);
 	watches_deinit(&closures->watches);
 	closures->n_nodes = 0;
 }
@@ -515,21 +526,36 @@ static bool resolve(const struct asking *asking, enum skeleton_kind kind, enum s
 
 /* Edges */
 
-/* The collected edges and watches as one allocation that begins with the edges. */
-static struct node **take_collected(struct closures *closures, struct watch ***watches_ret)
+static struct node **copy_edges(const struct nodes *edges)
 {
-	const struct nodes *edges = &closures->edges;
-	const struct rests *rests = &closures->rests;
-	struct node **all = malloc((edges->n + rests->n + 1) * sizeof(void *));
-	if (!all)
-		abort();
-	struct watch **watches = (struct watch **)(all + edges->n);
+	struct node **copy = must_calloc((edges->n + 1) * sizeof(*copy));
 	if (edges->n)
-		memcpy(all, edges->v, edges->n * sizeof(*all));
+		memcpy(copy, edges->v, edges->n * sizeof(*copy));
+	return copy;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)*(struct watch *const *)a, y = (uintptr_t)*(struct watch *const *)b;
+	return (x > y) - (x < y);
+}
+
+/* The collected watches. */
+static struct grounds *get_grounds(struct closures *closures)
+{
+	const struct rests *rests = &closures->rests;
+	size_t size = rests->n * sizeof(*rests->v);
+	if (rests->n > 1)
+		qsort(rests->v, rests->n, sizeof(*rests->v), compare_addresses);
+	struct grounds *grounds = map_get(&closures->grounds, slice_of(rests->v, size));
+	if (grounds)
+		return grounds;
+	grounds = must_calloc(sizeof(*grounds) + size);
+	grounds->n = rests->n;
 	if (rests->n)
-		memcpy(watches, rests->v, rests->n * sizeof(*watches));
-	*watches_ret = watches;
-	return all;
+		memcpy(grounds->v, rests->v, size);
+	map_put(&closures->grounds, slice_of(grounds->v, size), grounds);
+	return grounds;
 }
 
 static const struct skeleton *skeleton_of(struct closures *closures, struct file *file)
@@ -560,9 +586,9 @@ static void make_edges(struct closures *closures, struct graph *graph, uint64_t 
 		if (skeleton->items[i].form != SKELETON_COMPUTED)
 			resolve(&asking, skeleton->items[i].kind, skeleton->items[i].form, skeleton->items[i].name);
 	free(node->edges);
-	node->edges = take_collected(closures, &node->watches);
+	node->edges = copy_edges(&closures->edges);
 	node->n_edges = closures->edges.n;
-	node->n_watches = closures->rests.n;
+	node->grounds = get_grounds(closures);
 	node->pch = closures->pch;
 	node->version = file->version;
 	node->made_at = skeleton ? watches_moment(&closures->watches) : 0; /* unreadable: to be tried again */
@@ -590,14 +616,18 @@ static void meet(struct walk *walk, struct node *node)
 	closures->queue.v[closures->queue.n++] = node;
 }
 
-static bool rests_hold(const struct walk *walk, struct watch **watches, size_t n, uint64_t made_at)
+/* Whether what was made at `made_at` still has its grounds. */
+static bool grounds_hold(const struct walk *walk, struct grounds *grounds, uint64_t made_at)
 {
-	bool hold = true;
-	for (size_t i = 0; i < n; i++) {
-		watch_check(&walk->closures->watches, walk->since, watches[i]);
-		hold = hold && watches[i]->changed_at <= made_at;
+	if (grounds->checked_at < walk->since) {
+		for (size_t i = 0; i < grounds->n; i++) {
+			watch_check(&walk->closures->watches, walk->since, grounds->v[i]);
+			if (grounds->changed_at < grounds->v[i]->changed_at)
+				grounds->changed_at = grounds->v[i]->changed_at;
+		}
+		grounds->checked_at = walk->since;
 	}
-	return hold;
+	return grounds->changed_at <= made_at;
 }
 
 /* Meet all that the edges lead to. False: one leads to nothing any more. */
@@ -621,7 +651,7 @@ static void visit(struct walk *walk, struct node *node)
 	if (node->leaf || is_repeated(closures, walk->since, node->file))
 		return;
 	bool valid = node->made_at > 0 && node->version == node->file->version &&
-		     rests_hold(walk, node->watches, node->n_watches, node->made_at) &&
+		     grounds_hold(walk, node->grounds, node->made_at) &&
 		     (!node->pch || !view_is_absent(closures->view, walk->since, node->pch->path));
 	if (!valid || !follow(walk, node->edges, node->n_edges)) {
 		make_edges(closures, walk->graph, walk->since, node);
@@ -782,10 +812,10 @@ static size_t walk_computed(struct walk *walk, struct node *source)
 		.fingerprint = fingerprint(walk),
 		.made_at = watches_moment(&closures->watches),
 		.unresolved = unresolved,
+		.edges = copy_edges(&closures->edges),
 		.n_edges = closures->edges.n,
-		.n_watches = closures->rests.n,
+		.grounds = get_grounds(closures),
 	};
-	computed->edges = take_collected(closures, &computed->watches);
 	return unresolved;
 }
 
@@ -794,7 +824,7 @@ static bool walk_remembered(struct walk *walk, const struct node *source)
 {
 	const struct computed *computed = source->computed;
 	size_t met = walk->closures->queue.n;
-	if (!computed || !rests_hold(walk, computed->watches, computed->n_watches, computed->made_at) ||
+	if (!computed || !grounds_hold(walk, computed->grounds, computed->made_at) ||
 		!follow(walk, computed->edges, computed->n_edges))
 		return false;
 	visit_from(walk, met);
@@ -815,7 +845,7 @@ static struct node *get_source(struct closures *closures, struct graph *graph, c
 
 static void keep_bounds(struct closures *closures)
 {
-	if (closures->files.n + closures->inodes.n + closures->watches.by_path.n + closures->n_nodes > KNOWN_LIMIT)
+	if (closures->files.n + closures->inodes.n + closures->watches.by_path.n + closures->grounds.n + closures->n_nodes > KNOWN_LIMIT)
 		forget_everything(closures);
 	skeletons_keep_bounds(closures->skeletons);
 }
@@ -849,8 +879,11 @@ void closures_predict(struct closures *closures, uint64_t since, const struct se
 		ret->paths[i] = file->path;
 		if (node->leaf)
 			continue;
-		for (size_t k = 0; k < node->n_watches; k++)
-			collect_watch(closures, node->watches[k]);
+		if (node->grounds && node->grounds->collected != closures->collections) {
+			node->grounds->collected = closures->collections;
+			for (size_t k = 0; k < node->grounds->n; k++)
+				collect_watch(closures, node->grounds->v[k]);
+		}
 		if (file->date_time && !ret->date_time)
 			ret->date_time = file->path;
 		if (file->timestamp && !ret->timestamp)
