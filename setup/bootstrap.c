@@ -199,8 +199,7 @@ static void tell_plan(const struct bootstrap *b, bool *ret_any)
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	static const char *const stack_words[] = {
 		[STACK_NEEDS_NOTHING] = "as it should be",
-		[STACK_NEEDS_CREATION] = "to be created: a bucket, a repository for images, a role, a policy for "
-					 "people who build, a log group",
+		[STACK_NEEDS_CREATION] = "to be created: a bucket, images, a role, a policy for builders, a log",
 		[STACK_NEEDS_UPDATE] = "to be updated to this llama's template",
 		[STACK_NEEDS_REPLACEMENT] = "failed before: to be removed and created anew",
 		[STACK_NEEDS_PATIENCE] = "something is being done with it: to be waited for",

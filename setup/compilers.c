@@ -1,5 +1,6 @@
 #include "setup/compilers.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -27,13 +28,21 @@ static int compare_names(const void *a, const void *b)
 	return n != m ? (n < m ? -1 : 1) : strcmp(x, y);
 }
 
+/* c89-gcc and the like: they start another one. */
+static bool is_script(const char *path)
+{
+	char begin[2] = "";
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 || read(fd, begin, 2) != 2 || memcmp(begin, "#!", 2) == 0;
+}
+
 static void consider(struct finding *finding, const char *directory, const char *name)
 {
 	char real[PATH_MAX];
 	struct stat st;
 	const char *path = arena_printf(finding->arena, "%s/%s", directory, name);
 	if (!realpath(path, real) || !resolve_is_compiler_name(path_basename(real)) || stat(real, &st) < 0 ||
-		!S_ISREG(st.st_mode) || access(real, X_OK) < 0)
+		!S_ISREG(st.st_mode) || is_script(real) || access(real, X_OK) < 0)
 		return;
 	bool is_cxx = strstr(name, "++") != NULL;
 	const char *key = arena_printf(finding->arena, "%c%s", is_cxx ? '+' : 'c', real);

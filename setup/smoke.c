@@ -134,10 +134,10 @@ static const char *try(struct smoke *smoke, const struct compiler_found *compile
 	const char *source = compiler->is_cxx ? smoke->cxx_file : smoke->c_file, *object = smoke->object;
 	const char *expected = arena_printf(arena, "%s.expected", object);
 	/* Compilers look at the directory that they are started in. */
-	const char *argv[] = { "env", "-C", smoke->scratch->directory, smoke->options->llamacc, compiler->path, "-O1",
-		"-g", "-c", "-o", object, source, NULL };
-	const char *local[] = { "env", "-C", smoke->scratch->directory, compiler->path, "-O1", "-g", "-c", "-o", object,
-		source, NULL };
+	const char *argv[] = { "/usr/bin/env", "-C", smoke->scratch->directory, smoke->options->llamacc, compiler->path,
+		"-O1", "-g", "-c", "-o", object, source, NULL };
+	const char *local[] = { "/usr/bin/env", "-C", smoke->scratch->directory, compiler->path, "-O1", "-g", "-c",
+		"-o", object, source, NULL };
 	if (run(smoke, local, smoke->plain, LOCAL_MS, &output, &err) < 0)
 		return arena_strdup(arena, err.text);
 	if (output.status != 0 || rename(object, expected) < 0)
@@ -199,7 +199,7 @@ static int compile_all(struct smoke *smoke, const struct compiler_found *compile
 	}
 	if (count_executed(smoke, &after, err) < 0)
 		return -1;
-	if (n > 0 && report->n_good == 0)
+	if (report->n_good == 0)
 		return error_set(err, 0, "no compiler works in Lambda: %s", first_why);
 	if (after - before < report->n_good)
 		return error_set(err, 0, "%u compilations are said to be Lambda's, but the daemon counted %" PRIu64,
@@ -214,10 +214,10 @@ int smoke_test(
 	*ret = (struct smoke_report){ 0 };
 	size_t n;
 	const struct compiler_found *compilers = compilers_find(options->path, &smoke.arena, &n);
-	int rc = prepare(&smoke, err) < 0 || start_daemon(&smoke, ret, err) < 0 ||
-				 compile_all(&smoke, compilers, n, ret, err) < 0
-			 ? -1
-			 : 0;
+	int rc = 0;
+	if (n > 0 && (prepare(&smoke, err) < 0 || start_daemon(&smoke, ret, err) < 0 ||
+			     compile_all(&smoke, compilers, n, ret, err) < 0))
+		rc = -1;
 	arena_deinit(&smoke.arena);
 	return rc;
 }

@@ -41,11 +41,16 @@ static const char *at(struct tree *tree, const char *name)
 	return arena_printf(&tree->arena, "%s/%s", tree->directory, name);
 }
 
-static void program(struct tree *tree, const char *name, mode_t mode)
+static void write_file(struct tree *tree, const char *name, const char *text, mode_t mode)
 {
 	struct error err;
 	assert_int_equal(file_make_dirs(path_dirname(&tree->arena, at(tree, name)), 0755, &err), 0);
-	assert_int_equal(file_replace(at(tree, name), slice_str("#!/bin/sh\n"), mode, &err), 0);
+	assert_int_equal(file_replace(at(tree, name), slice_str(text), mode, &err), 0);
+}
+
+static void program(struct tree *tree, const char *name)
+{
+	write_file(tree, name, "\177ELF", 0755);
 }
 
 static void link_to(struct tree *tree, const char *target, const char *name)
@@ -67,10 +72,10 @@ static const char *names(struct tree *tree, const char *path)
 static void compilers__each_once_by_what_it_is(void **state)
 {
 	struct tree *tree = *state;
-	program(tree, "bin/x86_64-linux-gnu-gcc-12", 0755);
-	program(tree, "bin/x86_64-linux-gnu-g++-12", 0755);
-	program(tree, "lib/clang", 0755);
-	program(tree, "bin/gcc-11", 0755);
+	program(tree, "bin/x86_64-linux-gnu-gcc-12");
+	program(tree, "bin/x86_64-linux-gnu-g++-12");
+	program(tree, "lib/clang");
+	program(tree, "bin/gcc-11");
 	link_to(tree, "x86_64-linux-gnu-gcc-12", "bin/gcc-12");
 	link_to(tree, "gcc-12", "bin/gcc");
 	link_to(tree, "gcc", "bin/cc");
@@ -79,8 +84,8 @@ static void compilers__each_once_by_what_it_is(void **state)
 	link_to(tree, "../lib/clang", "bin/clang");
 	link_to(tree, "../lib/clang", "bin/clang++");
 	link_to(tree, "../lib/clang", "bin/clang-14");
-	program(tree, "bin/gcc-ar", 0755);
-	program(tree, "bin/ld", 0755);
+	program(tree, "bin/gcc-ar");
+	program(tree, "bin/ld");
 	link_to(tree, "bin", "usr");
 	assert_string_equal(
 		names(tree, arena_printf(&tree->arena, "%s/bin:%s/usr::relative", tree->directory, tree->directory)),
@@ -90,9 +95,10 @@ static void compilers__each_once_by_what_it_is(void **state)
 static void compilers__no_wrappers_and_nothing_that_cannot_be_run(void **state)
 {
 	struct tree *tree = *state;
-	program(tree, "bin/ccache", 0755);
-	program(tree, "bin/llamacc", 0755);
-	program(tree, "bin/gcc", 0644);
+	program(tree, "bin/ccache");
+	program(tree, "bin/llamacc");
+	write_file(tree, "bin/gcc", "\177ELF", 0644);
+	write_file(tree, "bin/c89-gcc", "#!/bin/sh\n", 0755);
 	link_to(tree, "ccache", "bin/clang");
 	link_to(tree, "llamacc", "bin/cc");
 	link_to(tree, "nowhere", "bin/g++");
