@@ -1,39 +1,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <fcntl.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "aws/config.h"
-#include "base/file.h"
-
-static char home[] = "/tmp/test-config.XXXXXX";
-
-static int make_home(void **state)
-{
-	struct error err;
-	(void)state;
-	assert_non_null(mkdtemp(home));
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	return file_make_dirs(arena_printf(&arena, "%s/.aws", home), 0700, &err);
-}
-
-static int remove_home(void **state)
-{
-	struct error err;
-	(void)state;
-	return file_remove_tree(AT_FDCWD, home, &err);
-}
-
-static void write_file(const char *name, const char *text)
-{
-	struct error err;
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	assert_int_equal(file_replace(arena_printf(&arena, "%s/.aws/%s", home, name), slice_str(text), 0600, &err), 0);
-}
+#include "aws/test-home.h"
 
 /* The variables are given beside HOME; up to the NULL. */
 struct world {

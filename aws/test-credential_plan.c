@@ -6,37 +6,9 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <stdlib.h>
-
 #include "aws/credential_plan.h"
+#include "aws/test-home.h"
 #include "base/buf.h"
-#include "base/file.h"
-
-static char home[] = "/tmp/test-credential-plan.XXXXXX";
-
-static int make_home(void **state)
-{
-	struct error err;
-	(void)state;
-	assert_non_null(mkdtemp(home));
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	return file_make_dirs(arena_printf(&arena, "%s/.aws", home), 0700, &err);
-}
-
-static int remove_home(void **state)
-{
-	struct error err;
-	(void)state;
-	return file_remove_tree(AT_FDCWD, home, &err);
-}
-
-static void write_file(const char *name, const char *text)
-{
-	struct error err;
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	assert_int_equal(file_replace(arena_printf(&arena, "%s/.aws/%s", home, name), slice_str(text), 0600, &err), 0);
-}
 
 static void describe(const struct credential_source *s, struct buf *ret)
 {

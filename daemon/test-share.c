@@ -384,14 +384,20 @@ static void share__a_bucket_of_that_name_elsewhere_is_another(void **state)
 	assert_int_equal(find(f), CACHE_MISS);
 }
 
-static void share__a_damaged_segment_is_rejected_once(void **state)
+/* One machine publishes a result, objects come to harm, and another machine begins. */
+static void publish_and_harm(struct fixture *f, void (*harm)(struct cloud *cloud, const char *prefix), const char *prefix)
 {
-	struct fixture *f = *state;
 	on_machine(f, "a", true);
 	publish(f, "object", NULL);
 	publish_all(f);
-	cloud_damage(&f->cloud, "share/");
+	harm(&f->cloud, prefix);
 	on_machine(f, "b", false);
+}
+
+static void share__a_damaged_segment_is_rejected_once(void **state)
+{
+	struct fixture *f = *state;
+	publish_and_harm(f, cloud_damage, "share/");
 	assert_true(share_wait(f->share, &f->waiter));
 	run(f);
 	assert_int_equal(f->woken, 1);
@@ -402,11 +408,7 @@ static void share__a_damaged_segment_is_rejected_once(void **state)
 static void share__a_damaged_pack_is_rejected(void **state)
 {
 	struct fixture *f = *state;
-	on_machine(f, "a", true);
-	publish(f, "object", NULL);
-	publish_all(f);
-	cloud_damage(&f->cloud, "pack/");
-	on_machine(f, "b", false);
+	publish_and_harm(f, cloud_damage, "pack/");
 	run(f);
 	assert_false(fetch(f, "object"));
 	assert_int_equal(rejected(f), 1);
@@ -435,11 +437,7 @@ static void share__a_pack_without_what_the_result_names_is_rejected(void **state
 static void share__a_pack_that_has_expired_is_a_miss(void **state)
 {
 	struct fixture *f = *state;
-	on_machine(f, "a", true);
-	publish(f, "object", NULL);
-	publish_all(f);
-	cloud_lose(&f->cloud, "pack/");
-	on_machine(f, "b", false);
+	publish_and_harm(f, cloud_lose, "pack/");
 	run(f);
 	assert_false(fetch(f, "object"));
 	assert_int_equal(rejected(f), 0);
