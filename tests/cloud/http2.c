@@ -113,6 +113,7 @@ static void *run_handler(void *ctx)
 	struct stream *stream = ctx;
 	struct session *session = stream->session;
 	server_handle(session->connection->server, &stream->request, &stream->response);
+	OPENSSL_thread_stop();
 	pthread_mutex_lock(&session->lock);
 	list_append(&session->finished, &stream->finished);
 	session->n_running--;

@@ -224,6 +224,7 @@ static void *serve(void *ctx)
 	SSL_free(c->ssl);
 	close(c->fd);
 	free(c);
+	OPENSSL_thread_stop(); /* what it keeps for each thread would be a leak of a process that ends first */
 	/* Last: server_close waits for it, and frees the server. */
 	pthread_mutex_lock(&server->lock);
 	server->n_threads--;

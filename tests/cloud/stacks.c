@@ -1,6 +1,7 @@
 #include "tests/cloud/stacks.h"
 
 #include <ctype.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -749,6 +750,7 @@ static void *run(void *ctx)
 		op->kind = DELETE;
 		run_delete(op);
 	}
+	OPENSSL_thread_stop(); /* what it keeps for each thread would be a leak of a process that ends first */
 	pthread_mutex_lock(&stacks->lock);
 	op->stack->busy = op->stack->delete_wanted = false;
 	operation_free(op);
