@@ -30,6 +30,7 @@ enum {
 	SEGMENTS_LIMIT = 4096,
 	LIST_LIMIT = 100000,
 	DELIVERY_MS = 10000, /* how long a request waits for a result that is known to be there */
+	SLOW_MS = 60000,     /* how long after one that didn't come nobody waits for another */
 	LEAVE_MS = 10000,    /* how long a daemon that leaves goes on putting */
 	LATE_MS = 600000,    /* by how much the clocks of those who write may differ */
 	FETCHES_LIMIT = 8,   /* segments at a time */
@@ -58,6 +59,7 @@ struct share {
 	int64_t oldest_ms;	/* since when something waits in it */
 	struct list deliveries; /* delivery.link */
 	struct list puts;	/* put.link */
+	int64_t slow_until_ms;	/* nothing is fetched until then; 0: it may be */
 	int64_t leaving_ms;	/* since when the daemon leaves; 0: it doesn't */
 };
 
@@ -319,6 +321,8 @@ int share_find(struct share *share, uint64_t since, const struct share_key *key,
 	struct arena *arena, struct share_found *ret, struct cache_why *why)
 {
 	*why = (struct cache_why){ .what = CACHE_WHY_NO_KEY };
+	if (clock_monotonic_ms() < share->slow_until_ms)
+		return CACHE_MISS;
 	if (key->base && find_under(share, since, &key->below, key->base, messages_kind, arena, ret, why) == 0)
 		return 0;
 	return find_under(share, since, &key->key, NULL, messages_kind, arena, ret, why);
@@ -528,6 +532,7 @@ static void give_up_deliveries(struct share *share, int64_t now)
 		if (now - delivery->started_ms < DELIVERY_MS)
 			return; /* the oldest is the first */
 		note(share, "a pack", "it takes too long to come");
+		share->slow_until_ms = now + SLOW_MS;
 		list_remove(&delivery->link);
 		s3_cancel(delivery->op);
 		delivery_end(delivery);

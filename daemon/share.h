@@ -50,7 +50,7 @@ struct share_found {
 	uint8_t pack[DIGEST_HASH_BYTES];
 	uint64_t pack_bytes;
 };
-/* The youngest one under `key`, asked as cache_get() does: 0 or CACHE_MISS with `why`. */
+/* The youngest one under `key`, asked as cache_get() does: 0 or CACHE_MISS with `why`. A miss, too, in the minute after one that didn't come in time. */
 int share_find(struct share *share, uint64_t since, const struct share_key *key, const struct digest *messages_kind, struct arena *arena,
 	struct share_found *ret, struct cache_why *why);
 

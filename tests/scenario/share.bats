@@ -143,11 +143,11 @@ assert_rejected() {
 @test "what does not come in time is compiled" {
 	share_cloud
 	rm -r project project.expected
-	make_project project 1
+	make_project project 5
 	build_plainly project
 	first_machine_builds
 	build
-	assert_stat hits.shared 2
+	assert_stat hits.shared 6
 	llama daemon --stop
 	# It knows what is to be had, and has nothing of it.
 	find "$LLAMA_CACHE_DIR" -mindepth 1 -maxdepth 1 ! -name share -exec rm -r {} +
@@ -155,7 +155,9 @@ assert_rejected() {
 	build
 	assert_stat hits.shared 0
 	assert_stat share.rejected 0
-	assert_output_has "2 compiled"
+	assert_output_has "6 compiled"
+	# The two that were the first waited for the others.
+	[ "$(grep -c too%20long%20to%20come "$LLAMA_LOG")" = 2 ]
 }
 
 # make_checkout DIRECTORY: a project as CMake builds it: out of source, with absolute names of sources and directories. Of its eight units
