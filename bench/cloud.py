@@ -60,18 +60,21 @@ class Cloud:
         self.wait(lambda: '"State":"Active"' in self.ask("GET", "/2015-03-31/functions/llama").replace(" ", ""), "has a function that stays pending")
         self.environment |= {"LLAMA_BUCKET": "llama-bench", "LLAMA_FUNCTION": "llama"}
 
+    def ask_control(self, what, body=None):
+        with urllib.request.urlopen(f"{self.control}/{what}", body and json.dumps(body).encode(), timeout=60) as answer:
+            return json.load(answer)
+
+    def received(self):
+        """Bytes of the requests that came from home, as they came."""
+        return sum(counter["received"] for service in self.ask_control("counters").values() for counter in service.values())
+
     def set(self, **settings):
-        body = json.dumps({name.replace("_", "-"): value for name, value in settings.items()})
-        with urllib.request.urlopen(self.control + "/settings", body.encode(), timeout=60):
-            pass
+        self.ask_control("settings", {name.replace("_", "-"): value for name, value in settings.items()})
 
     def forget_workers(self):
         """All environments end, so that the next jobs begin in new ones."""
-        def none_left():
-            with urllib.request.urlopen(self.control + "/environments", timeout=60) as answer:
-                return not json.load(answer)["environments"]
         self.set(environment_idle_ms=0)
-        self.wait(none_left, "does not end its environments")
+        self.wait(lambda: not self.ask_control("environments")["environments"], "does not end its environments")
         self.set(environment_idle_ms=3600 * 1000)
 
     def wait(self, condition, complaint):

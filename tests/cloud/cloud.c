@@ -50,7 +50,7 @@ static const struct sigv4_keys all_keys = { keys, sizeof keys / sizeof keys[0] }
 
 struct counter {
 	const char *service, *operation; /* constants */
-	int64_t requests, errors, bytes_in, bytes_out;
+	int64_t requests, errors, bytes_in, bytes_out, received; /* the last from home, with heads and frames */
 };
 
 struct counters {
@@ -246,6 +246,17 @@ void cloud_error(struct cloud_request *request, struct cloud_response *response,
 	json_decref(json);
 }
 
+/* All of it as it came, TLS aside. */
+static size_t request_bytes(const struct cloud_request *request)
+{
+	if (request->http2)
+		return request->frames_bytes;
+	size_t n = strlen(request->target) + 20 + request->body.len;
+	for (size_t i = 0; i < request->n_headers; i++)
+		n += strlen(request->headers[i].name) + strlen(request->headers[i].value) + 4;
+	return n;
+}
+
 static void count(struct cloud *cloud, const char *service, const char *operation, const struct cloud_request *request,
 		const struct cloud_response *response)
 {
@@ -262,6 +273,7 @@ static void count(struct cloud *cloud, const char *service, const char *operatio
 		c->requests++;
 		c->errors += response->status >= 400 || response->status == 0;
 		c->bytes_in += (int64_t)request->body.len;
+		c->received += lambda_is_inside(cloud, request) ? 0 : (int64_t)request_bytes(request);
 		c->bytes_out += response->status == 0 ? 0 : response->cut_after >= 0 ? response->cut_after : (int64_t)response->body.len;
 	}
 	pthread_mutex_unlock(&counters->lock);
@@ -278,8 +290,8 @@ json_t *counters_json(struct cloud *cloud)
 			service = json_object();
 			json_object_set_new(all, c->service, service);
 		}
-		json_object_set_new(service, c->operation, json_pack("{s:I, s:I, s:I, s:I}", "requests", (json_int_t)c->requests, "errors",
-				(json_int_t)c->errors, "bytes_in", (json_int_t)c->bytes_in, "bytes_out", (json_int_t)c->bytes_out));
+		json_object_set_new(service, c->operation, json_pack("{s:I, s:I, s:I, s:I, s:I}", "requests", (json_int_t)c->requests, "errors",
+				(json_int_t)c->errors, "bytes_in", (json_int_t)c->bytes_in, "bytes_out", (json_int_t)c->bytes_out, "received", (json_int_t)c->received));
 	}
 	pthread_mutex_unlock(&cloud->counters->lock);
 	return all;
@@ -402,17 +414,6 @@ static void handle(const struct call *call, const struct cloud_service *service)
 	fault_after(call);
 }
 
-static size_t head_bytes(const struct cloud_request *request)
-{
-	/* HPACK makes repeated heads small; without it they travel as they are. */
-	if (request->http2)
-		return 100;
-	size_t n = strlen(request->target) + 20;
-	for (size_t i = 0; i < request->n_headers; i++)
-		n += strlen(request->headers[i].name) + strlen(request->headers[i].value) + 4;
-	return n;
-}
-
 static bool has_header(const struct cloud_response *response, const char *name)
 {
 	for (size_t i = 0; i < response->n_headers; i++)
@@ -425,7 +426,7 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 {
 	bool inside = lambda_is_inside(cloud, request);
 	if (!inside)
-		link_carry_up(cloud, head_bytes(request) + request->body.len);
+		link_carry_up(cloud, request_bytes(request));
 	request->service = sigv4_service(request);
 	const struct cloud_service *service = is_registry(request) ? &registry : find_service(request->service);
 	if (service == &registry)

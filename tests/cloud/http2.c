@@ -27,6 +27,8 @@ struct session {
 	unsigned n_running;
 };
 
+enum { FRAME_HEAD_BYTES = 9 }; /* RFC 9113, 4.1 */
+
 struct stream {
 	struct list link;     /* session->streams */
 	struct list finished; /* session->finished */
@@ -163,10 +165,13 @@ static int start_handler(struct stream *stream)
 
 static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *ctx)
 {
-	if ((frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
-		!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	struct stream *stream = nghttp2_session_get_stream_user_data(nghttp2, frame->hd.stream_id);
+	if (stream && !stream->running)
+		stream->request.frames_bytes += FRAME_HEAD_BYTES + frame->hd.length;
+	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+		return 0;
 	if (stream && !stream->running && start_handler(stream) < 0)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	return 0;

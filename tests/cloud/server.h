@@ -28,6 +28,7 @@ struct cloud_request {
 	size_t n_headers;
 	struct slice body;
 	bool http2, tls;
+	size_t frames_bytes; /* of HTTP/2: its frames, as they came */
 	void *listener_ctx; /* what the listener was given: of a Runtime API, its environment */
 	/* Filled by the signature check (sigv4.h): */
 	const char *service, *region, *access_key;
