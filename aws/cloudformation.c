@@ -125,11 +125,11 @@ int stack_read(struct slice body, struct arena *arena, struct stack *ret, struct
 	if (xml_parse(body, take_stack_element, &r, err) < 0)
 		return error_wrap(err, "CloudFormation's answer is illegible");
 	if (!r.ended)
-		return error_set(err, EBADMSG, "CloudFormation's answer is no list of stacks");
+		return error_say(err, EBADMSG, "CloudFormation's answer is no list of stacks");
 	if (!r.n_stacks)
 		return STACK_ABSENT;
 	if (!*r.stack.id || !*r.stack.status)
-		return error_set(err, EBADMSG, "CloudFormation's answer has a stack without an id or a status");
+		return error_say(err, EBADMSG, "CloudFormation's answer has a stack without an id or a status");
 	*ret = r.stack;
 	return 0;
 }
@@ -190,7 +190,7 @@ int stack_read_events(struct slice body, struct arena *arena, struct stack_event
 	if (xml_parse(body, take_event_element, &r, err) < 0)
 		return error_wrap(err, "CloudFormation's answer is illegible");
 	if (!r.ended)
-		return error_set(err, EBADMSG, "CloudFormation's answer is no list of events");
+		return error_say(err, EBADMSG, "CloudFormation's answer is no list of events");
 	*ret = events;
 	*ret_token = r.token;
 	return 0;
@@ -257,7 +257,7 @@ static int make_form(const char *action, const struct stack_request *request, st
 {
 	size_t n = strlen(request->template);
 	if (n > TEMPLATE_BYTES_MAX)
-		return error_set(err, E2BIG, "the template of the stack %s has %zu bytes, and AWS takes %d", request->name, n, TEMPLATE_BYTES_MAX);
+		return error_say(err, E2BIG, "the template of the stack %s has %zu bytes, and AWS takes %d", request->name, n, TEMPLATE_BYTES_MAX);
 	begin_form(ret, action, request->name);
 	form_add(ret, "TemplateBody", request->template);
 	form_add(ret, "Capabilities.member.1", "CAPABILITY_IAM");
@@ -289,7 +289,7 @@ int stack_create(struct aws_session *session, const struct stack_request *reques
 	if (xml_parse(reply.body, take_id, &r, err) < 0)
 		return error_wrap(err, "CloudFormation's answer is illegible");
 	if (!r.stack.id)
-		return error_set(err, EBADMSG, "CloudFormation's answer names no stack");
+		return error_say(err, EBADMSG, "CloudFormation's answer names no stack");
 	*ret_id = r.stack.id;
 	return 0;
 }

@@ -22,12 +22,12 @@ static int read_token(const char *base64, struct arena *arena, struct ecr_login 
 {
 	size_t n = base64 ? strlen(base64) : 0;
 	if (n == 0 || n > TOKEN_CHARS_MAX || n % 4 != 0)
-		return error_set(err, EBADMSG, "ECR's answer has no token");
+		return error_say(err, EBADMSG, "ECR's answer has no token");
 	char *text = arena_zalloc(arena, n / 4 * 3 + 1);
 	int decoded = EVP_DecodeBlock((unsigned char *)text, (const unsigned char *)base64, (int)n);
 	char *colon = decoded > 0 ? strchr(text, ':') : NULL;
 	if (!colon || colon == text || !colon[1] || !is_visible(text)) /* padding decodes to NULs */
-		return error_set(err, EBADMSG, "ECR's answer has a token that isn't one");
+		return error_say(err, EBADMSG, "ECR's answer has a token that isn't one");
 	*colon = '\0';
 	ret->user = text;
 	ret->password = colon + 1;
@@ -43,7 +43,7 @@ int ecr_read_login(struct slice body, struct arena *arena, struct ecr_login *ret
 	if (read_token(json_string_value(json_object_get(login, "authorizationToken")), arena, ret, err) < 0)
 		return -1;
 	if (!endpoint || (strncmp(endpoint, "https://", 8) != 0 && strncmp(endpoint, "http://", 7) != 0) || !is_visible(endpoint))
-		return error_set(err, EBADMSG, "ECR's answer names no registry");
+		return error_say(err, EBADMSG, "ECR's answer names no registry");
 	size_t n = strlen(endpoint);
 	while (endpoint[n - 1] == '/')
 		n--;
@@ -57,7 +57,7 @@ int ecr_read_repository(struct slice body, struct arena *arena, const char **ret
 	json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 	const char *uri = json_string_value(json_object_get(json_array_get(json_object_get(answer, "repositories"), 0), "repositoryUri"));
 	if (!uri || !strchr(uri, '/') || !is_visible(uri))
-		return error_set(err, EBADMSG, "ECR's answer names no repository");
+		return error_say(err, EBADMSG, "ECR's answer names no repository");
 	*ret_uri = arena_strdup(arena, uri);
 	return 0;
 }
@@ -78,7 +78,7 @@ int ecr_describe_repository(struct aws_session *session, const char *name, struc
 	json_auto_t *question = json_pack("{s:[s]}", "repositoryNames", name);
 	_cleanup_free_ char *text = json_dumps(question, JSON_COMPACT);
 	if (!text)
-		return error_set(err, EINVAL, "cannot %s: it isn't a name", what);
+		return error_say(err, EINVAL, "cannot %s: it isn't a name", what);
 	if (aws_ask_json(session, "ecr", TARGET "DescribeRepositories", text, arena, &reply, err) < 0)
 		return error_wrap(err, "cannot %s", what);
 	if (strcmp(reply.code, "RepositoryNotFoundException") == 0)

@@ -1,6 +1,7 @@
 #include "aws/functions.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 
@@ -40,7 +41,7 @@ int function_read(struct slice body, struct arena *arena, struct function *ret, 
 	json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 	const json_t *configuration = json_object_get(answer, "Configuration"), *code = json_object_get(answer, "Code");
 	if (!json_is_object(configuration))
-		return error_set(err, EBADMSG, "Lambda's answer is no function");
+		return error_say(err, EBADMSG, "Lambda's answer is no function");
 	const char *resolved = text(code, "ResolvedImageUri", arena), *digest = strrchr(resolved, '@');
 	*ret = (struct function){
 		.arn = text(configuration, "FunctionArn", arena),
@@ -69,7 +70,7 @@ int account_read_limits(struct slice body, struct account_limits *ret, struct er
 	json_auto_t *answer = json_loadb(body.len ? body.ptr : "", body.len, 0, NULL);
 	const json_t *limit = json_object_get(answer, "AccountLimit");
 	if (!json_is_integer(json_object_get(limit, "ConcurrentExecutions")))
-		return error_set(err, EBADMSG, "Lambda's answer names no limit of concurrency");
+		return error_say(err, EBADMSG, "Lambda's answer names no limit of concurrency");
 	json_int_t bytes = json_integer_value(json_object_get(limit, "TotalCodeSize"));
 	*ret = (struct account_limits){
 		.concurrency = count(limit, "ConcurrentExecutions"),
@@ -122,24 +123,19 @@ static int refuse(const struct aws_reply *reply, const char *action, const char 
 	const char *message = reply->message;
 	const char *lower = strcasestr(message, "memorysize") ? strstr(message, "less than or equal to") : NULL;
 	if (lower) {
-		error_set(err, 0,
-			"cannot %s: this account's functions may have %s MB of memory at most: choose less, or ask AWS Support for more. AWS says: %.200s", what,
-			lower + strlen("less than or equal to") + strspn(lower + strlen("less than or equal to"), " "), message);
-		err->code = ERANGE;
-		return -1;
+		lower += strlen("less than or equal to");
+		return error_say(err, ERANGE,
+			"cannot %s: this account's functions may have %u MB of memory at most: choose less, or ask AWS Support for more. AWS says: %.200s", what,
+			(unsigned)strtoul(lower, NULL, 10), message);
 	}
 	if (strcasestr(message, "permission to access the ECR image")) {
-		error_set(err, 0,
+		return error_say(err, EACCES,
 			"cannot %s: Lambda may not read the image: whoever makes the function needs ecr:SetRepositoryPolicy and ecr:GetRepositoryPolicy on the "
 			"repository, or its policy has to let lambda.amazonaws.com have ecr:BatchGetImage and ecr:GetDownloadUrlForLayer. AWS says: %.120s",
 			what, message);
-		err->code = EACCES;
-		return -1;
 	}
 	if (strcasestr(message, "source image") && strstr(message, "does not exist")) {
-		error_set(err, 0, "cannot %s: the image isn't in the function's region, or gone: push it there first. AWS says: %.200s", what, message);
-		err->code = EINVAL;
-		return -1;
+		return error_say(err, EINVAL, "cannot %s: the image isn't in the function's region, or gone: push it there first. AWS says: %.200s", what, message);
 	}
 	return aws_refused(reply, action, what, err);
 }
@@ -289,10 +285,8 @@ static const char *remedy(const char *code)
 
 static int failed(const char *name, const char *code, const char *reason, struct error *err)
 {
-	error_set(err, 0, "the function %s failed: %s%s%.240s: %s", name, *code ? code : "no reason is given", *reason ? ": " : "", reason, remedy(code));
-	if (err)
-		err->code = EINVAL;
-	return -1;
+	return error_say(err, EINVAL, "the function %s failed: %s%s%.240s: %s", name, *code ? code : "no reason is given", *reason ? ": " : "", reason,
+		remedy(code));
 }
 
 int function_wait(struct aws_session *session, const char *name, function_tick_fn *tick, void *ctx, struct error *err)
@@ -306,7 +300,7 @@ int function_wait(struct aws_session *session, const char *name, function_tick_f
 			return -1;
 		if (rc == FUNCTION_ABSENT) {
 			if (++absent > LOOKS_ABSENT_MAX)
-				return error_set(err, ENOENT, "the function %s isn't there", name);
+				return error_say(err, ENOENT, "the function %s isn't there", name);
 		} else if (strcmp(function.state, "Failed") == 0) {
 			return failed(name, function.state_reason_code, function.state_reason, err);
 		} else if (strcmp(function.update_status, "Failed") == 0) {
@@ -314,9 +308,9 @@ int function_wait(struct aws_session *session, const char *name, function_tick_f
 		} else if (strcmp(function.state, "Pending") != 0 && strcmp(function.update_status, "InProgress") != 0) {
 			return 0;
 		} else if (tick && !tick(ctx, &function)) {
-			return error_set(err, ECANCELED, "the function %s isn't waited for any longer", name);
+			return error_say(err, ECANCELED, "the function %s isn't waited for any longer", name);
 		}
 		aws_wait(session, LOOK_MS);
 	}
-	return error_set(err, ETIMEDOUT, "the function %s isn't ready after ten minutes: see it in the Lambda console", name);
+	return error_say(err, ETIMEDOUT, "the function %s isn't ready after ten minutes: see it in the Lambda console", name);
 }

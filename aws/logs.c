@@ -12,7 +12,7 @@ int logs_delete_group(struct aws_session *session, const char *name, struct erro
 	json_auto_t *question = json_pack("{s:s}", "logGroupName", name);
 	_cleanup_free_ char *text = json_dumps(question, JSON_COMPACT);
 	if (!text)
-		return error_set(err, EINVAL, "cannot %s: it isn't a name", what);
+		return error_say(err, EINVAL, "cannot %s: it isn't a name", what);
 	if (aws_ask_json(session, "logs", "Logs_20140328.DeleteLogGroup", text, &arena, &reply, err) < 0)
 		return error_wrap(err, "cannot %s", what);
 	if (strcmp(reply.code, "ResourceNotFoundException") == 0)

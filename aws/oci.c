@@ -171,7 +171,7 @@ static int read_descriptor(const json_t *descriptor, const char *what, struct di
 	const json_t *size = json_object_get(descriptor, "size");
 	if (!digest || strncmp(digest, "sha256:", 7) != 0 || digest_parse_hex(slice_str(digest + 7), ret) < 0 || !json_is_integer(size) ||
 		json_integer_value(size) < 0)
-		return error_set(err, EBADMSG, "%s is not named by a SHA-256 and a size", what);
+		return error_say(err, EBADMSG, "%s is not named by a SHA-256 and a size", what);
 	ret->size_bytes = json_integer_value(size);
 	return 0;
 }
@@ -186,7 +186,7 @@ static int take_type(const json_t *type, struct oci_contents *ret, struct error 
 	else if (strcmp(name, OCI_DOCKER_TYPE) == 0)
 		ret->manifest_type = OCI_DOCKER_TYPE;
 	else
-		return error_set(err, EBADMSG, "it has a %.100s, and Lambda takes one image of one platform", name);
+		return error_say(err, EBADMSG, "it has a %.100s, and Lambda takes one image of one platform", name);
 	return 0;
 }
 
@@ -195,7 +195,7 @@ int oci_read_index(struct slice json, struct arena *arena, struct oci_contents *
 	json_auto_t *index = json_loadb(json.len ? json.ptr : "", json.len, 0, NULL);
 	const json_t *manifests = json_object_get(index, "manifests"), *entry = json_array_get(manifests, 0);
 	if (json_array_size(manifests) != 1)
-		return error_set(err, EBADMSG, "it has %zu images, and not one", json_array_size(manifests));
+		return error_say(err, EBADMSG, "it has %zu images, and not one", json_array_size(manifests));
 	ret->manifest_type = OCI_MANIFEST_TYPE;
 	return take_type(json_object_get(entry, "mediaType"), ret, err) < 0 ? -1 : read_descriptor(entry, "its manifest", &ret->manifest, err);
 }
@@ -218,7 +218,7 @@ int oci_read_manifest(struct slice json, struct arena *arena, struct oci_content
 	const json_t *layers = json_object_get(manifest, "layers");
 	size_t n = json_array_size(layers);
 	if (!json_is_array(layers) || n >= BLOBS_MAX)
-		return error_set(err, EBADMSG, "its manifest has no list of layers, or too long a one");
+		return error_say(err, EBADMSG, "its manifest has no list of layers, or too long a one");
 	if (take_type(json_object_get(manifest, "mediaType"), ret, err) < 0)
 		return -1;
 	ret->blobs = arena_array(arena, struct digest, n + 1);
@@ -241,7 +241,7 @@ static int check_blob(const char *dir, const struct digest *digest, struct error
 		return error_set(err, errno, "%s", path);
 	if (digest_fd(fd, &real, err) < 0)
 		return error_wrap(err, "%s", path);
-	return digest_equal(&real, digest) ? 0 : error_set(err, EBADMSG, "%s has other bytes than it is named by", path);
+	return digest_equal(&real, digest) ? 0 : error_say(err, EBADMSG, "%s has other bytes than it is named by", path);
 }
 
 /* A blob of JSON, whose digest has been looked at. */

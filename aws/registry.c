@@ -83,13 +83,13 @@ int registry_resolve(const char *endpoint, const char *location, const struct di
 {
 	for (const char *c = location; *c; c++)
 		if (*c <= ' ' || *c > '~')
-			return error_set(err, EBADMSG, "the registry wants the upload where no URL leads");
+			return error_say(err, EBADMSG, "the registry wants the upload where no URL leads");
 	size_t own = origin_chars(endpoint), theirs = origin_chars(location), n = strcspn(location, "#");
 	bool absolute = theirs > 0;
 	if (!absolute && (*location != '/' || location[1] == '/'))
-		return error_set(err, EBADMSG, "the registry wants the upload where no URL leads");
+		return error_say(err, EBADMSG, "the registry wants the upload where no URL leads");
 	if (absolute && strncasecmp(endpoint, "https:", 6) == 0 && strncasecmp(location, "https:", 6) != 0)
-		return error_set(err, EBADMSG, "the registry wants the upload in the clear");
+		return error_say(err, EBADMSG, "the registry wants the upload in the clear");
 	*ret_own = !absolute || (own == theirs && strncasecmp(endpoint, location, own) == 0);
 	*ret = arena_printf(arena, "%.*s%.*s%cdigest=%s", absolute ? 0 : (int)own, endpoint, (int)n, location, memchr(location, '?', n) ? '&' : '?',
 		digest_text(digest, arena));
@@ -174,12 +174,8 @@ static int refuse(const struct talk *talk, const struct answer *answer, const ch
 			*err = answer->error;
 		return error_wrap(err, "cannot %s", what);
 	}
-	if ((answer->status == 401 || answer->status == 403) && strstr(message, "expired")) {
-		error_set(err, 0, "cannot %s: the registry's token has expired: run this again. It says: %s", what, message);
-		if (err)
-			err->code = EACCES;
-		return -1;
-	}
+	if ((answer->status == 401 || answer->status == 403) && strstr(message, "expired"))
+		return error_say(err, EACCES, "cannot %s: the registry's token has expired: run this again. It says: %s", what, message);
 	return aws_refused(&answer->reply, action, what, err);
 }
 
@@ -227,14 +223,14 @@ static int try_upload(struct talk *talk, const struct http_file *file, const str
 		return refuse(talk, &answer, "ecr:InitiateLayerUpload", what, err);
 	bool own;
 	if (!answer.location)
-		return error_set(err, EBADMSG, "cannot %s: the registry doesn't say where to", what);
+		return error_say(err, EBADMSG, "cannot %s: the registry doesn't say where to", what);
 	if (registry_resolve(talk->registry->endpoint, answer.location, digest, &talk->arena, &url, &own, err) < 0)
 		return error_wrap(err, "cannot %s", what);
 	struct http_request put = { .method = "PUT", .url = url, .file = file };
 	ask(talk, &put, &(struct aws_pair){ "Content-Type", "application/octet-stream" }, own, &answer);
 	if (answer.status == 201) {
 		if (answer.digest && strcmp(answer.digest, talk->blob) != 0)
-			return error_set(err, EBADMSG, "cannot %s: the registry has kept it as %.80s", what, answer.digest);
+			return error_say(err, EBADMSG, "cannot %s: the registry has kept it as %.80s", what, answer.digest);
 		return 0;
 	}
 	/* Not found, or out of its range, is an upload that the registry has forgotten. */
@@ -299,7 +295,7 @@ static int push_manifest(struct talk *talk, const struct oci_contents *contents,
 	if (answer.status != 201)
 		return refuse(talk, &answer, "ecr:PutImage", what, err);
 	if (!answer.digest || strcmp(answer.digest, digest) != 0)
-		return error_set(err, EBADMSG, "cannot %s: the registry has kept it as %.80s", what, answer.digest ? answer.digest : "something it doesn't name");
+		return error_say(err, EBADMSG, "cannot %s: the registry has kept it as %.80s", what, answer.digest ? answer.digest : "something it doesn't name");
 	return 0;
 }
 

@@ -66,7 +66,7 @@ int s3_read_versions(struct slice body, struct arena *arena, struct s3_version *
 	if (rc < 0)
 		return error_wrap(err, "the list is illegible");
 	if (!r.ended)
-		return error_set(err, EBADMSG, "the answer is no list of objects");
+		return error_say(err, EBADMSG, "the answer is no list of objects");
 	*ret = arena_array(arena, struct s3_version, r.n);
 	if (r.n)
 		memcpy(*ret, versions, r.n * sizeof *versions);
@@ -103,7 +103,7 @@ int s3_read_deleted(struct slice body, struct arena *arena, struct s3_undeleted 
 	if (xml_parse(body, take_deleted, &r, err) < 0)
 		return error_wrap(err, "the answer is illegible");
 	if (!r.ended)
-		return error_set(err, EBADMSG, "the answer isn't one to a deletion");
+		return error_say(err, EBADMSG, "the answer isn't one to a deletion");
 	*ret = r.first;
 	return r.first.n > 0;
 }
@@ -229,7 +229,7 @@ int s3_empty(struct aws_session *session, const char *bucket, s3_emptied_fn *fn,
 		const char *first = arena_printf(&arena, "%s\n%s", versions->key, versions->version);
 		repeats = strcmp(first, buf_str(&last)) == 0 ? repeats + 1 : 0;
 		if (repeats == REPEATS_MAX)
-			return error_set(err, EBADMSG, "cannot %s: what was deleted is still there, or written again: see that no build uses it", what);
+			return error_say(err, EBADMSG, "cannot %s: what was deleted is still there, or written again: see that no build uses it", what);
 		buf_reset(&last);
 		buf_append_str(&last, first);
 		if (delete_page(session, bucket, versions, n < PAGE ? n : PAGE, what, &arena, err) < 0)

@@ -129,16 +129,17 @@ static const char *named_after(const char *message, const char *mark, struct are
 	return n ? arena_strndup(arena, at, n) : NULL;
 }
 
-static int refuse_permission(const struct aws_reply *reply, const char *action, const char *what, struct error *err)
+static int refuse_permission(const struct aws_reply *reply, const char *said, const char *action, const char *what, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const char *named = named_after(reply->message, "to perform: ", &arena);
 	const char *resource = named ? named_after(reply->message, "on resource: ", &arena) : NULL;
-	const char *denied = strstr(reply->message, "explicit deny")
+	bool one = resource && strcmp(resource, "*") != 0;
+	const char *remedy = strstr(reply->message, "explicit deny")
 				     ? "a policy denies it explicitly, which only whoever made that policy can change"
 				     : "let an administrator add it to your user's or role's policies";
-	return error_set(err, 0, "cannot %s: these credentials lack the permission %s%s%.160s: %s. AWS says: %s%s%.120s", what, named ? named : action,
-		resource ? " on " : "", resource ? resource : "", denied, reply->code, *reply->code && *reply->message ? ": " : "", reply->message);
+	return error_say(err, EACCES, "cannot %s: these credentials lack the permission %s%s%.160s: %s. AWS says: %.140s", what, named ? named : action,
+		one ? " on " : "", one ? resource : "", remedy, said);
 }
 
 int aws_refused(const struct aws_reply *reply, const char *action, const char *what, struct error *err)
@@ -149,39 +150,27 @@ int aws_refused(const struct aws_reply *reply, const char *action, const char *w
 		snprintf(said, sizeof said, "%s%s%.300s", code, *code && *message ? ": " : "", message);
 	else
 		snprintf(said, sizeof said, "status %d, without a word", reply->status);
-	int number;
-	if (is_one_of(code, expired)) {
-		error_set(err, 0, "cannot %s: the credentials have expired (%s): renew them (`aws sso login`, `aws login`, or wherever they come from)", what, said);
-		number = EACCES;
-	} else if (is_one_of(code, bad_credentials)) {
-		error_set(err, 0,
+	if (is_one_of(code, expired))
+		return error_say(err, EACCES,
+			"cannot %s: the credentials have expired (%s): renew them (`aws sso login`, `aws login`, or wherever they come from)", what, said);
+	if (is_one_of(code, bad_credentials))
+		return error_say(err, EACCES,
 			"cannot %s: the credentials are refused (%s): see that they are whole and of this account, that this machine's clock is right, and "
 			"that the region is enabled for the account",
 			what, said);
-		number = EACCES;
-	} else if (strcmp(code, "OptInRequired") == 0) {
-		error_set(err, 0, "cannot %s: the account isn't ready for it (%s): finish its sign-up, or enable the region for it", what, said);
-		number = EACCES;
-	} else if (is_one_of(code, throttled) || reply->status == 429) {
-		error_set(err, 0, "cannot %s: AWS takes no more requests at present (%s): again in a minute", what, said);
-		number = EAGAIN;
-	} else if (is_one_of(code, quota)) {
-		error_set(err, 0, "cannot %s: a quota of the account is reached (%s): raise it in the Service Quotas console, or remove what isn't needed", what,
-			said);
-		number = EDQUOT;
-	} else if (reply->status == 401 || reply->status == 403 || strstr(code, "AccessDenied") || strstr(code, "Unauthorized")) {
-		refuse_permission(reply, action, what, err);
-		number = EACCES;
-	} else if (reply->status >= 500) {
-		error_set(err, 0, "cannot %s: AWS has trouble (%s): again in some minutes; health.aws.amazon.com tells of it", what, said);
-		number = EIO;
-	} else {
-		error_set(err, 0, "cannot %s: AWS says: %s", what, said);
-		number = reply->status == 404 ? ENOENT : reply->status == 409 ? EBUSY : EINVAL;
-	}
-	if (err)
-		err->code = number;
-	return -1;
+	if (strcmp(code, "OptInRequired") == 0)
+		return error_say(err, EACCES, "cannot %s: the account isn't ready for it (%s): finish its sign-up, or enable the region for it", what, said);
+	if (is_one_of(code, throttled) || reply->status == 429)
+		return error_say(err, EAGAIN, "cannot %s: AWS takes no more requests at present (%s): again in a minute", what, said);
+	if (is_one_of(code, quota))
+		return error_say(err, EDQUOT,
+			"cannot %s: a quota of the account is reached (%s): raise it in the Service Quotas console, or remove what isn't needed", what, said);
+	if (reply->status == 401 || reply->status == 403 || strstr(code, "AccessDenied") || strstr(code, "Unauthorized"))
+		return refuse_permission(reply, said, action, what, err);
+	if (reply->status >= 500)
+		return error_say(
+			err, EIO, "cannot %s: AWS has trouble (%s): again in some minutes; health.aws.amazon.com tells of it", what, said);
+	return error_say(err, reply->status == 404 ? ENOENT : reply->status == 409 ? EBUSY : EINVAL, "cannot %s: AWS says: %s", what, said);
 }
 
 static void on_closed(uv_handle_t *handle)

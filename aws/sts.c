@@ -29,7 +29,7 @@ int sts_read_identity(struct slice body, struct arena *arena, struct sts_identit
 	if (xml_parse(body, take_element, &reader, err) < 0)
 		return error_wrap(err, "STS's answer is illegible");
 	if (!*reader.identity.account || !*reader.identity.arn)
-		return error_set(err, EBADMSG, "STS's answer names no account");
+		return error_say(err, EBADMSG, "STS's answer names no account");
 	*ret = reader.identity;
 	return 0;
 }

@@ -21,6 +21,18 @@ int error_set(struct error *err, int code, const char *format, ...)
 	return -1;
 }
 
+int error_say(struct error *err, int code, const char *format, ...)
+{
+	if (!err)
+		return -1;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(err->text, sizeof(err->text), format, args);
+	va_end(args);
+	err->code = code;
+	return -1;
+}
+
 int error_wrap(struct error *err, const char *format, ...)
 {
 	if (!err)

@@ -19,5 +19,8 @@ struct error {
  * Always returns -1, so that `return error_set(err, …)` reads well. */
 int error_set(struct error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same where the format says it all: the code is for the caller, and its errno's text isn't appended. */
+int error_say(struct error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* Put context before the text already there: "<context>: <text>". Returns -1. `err` may be NULL. */
 int error_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -19,6 +19,9 @@ static void error__text_ends_with_the_reason(void **state)
 	assert_int_equal(error_set(&err, 0, "cannot open %s", "y"), -1);
 	assert_int_equal(err.code, 0);
 	assert_string_equal(err.text, "cannot open y");
+	assert_int_equal(error_say(&err, ENOENT, "there is no %s", "z"), -1);
+	assert_int_equal(err.code, ENOENT);
+	assert_string_equal(err.text, "there is no z");
 }
 
 static void error__context_comes_before_and_keeps_the_code(void **state)
@@ -51,6 +54,7 @@ static void error__nobody_needs_to_listen(void **state)
 {
 	(void)state;
 	assert_int_equal(error_set(NULL, EIO, "x"), -1);
+	assert_int_equal(error_say(NULL, EIO, "x"), -1);
 	assert_int_equal(error_wrap(NULL, "x"), -1);
 }
 

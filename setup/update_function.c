@@ -28,7 +28,7 @@ static int examine_image(const char *dir, struct error *err)
 	unsigned n = 0;
 	if (image_lint(dir, NULL, count_finding, &n, err) < 0)
 		return -1;
-	return n ? error_set(err, EINVAL, "Lambda wouldn't take the image in %s: `llama image lint` says what each of these means", dir) : 0;
+	return n ? error_say(err, EINVAL, "Lambda wouldn't take the image in %s: `llama image lint` says what each of these means", dir) : 0;
 }
 
 static int push(struct update *u, struct pushed *ret, struct error *err)
@@ -41,7 +41,7 @@ static int push(struct update *u, struct pushed *ret, struct error *err)
 		return -1;
 	int outcome = push_image(u->session, repository, options->image, &u->arena, ret, err);
 	if (outcome == PUSH_NO_REPOSITORY)
-		return error_set(err, ENOENT,
+		return error_say(err, ENOENT, 
 			"there is no repository %s in %s: make it (aws ecr create-repository --repository-name %s), or say --repository", repository,
 			u->session->config.region, repository);
 	return outcome;
@@ -72,7 +72,7 @@ static int update_image(struct update *u, struct error *err)
 		return -1;
 	int outcome = function_get(u->session, u->name, &u->arena, &now, err);
 	if (outcome != 0)
-		return outcome < 0 ? -1 : error_set(err, ENOENT, "the function %s has gone meanwhile", u->name);
+		return outcome < 0 ? -1 : error_say(err, ENOENT, "the function %s has gone meanwhile", u->name);
 	talk_step("image", "%s, was %s", now.image_digest, *u->function.image_digest ? u->function.image_digest : "none");
 	if (strcmp(now.architecture, u->function.architecture) != 0)
 		talk_step("processor", "%s, was %s", now.architecture, u->function.architecture);
@@ -109,7 +109,7 @@ int update_function(struct aws_session *session, const char *name, const struct 
 	if (outcome == 0 && (strcmp(u.function.update_status, "InProgress") == 0 || strcmp(u.function.state, "Pending") == 0))
 		outcome = function_wait(session, name, NULL, NULL, err);
 	else if (outcome == FUNCTION_ABSENT)
-		outcome = error_set(err, ENOENT, "there is no function %s in %s: `llama bootstrap` makes one", name, session->config.region);
+		outcome = error_say(err, ENOENT, "there is no function %s in %s: `llama bootstrap` makes one", name, session->config.region);
 	if (outcome == 0 && (update_image(&u, err) < 0 || update_settings(&u, err) < 0))
 		outcome = -1;
 	if (outcome == 0 && !u.changed)
