@@ -76,8 +76,8 @@ static void try_function(const char *image_uri)
 		.timeout_s = 60, .storage_mb = 1024, .environment = &variable, .n_environment = 1, .tags = &tag, .n_tags = 1 };
 	struct account_limits limits;
 	int rc;
-	check("limits", account_limits(&session, &limits, &err), 0);
-	printf("   %u functions, %u unreserved, %llu bytes\n", limits.concurrency, limits.unreserved, (unsigned long long)limits.code_bytes);
+	if (check("limits", account_limits(&session, &limits, &err), 0))
+		printf("   %u functions, %u unreserved, %llu bytes\n", limits.concurrency, limits.unreserved, (unsigned long long)limits.code_bytes);
 	check("a function that isn't there", function_get(&session, name, &arena, &function, &err), FUNCTION_ABSENT);
 	check("its deletion", function_delete(&session, name, &err), FUNCTION_ABSENT);
 	while ((rc = function_create(&session, name, &settings, &err)) == FUNCTION_ROLE_NOT_READY)
