@@ -51,6 +51,24 @@ with_cloud() {
 	printf 'function = llama\nbucket = llama-scenario\n' >"$LLAMA_CONFIG"
 }
 
+@test "a function of one's own gets what differs, and the rest stays" {
+	with_cloud
+	sed 's/"llama", "PackageType"/"own", "PackageType"/' "$BATS_FILE_TMPDIR/function.json" >own.json
+	ask POST /2015-03-31/functions @own.json
+	run -0 llama update-function own --memory 2048 --timeout 60
+	assert_output_has "memory     2048 MB, was 1769 MB"
+	assert_output_has "timeout    60 s, as it was"
+	run -0 llama update-function --memory 2048 own
+	assert_output_has "function   own is as it should be"
+	run -1 llama update-function nobodys --memory 2048
+	assert_output_has "there is no function nobodys in us-east-1: \`llama bootstrap\` makes one"
+	run -1 llama update-function own --image "$BATS_FILE_TMPDIR/image" --repository nowhere
+	assert_output_has "there is no repository nowhere in us-east-1: make it"
+	run -2 llama update-function own
+	assert_output_has "say what to change"
+	ask DELETE /2015-03-31/functions/own
+}
+
 @test "a newcomer's session: everything is compiled on Lambda, then nothing" {
 	with_cloud
 	make_project project 24
