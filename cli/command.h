@@ -25,7 +25,7 @@ struct command {
 };
 
 extern const struct command command_bootstrap, command_build, command_cache, command_config, command_daemon, command_doctor,
-	command_explain, command_image, command_stats, command_teardown, command_update_function;
+	command_explain, command_image, command_stats, command_status, command_teardown, command_update_function;
 
 /* Exit statuses of our own; `llama build` otherwise exits as its command does. */
 enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_MISUSED = 2 };

@@ -221,7 +221,7 @@ static int examine_all(struct report *report, struct error *err)
 		printf("Builds will not use the engine that is configured (%s): %u %s to be mended.\n", config_engine_words[config->engine], examiner->n[EXAMINE_FAILED],
 			examiner->n[EXAMINE_FAILED] == 1 ? "thing has" : "things have");
 	else if (config->engine == CONFIG_ENGINE_LAMBDA)
-		printf("Builds will use AWS Lambda: function %s in %s.\n", config->function, config->region ? config->region : "the region of AWS's configuration");
+		printf("Builds will use AWS Lambda: function %s.\n", config->function);
 	else if (config->engine == CONFIG_ENGINE_SANDBOX)
 		printf("Builds will use the sandbox on this machine.\n");
 	else

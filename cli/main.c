@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
 	&command_explain,
 	&command_image,
 	&command_bootstrap,
+	&command_status,
 	&command_teardown,
 	&command_update_function,
 	NULL,

@@ -25,10 +25,6 @@ enum {
 	CONFIG_BYTES = 1 << 20,
 };
 
-/* Dollars for a GB and a month in us-east-1; elsewhere it is some tenths more. */
-#define ECR_DOLLARS 0.10
-#define S3_DOLLARS  0.023
-
 struct bootstrap {
 	const struct bootstrap_options *options;
 	struct talk talk;

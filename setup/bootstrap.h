@@ -12,6 +12,10 @@ enum {
 	BOOTSTRAP_STORAGE_MB = 4096,
 };
 
+/* Dollars for a GB and a month in us-east-1; elsewhere it is some tenths more. */
+#define ECR_DOLLARS 0.10
+#define S3_DOLLARS  0.023
+
 struct bootstrap_options {
 	const char *name;	      /* of the environment; NULL: the default one */
 	const char *region, *profile; /* of AWS; NULL: as its own tools would find them */

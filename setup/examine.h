@@ -5,6 +5,7 @@
 
 #include "aws/session.h"
 #include "daemon/config.h"
+#include "setup/environment.h"
 #include "wire/endpoint.h"
 
 enum examine_verdict {
@@ -45,5 +46,8 @@ void examine_machine(struct examiner *examiner, const struct config *config, con
 bool examine_wants_cloud(const struct config *config);
 /* Credentials, region, bucket, function, invocation, limits; what depends on something that failed isn't asked. Opens a session of its own; asks AWS. */
 void examine_cloud(struct examiner *examiner, const struct config *config, char *const *environment);
-/* The function alone, as AWS describes it: state, last update, release against ours, memory. `function` is its name. False: nothing can be compiled by it. */
-bool examine_function(struct examiner *examiner, struct aws_session *session, const char *function);
+
+/* What there is of an environment in the account of `session`, by its name and not by what is configured: stack, bucket, images, function, limit, and what it
+ * costs while nothing is built. 0; EXAMINE_ABSENT: nothing is there, and nothing was told; -1: AWS won't say. */
+enum examine_outcome { EXAMINE_ABSENT = 1 };
+int examine_environment(struct examiner *examiner, struct aws_session *session, const struct environment *environment, struct error *err);
