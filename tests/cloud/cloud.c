@@ -19,6 +19,7 @@
 #include "tests/cloud/logs.h"
 #include "tests/cloud/permissions.h"
 #include "tests/cloud/registry.h"
+#include "tests/cloud/query.h"
 #include "tests/cloud/s3.h"
 #include "tests/cloud/stacks.h"
 #include "tests/cloud/sts.h"
@@ -396,6 +397,13 @@ static bool denied(const struct call *call, const struct cloud_service *service)
 	return true;
 }
 
+/* Its token is all that it is signed by (tests/cloud/sts.h). */
+static bool is_web_identity(const struct cloud_request *request)
+{
+	const char *action = strcmp(request->method, "POST") == 0 && !cloud_header(request, "authorization") ? query_action(request) : NULL;
+	return action && strcmp(action, STS_WEB_IDENTITY) == 0;
+}
+
 static void handle(const struct call *call, const struct cloud_service *service)
 {
 	struct sigv4_refusal refusal;
@@ -404,6 +412,10 @@ static void handle(const struct call *call, const struct cloud_service *service)
 	if (service->protocol == CLOUD_REGISTRY) {
 		if (!registry_check_token(call->cloud, call->request, call->response))
 			return;
+	} else if (is_web_identity(call->request)) {
+		service->handle(call->cloud, call->request, call->response);
+		fault_after(call);
+		return;
 	} else if (sigv4_check(call->cloud->keys, call->cloud->region, cloud_now_s(call->cloud), call->request, &refusal) == SIGV4_REFUSED) {
 		cloud_error(call->request, call->response, refusal.status, refusal.code, "%s", refusal.message);
 		return;
@@ -431,6 +443,8 @@ void cloud_handle(struct cloud *cloud, struct cloud_request *request, struct clo
 	const struct cloud_service *service = is_registry(request) ? &registry : find_service(request->service);
 	if (service == &registry)
 		request->service = registry.name;
+	if (!service && is_web_identity(request))
+		service = find_service(request->service = "sts");
 	if (!service) {
 		struct sigv4_refusal refusal;
 		if (sigv4_check(cloud->keys, cloud->region, cloud_now_s(cloud), request, &refusal) == SIGV4_REFUSED)

@@ -55,7 +55,7 @@ def problems(root):
     real = {name for name in os.listdir(root) if os.path.exists(os.path.join(root, name, "meson.build"))}
     yield from compare("folders", folders, real - {"tests", "bench", "man", "packaging"} - {name for name in real if "build" in name})
     for document in ("README.md", "HACKING.md", "docs/ARCHITECTURE.md", "docs/INTERFACES.md", "docs/IMAGE.md",
-                     "docs/test-cloud.md"):
+                     "docs/CI.md", "docs/test-cloud.md"):
         text = read(root, document)
         names = re.findall(r"\]\(([^):]+)\)", text)
         for name in names:

@@ -1,59 +1,17 @@
 load helpers
+load cloud
 
 # Each thing that may be wrong is broken by itself; what is asked is that doctor finds it, says what to do, and exits as builds will fare.
 
-# A test cloud for all tests of the file, with a bucket, and a function from the image of this llama.
 setup_file() {
-	unshare -Ur true 2>/dev/null || { export NO_CLOUD="this system allows no user namespaces" && return; }
-	python3 -c 'import botocore' 2>/dev/null || { export NO_CLOUD="there is no botocore (package python3-botocore)" && return; }
-	: "${LLAMA_BUILD_DIR:?set it to the directory with the built programs}"
-	cd "$BATS_FILE_TMPDIR"
-	"$LLAMA_BUILD_DIR/tests/cloud/llama-cloud" --state=state --ready=ready >cloud.log 2>&1 3>&- &
-	echo $! >pid
-	until [ -s ready ]; do
-		[ -d /proc/$! ] || { cat cloud.log && false; }
-		sleep 0.1
-	done
-	. ./ready
-	"$LLAMA_BUILD_DIR/llama" image --ca-bundle "$AWS_CA_BUNDLE" build image >/dev/null
-	ask PUT /llama-doctor
-	create_function llama 1769
-	create_function small 512
+	start_cloud llama-doctor
+	[ -n "${NO_CLOUD:-}" ] || create_function small 512
 }
 
-teardown_file() {
-	[ ! -e "$BATS_FILE_TMPDIR/pid" ] || kill "$(cat "$BATS_FILE_TMPDIR/pid")"
-}
-
-ask() {
-	local answer
-	answer=$(PYTHONDONTWRITEBYTECODE=1 timeout 60 python3 "$BATS_TEST_DIRNAME/../cloud/client.py" "$@")
-	[[ $answer == 20* ]] || { echo "$*: $answer" >&2 && return 1; }
-	echo "$answer"
-}
-
-# create_function NAME MEMORY
-create_function() {
-	printf '{"FunctionName": "%s", "PackageType": "Image", "Code": {"ImageUri": "oci:%s/image"}, "Timeout": 60, "MemorySize": %s,
-		"Role": "arn:aws:iam::000000000000:role/llama"}' "$1" "$PWD" "$2" >function.json
-	ask POST /2015-03-31/functions @function.json
-	local tries
-	for ((tries = 100; tries > 0; tries--)); do
-		ask GET "/2015-03-31/functions/$1" >function
-		grep -q '"State": *"Active"' function && return
-		sleep 0.1
-	done
-	cat function && false
-}
+teardown_file() { stop_cloud; }
 
 with_cloud() {
-	[ -z "${NO_CLOUD:-}" ] || skip "$NO_CLOUD"
-	local name
-	for name in $(compgen -e); do
-		case $name in AWS_* | *_proxy | *_PROXY) unset "$name" ;; esac
-	done
-	# shellcheck disable=SC1091
-	. "$BATS_FILE_TMPDIR/ready"
+	use_cloud
 	printf 'engine = lambda\nfunction = llama\nbucket = llama-doctor\n' >"$LLAMA_CONFIG"
 }
 
@@ -111,10 +69,11 @@ finding() {
 	chmod 0777 other
 	LLAMA_CACHE_DIR=$PWD/other run -1 llama doctor
 	finding failed cache "chmod go-w" "set cache_dir"
+	finding failed process "no daemon: cannot use cache_dir"
 	chmod 0755 "$LLAMA_RUNTIME_DIR"
 	run -1 llama doctor
 	finding failed runtime "chmod 700 $LLAMA_RUNTIME_DIR" "set LLAMA_RUNTIME_DIR"
-	finding failed process "no daemon: "
+	finding failed process "has mode 755"
 	chmod 0700 "$LLAMA_RUNTIME_DIR"
 	run -0 bash -c 'ulimit -n 512 && llama doctor'
 	finding warning "open files" "at most 512 at once" "ulimit -Hn"
