@@ -417,6 +417,7 @@ struct listing {
 	const char *after;              /* "": from the start */
 	size_t limit;
 	bool encode;
+	bool versions; /* ListObjectVersions: each object is its only one */
 	size_t n;
 	bool truncated;
 	const char *last; /* key or common prefix, in the arena */
@@ -468,11 +469,14 @@ static bool list_one(void *ctx, const struct object *object)
 		return true;
 	}
 	struct buf *to = &listing->contents;
-	buf_append_str(to, "<Contents>");
+	const char *element = listing->versions ? "Version" : "Contents";
+	buf_printf(to, "<%s>", element);
 	append_key(to, "Key", object->key, listing->encode);
+	if (listing->versions)
+		buf_append_str(to, "<VersionId>null</VersionId><IsLatest>true</IsLatest>");
 	xml_element(to, "LastModified", iso_time(arena, object->modified_ns));
 	quote_etag(to, "ETag", object->etag);
-	buf_printf(to, "<Size>%lld</Size><StorageClass>STANDARD</StorageClass></Contents>", (long long)object->size);
+	buf_printf(to, "<Size>%lld</Size><StorageClass>STANDARD</StorageClass></%s>", (long long)object->size, element);
 	listing->last = arena_strdup(arena, object->key);
 	return true;
 }
@@ -499,12 +503,67 @@ static const char *from_token(struct arena *arena, const char *token)
 	return text;
 }
 
+/* max-keys, or as many as a page may have. False: answered. */
+static bool read_limit(struct call *call, size_t *ret)
+{
+	const char *limit = cloud_query(call->request, "max-keys");
+	char *end = NULL;
+	unsigned long n = limit ? strtoul(limit, &end, 10) : PAGE_MAX;
+	if (limit && (end == limit || *end || limit[0] == '-')) {
+		fail(call, 400, "InvalidArgument", "Provided max-keys not an integer or within integer range");
+		return false;
+	}
+	*ret = n < PAGE_MAX ? n : PAGE_MAX;
+	return true;
+}
+
+/* Of a bucket without versions: every object has one, "null". */
+static void list_versions(struct call *call)
+{
+	const struct cloud_request *request = call->request;
+	const char *prefix = cloud_query(request, "prefix"), *after = cloud_query(request, "key-marker"),
+		   *encoding = cloud_query(request, "encoding-type");
+	struct listing listing = { .call = call,
+		.prefix = prefix ? prefix : "",
+		.delimiter = "",
+		.after = after ? after : "",
+		.encode = encoding && strcmp(encoding, "url") == 0,
+		.versions = true };
+	if (cloud_query(request, "delimiter")) {
+		fail(call, 501, "NotImplemented", "This S3 lists versions without a delimiter only.");
+		return;
+	}
+	if (!read_limit(call, &listing.limit))
+		return;
+	int r = objects_visit(call->objects, call->bucket,
+		strcmp(listing.after, listing.prefix) > 0 ? listing.after : listing.prefix, list_one, &listing);
+	if (r != 0) {
+		fail_outcome(call, r);
+		return;
+	}
+	struct buf *body = begin_xml(call, "ListVersionsResult");
+	xml_element(body, "Name", call->bucket);
+	append_key(body, "Prefix", listing.prefix, listing.encode);
+	append_key(body, "KeyMarker", listing.after, listing.encode);
+	if (listing.encode)
+		xml_element(body, "EncodingType", "url");
+	buf_printf(body, "<MaxKeys>%zu</MaxKeys><IsTruncated>%s</IsTruncated>", listing.limit,
+		listing.truncated && listing.limit ? "true" : "false");
+	if (listing.truncated && listing.last) {
+		append_key(body, "NextKeyMarker", listing.last, listing.encode);
+		xml_element(body, "NextVersionIdMarker", "null");
+	}
+	buf_append_slice(body, buf_slice(&listing.contents));
+	buf_append_str(body, "</ListVersionsResult>");
+	buf_deinit(&listing.contents);
+}
+
 static void list_objects(struct call *call)
 {
 	const struct cloud_request *request = call->request;
 	const char *prefix = cloud_query(request, "prefix"), *delimiter = cloud_query(request, "delimiter"),
 		   *after = cloud_query(request, "start-after");
-	const char *token = cloud_query(request, "continuation-token"), *limit = cloud_query(request, "max-keys");
+	const char *token = cloud_query(request, "continuation-token");
 	const char *encoding = cloud_query(request, "encoding-type"), *version = cloud_query(request, "list-type");
 	struct listing listing = { .call = call,
 		.prefix = prefix ? prefix : "",
@@ -516,15 +575,8 @@ static void list_objects(struct call *call)
 		fail(call, 400, "InvalidArgument", "Invalid List Type specified in Query");
 		return;
 	}
-	if (limit) {
-		char *end;
-		unsigned long n = strtoul(limit, &end, 10);
-		if (end == limit || *end || limit[0] == '-') {
-			fail(call, 400, "InvalidArgument", "Provided max-keys not an integer or within integer range");
-			return;
-		}
-		listing.limit = n < PAGE_MAX ? n : PAGE_MAX;
-	}
+	if (!read_limit(call, &listing.limit))
+		return;
 	if (token && !(listing.after = from_token(call->arena, token))) {
 		fail(call, 400, "InvalidArgument", "The continuation token provided is incorrect");
 		return;
@@ -781,6 +833,14 @@ static void delete_objects(struct call *call)
 				"The XML you provided was not well-formed or did not validate against our published "
 				"schema");
 			return;
+		}
+		const char *version = xml_text(item, "VersionId", call->arena);
+		if (version && strcmp(version, "null") != 0) {
+			buf_append_str(body, "<Error>");
+			xml_element(body, "Key", key);
+			xml_element(body, "VersionId", version);
+			buf_append_str(body, "<Code>NoSuchVersion</Code><Message>The specified version does not exist.</Message></Error>");
+			continue;
 		}
 		objects_delete(call->objects, call->bucket, key);
 		if (!quiet || strcmp(quiet, "true") != 0) {
@@ -1043,6 +1103,7 @@ static const struct operation operations[] = {
 		"<VersioningConfiguration/>" },
 	{ "GetBucketLocation", "GET", BUCKET, "location", NULL, get_location, NULL, NULL },
 	{ "ListMultipartUploads", "GET", BUCKET, "uploads", NULL, list_uploads, NULL, NULL },
+	{ "ListObjectVersions", "GET", BUCKET, "versions", NULL, list_versions, NULL, NULL },
 	{ "ListObjectsV2", "GET", BUCKET, "list-type", NULL, list_objects, NULL, NULL },
 	{ "DeleteObjects", "POST", BUCKET, "delete", NULL, delete_objects, NULL, NULL },
 	{ "CreateBucket", "PUT", BUCKET, NULL, NULL, create_bucket, NULL, NULL },

@@ -130,6 +130,18 @@ make_image() { python3 -c "import layout, sys; layout.make_layout(*sys.argv[1:])
 	[[ $output == *"is docker-registry installed?"* ]]
 }
 
+@test "a bucket's versions are listed by page and deleted" {
+	start_cloud
+	aws s3api create-bucket --bucket bucket >/dev/null
+	for key in a b c; do aws s3api put-object --bucket bucket --key $key >/dev/null; done
+	run -0 aws s3api list-object-versions --bucket bucket --page-size 2 --query 'Versions[].[Key, VersionId]' --output text
+	[ "$output" = $'a\tnull\nb\tnull\nc\tnull' ]
+	[ "$(counter s3 ListObjectVersions requests)" = 2 ]
+	run -0 aws s3api delete-objects --bucket bucket --delete 'Objects=[{Key=a,VersionId=null},{Key=b,VersionId=x}]'
+	[[ $output == *NoSuchVersion* ]]
+	[ "$(aws s3api list-objects-v2 --bucket bucket --query 'Contents[].Key' --output text)" = $'b\tc' ]
+}
+
 @test "what CloudFormation doesn't have is refused by its name" {
 	start_cloud
 	run ! aws cloudformation validate-template --template-body '{"Resources": {"A": {"Type": "AWS::EC2::Instance"}}}'

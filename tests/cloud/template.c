@@ -407,7 +407,8 @@ static int check_conditions(const struct template *template, struct error *err)
 	json_t *parameters = json_object();
 	const char *name;
 	json_t *one;
-	each(section(template, "Parameters"), name, one) json_object_set_new(parameters, name, json_string(""));
+	each(section(template, "Parameters"), name, one) json_object_set_new(parameters, name,
+		strcmp(text_of(one, "Type"), "CommaDelimitedList") == 0 ? json_array() : json_string(""));
 	struct template_scope scope = { template, parameters, "", "", "", "", NULL, NULL };
 	int r = 0;
 	each(section(template, "Conditions"), name, one)

@@ -129,6 +129,9 @@ static void template__what_is_wrong_is_said_in_awss_words(void **unused)
 		{ TEMPLATE("}, \"Outputs\": {\"O\": {\"Value\": {\"Fn::Join\": [\"x\"]}}}"), "Fn::Join" },
 		{ TEMPLATE("}, \"Conditions\": {\"A\": {\"Condition\": \"A\"}}"), "circular" },
 		{ TEMPLATE("}, \"Conditions\": {\"A\": {\"Fn::Equals\": [\"a\", {\"Ref\": \"B\"}]}}"), "Fn::Equals" },
+		{ TEMPLATE("}, \"Parameters\": {\"L\": {\"Type\": \"CommaDelimitedList\"}}, \"Conditions\": {\"A\": "
+			   "{\"Fn::Equals\": [\"a\", {\"Ref\": \"L\"}]}}"),
+			"Fn::Equals" },
 		{ TEMPLATE("}, \"Parameters\": {\"P\": {\"Type\": \"Boolean\"}}"), "Unrecognized parameter type" },
 	};
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
