@@ -4,7 +4,8 @@
  * How a path gets into an output: __FILE__, asserts and -D with it, debug information, profiling, sanitizers, messages. It stands there as plain text in 8, 16
  * or 32 bits (L"" __FILE__), or its first eight bytes do, where a short string is put together by instructions. It can't be found where a section is compressed
  * (-gz), in another compiler's intermediate code (LTO, bitcode), in profiling data, and in names that are hashes of it (-frandom-seed=). What
- * isn't noticed: what compilers work out of __FILE__ or a macro given by -D and leave nothing of it, such as its length or a hash.
+ * isn't noticed, except where a text says so in plain sight (skeleton.measures_file): what compilers work out of __FILE__ or a macro given by -D and leave nothing
+ * of it, such as its length or a hash.
  *
  * Everything here is pure. */
 #pragma once
@@ -23,6 +24,7 @@
 	X(OPTION, option, "by an option outputs may depend on the path and not show it")                             \
 	X(TEXT, text, "a source or header includes something below base_dir by its absolute path")                   \
 	X(SPELLING, spelling, "a system header is found by way of `..`, and compilers write the shorter of its names") \
+	X(MEASURED, measured, "a text works with the length or a hash of __FILE__, which is absolute")                 \
 	X(DEPFILE, depfile, "a dependency file of unknown form")
 
 enum portable {

@@ -66,7 +66,7 @@ static inline block either_case(block letters)
 	return letters | splat(0x20);
 }
 
-/* The quotes, comments and directives of code, and where a word of ours may stand: __DATE__, __TIME…, __has_…, .incbin, .include, or
+/* The quotes, comments and directives of code, and where a word of ours may stand: __DATE__, __TIME…, __has_…, __FILE__, __BASE_FILE__, .incbin, .include, or
  * what a line continuation cut in two. */
 static inline block at_code(const char *at)
 {
@@ -77,7 +77,8 @@ static inline block at_code(const char *at)
 	block trigraph = (a == splat('?')) & (b == splat('?')) & (c == splat('='));
 	block word = (a == splat('_')) & (b == splat('_')) &
 		     (((c == splat('D')) & (d == splat('A'))) | ((c == splat('T')) & (d == splat('I'))) |
-			     ((c == splat('h')) & (d == splat('a'))));
+			     ((c == splat('h')) & (d == splat('a'))) | ((c == splat('F')) & (d == splat('I'))) |
+			     ((c == splat('B')) & (d == splat('A'))));
 	block assembler = (a == splat('.')) & (either_case(b) == splat('i')) & (either_case(c) == splat('n'));
 	block cut = (a == splat('\\')) & ((b == splat('\n')) | (b == splat('\r')));
 	return quote | comment | hash | trigraph | word | assembler | cut;
@@ -586,6 +587,24 @@ static const char *directive(struct lexer *lexer, const char *at)
 
 /* --- Words ------------------------------------------------------------------------------------------------------ */
 
+/* Whether the word from `at` to `after` stands where its length, a character or a hash of it is taken: sizeof(W), strlen(W), path_hash(W), W[0]. */
+static bool is_measured(struct lexer *lexer, const char *at, const char *after)
+{
+	const char *next = skip_space(lexer, after, false);
+	if (next < lexer->end && *next == '[')
+		return true;
+	while (at > lexer->begin && (at[-1] == ' ' || at[-1] == '('))
+		at--;
+	const char *end = at;
+	while (at > lexer->begin && is(at[-1], WORD))
+		at--;
+	static const char *const measures[] = { "sizeof", "strlen", "hash", "Hash", "HASH", "crc", "Crc", "CRC", "length", "Length" };
+	for (size_t i = 0; i < sizeof(measures) / sizeof(*measures); i++)
+		if (end > at && memmem(at, (size_t)(end - at), measures[i], strlen(measures[i])))
+			return true;
+	return false;
+}
+
 static const char *word_of_ours(struct lexer *lexer, const char *at)
 {
 	struct skeleton *skeleton = lexer->skeleton;
@@ -598,6 +617,8 @@ static const char *word_of_ours(struct lexer *lexer, const char *at)
 		skeleton->date_time = true;
 	else if (strcmp(word, "__TIMESTAMP__") == 0)
 		skeleton->timestamp = true;
+	else if ((strcmp(word, "__FILE__") == 0 || strcmp(word, "__BASE_FILE__") == 0) && is_measured(lexer, at, after))
+		skeleton->measures_file = true;
 	if (strcmp(word, "__has_include") == 0 || strcmp(word, "__has_include__") == 0)
 		kind = SKELETON_INCLUDE;
 	else if (strcmp(word, "__has_include_next") == 0 || strcmp(word, "__has_include_next__") == 0)

@@ -53,6 +53,7 @@ struct skeleton {
 	size_t n_macros;
 	bool date_time; /* __DATE__ or __TIME__ as a token somewhere; of pasted ones only the look-up log tells */
 	bool timestamp; /* __TIMESTAMP__, or #pragma GCC dependency, which compares those of files */
+	bool measures_file; /* something is worked out of __FILE__ or __BASE_FILE__: sizeof, strlen, an index, a function called …hash or …crc; in plain sight only */
 	bool once;	/* `#pragma once`, _Pragma("once") or #import: inode and mtime equality matter */
 };
 

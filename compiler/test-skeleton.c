@@ -26,6 +26,7 @@ static void render(const struct skeleton *skeleton, struct buf *to)
 	}
 	buf_printf(to, "%s%s%s", skeleton->date_time ? " d" : "", skeleton->timestamp ? " t" : "",
 		skeleton->once ? " o" : "");
+	buf_append_str(to, skeleton->measures_file ? " m" : "");
 }
 
 static void expect_bytes(const char *text, size_t size, const char *want)
@@ -53,6 +54,22 @@ static void expect_rows(const struct row *rows, size_t n)
 }
 
 #define EXPECT_ROWS(rows) expect_rows(rows, sizeof(rows) / sizeof((rows)[0]))
+
+static void skeleton__sees_where_a_file_name_is_measured(void **state)
+{
+	static const struct row rows[] = {
+		{ "f(__FILE__, __LINE__);", "" },
+		{ "int n = sizeof(__FILE__);", "m" },
+		{ "int n = sizeof __FILE__;", "m" },
+		{ "int n = strlen ( __BASE_FILE__ );", "m" },
+		{ "char c = __FILE__ [0];", "m" },
+		{ "#define ID path_hash(__FILE__)", "#ID=path_hash(__FILE__) m" },
+		{ "/* sizeof(__FILE__) */ \"sizeof(__FILE__)\"", "" },
+		{ "(__FILE__)", "" },
+		{ "__FILE__", "" },
+	};
+	EXPECT_ROWS(rows);
+}
 
 static void skeleton__finds_what_directives_name(void **state)
 {
@@ -389,6 +406,7 @@ static void skeleton__needs_time_that_grows_with_the_text_alone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(skeleton__sees_where_a_file_name_is_measured),
 		cmocka_unit_test(skeleton__finds_what_directives_name),
 		cmocka_unit_test(skeleton__joins_lines_as_compilers_do),
 		cmocka_unit_test(skeleton__knows_digraphs_and_takes_trigraphs_both_ways),

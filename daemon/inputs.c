@@ -200,6 +200,9 @@ static bool is_spelled_otherwise(const char *text, const char *base)
 enum portable inputs_unportable(struct daemon *daemon, const struct plan *plan, const struct lookups *lookups, const char *base, const char **detail_ret)
 {
 	const struct command *command = &plan->command;
+	bool absolute = false; /* may __FILE__ be */
+	for (size_t i = 1; i < command->argc; i++)
+		absolute = absolute || portable_names(command->argv[i], base);
 	*detail_ret = portable_refused_option(command->argv, command->argc, base);
 	for (size_t i = 1; i < command->argc && !*detail_ret; i++)
 		if (is_spelled_otherwise(command->argv[i], base))
@@ -219,6 +222,8 @@ enum portable inputs_unportable(struct daemon *daemon, const struct plan *plan, 
 		const struct skeleton *skeleton = skeletons_get(daemon->skeletons, lookup->path, &lookup->digest, NULL);
 		if (!skeleton || text_names(skeleton, base))
 			return PORTABLE_TEXT;
+		if (absolute && skeleton->measures_file)
+			return PORTABLE_MEASURED;
 	}
 	*detail_ret = NULL;
 	return PORTABLE;

@@ -21,6 +21,7 @@
 	X(share_skipped_option, "share.skipped.option")                                                               \
 	X(share_skipped_text, "share.skipped.text")                                                                   \
 	X(share_skipped_spelling, "share.skipped.spelling")                                                           \
+	X(share_skipped_measured, "share.skipped.measured")                                                           \
 	X(share_skipped_depfile, "share.skipped.depfile")                                                             \
 	X(executed_sandbox, "executed.sandbox")       /* results of the sandbox engine */                             \
 	X(executed_lambda, "executed.lambda")         /* results of Lambda functions */                               \

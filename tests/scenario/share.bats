@@ -261,6 +261,23 @@ second_builds() {
 	assert_stat hits.shared 8
 }
 
+@test "what works with the length of its absolute name is for one checkout only" {
+	share_cloud
+	FIRST=$PWD/one SECOND=$PWD/second/checkout
+	for checkout in "$FIRST" "$SECOND"; do
+		make_checkout "$checkout"
+		rm "$checkout"/source/[aw]*.c "$checkout"/source/plain[3-6].c
+		printf 'unsigned long f(void) { return sizeof(__FILE__); }\n' >"$checkout/source/plain1.c"
+	done
+	expect_second
+	on_machine first write
+	printf 'base_dir = %s\n' "$FIRST" >>"$LLAMA_CONFIG"
+	llama build make -s -C "$FIRST/build"
+	assert_stat share.skipped.measured 1
+	second_builds second
+	assert_stat hits.shared 1
+}
+
 @test "compressed debug information and LTO are for one checkout only" {
 	two_checkouts "-O1 -g -gz"
 	second_builds second
