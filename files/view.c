@@ -380,6 +380,14 @@ static struct entry *entry_of(struct view *view, uint64_t since, struct view_pla
 	return entry_to_ask(view, since, place->entry);
 }
 
+void view_fetch(const struct view *view, const struct view_place *place)
+{
+	if (place->epoch != view->epoch)
+		return;
+	for (const char *line = (const char *)place->entry; line < place->entry->path; line += 64)
+		__builtin_prefetch(line);
+}
+
 struct view_info view_stat(struct view *view, uint64_t since, const char *path, bool follow)
 {
 	return *examine(view, since, entry_at(view, since, slice_str(path)), follow);

@@ -43,6 +43,9 @@ struct view_place {
 	uint64_t epoch;
 };
 
+/* The question that comes soon is about this place: its memory is fetched meanwhile. */
+void view_fetch(const struct view *view, const struct view_place *place);
+
 struct view_identity {
 	uint64_t dev, ino;
 	int64_t size, mtime_ns, ctime_ns;
