@@ -736,7 +736,20 @@ static void begin(struct object *object)
 	work_start(uplink->loop, pack, packed, object);
 }
 
-/* Begin what may begin: a pack that isn't full waits while another such is under way, and merging waits for all else. */
+static bool is_small(const struct object *object)
+{
+	return object && object->state == OBJECT_STORED && object->kept;
+}
+
+static size_t n_small(const struct uplink *uplink)
+{
+	size_t n = 0;
+	for (unsigned i = 0; i < UPLINK_OBJECTS; i++)
+		n += is_small(uplink->objects[i]);
+	return n;
+}
+
+/* Begin what may begin: a pack that isn't full waits while another such is under way, and merging waits for all else, until packs pile up. */
 static void pump(struct uplink *uplink)
 {
 	struct object *object;
@@ -745,7 +758,8 @@ static void pump(struct uplink *uplink)
 			return;
 		if (object == uplink->gathering && uplink->n_partial > 0)
 			continue;
-		if (object == uplink->merge && (uplink->n_under_way > 0 || uplink->queue.next != uplink->queue.prev))
+		bool busy = uplink->n_under_way > 0 || uplink->queue.next != uplink->queue.prev;
+		if (object == uplink->merge && busy && n_small(uplink) <= 2 * UPLINK_SMALL_PACKS)
 			continue;
 		if (uplink->n_under_way > 0 && uplink->raw_under_way + object->raw_bytes > UPLINK_READ_BYTES)
 			return;
@@ -764,7 +778,7 @@ static void begin_merge(struct uplink *uplink)
 	struct object *small[UPLINK_OBJECTS];
 	size_t n = 0, n_merged = 0;
 	for (unsigned i = 0; i < UPLINK_OBJECTS; i++)
-		if (uplink->objects[i] && uplink->objects[i]->state == OBJECT_STORED && uplink->objects[i]->kept)
+		if (is_small(uplink->objects[i]))
 			small[n++] = uplink->objects[i];
 	if (uplink->merge || n <= UPLINK_SMALL_PACKS)
 		return;

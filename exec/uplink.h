@@ -5,8 +5,8 @@
  * gathered for the next pack. One pack is under way at a time and all that gathers meanwhile travels in the next, so a build's many small changes cost few
  * requests; only full packs (the first time: a whole toolchain) and blobs that stand alone go side by side. Blobs are read and compressed on
  * threads. Small packs are kept at home too, because a job names all packs that hold its root, and a worker that has nothing fetches them all: when there are
- * more than UPLINK_SMALL_PACKS, the smallest are made one, without compressing anything again, when nothing else wants the line. As many are merged as
- * are small beside those already taken, so that what is large isn't sent again for little.
+ * more than UPLINK_SMALL_PACKS, the smallest are made one, without compressing anything again, as soon as nothing else wants the line, or there are twice as
+ * many. As many are merged as are small beside those already taken, so that what is large isn't sent again for little.
  *
  * What is in the bucket is remembered on disk (exec/known.h) for less long than the bucket keeps it, and it is a belief: a worker that finds
  * an object missing or damaged says so, and it is sent again (uplink_forget).
