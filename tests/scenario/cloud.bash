@@ -3,6 +3,14 @@
 start_cloud() {
 	unshare -Ur true 2>/dev/null || { export NO_CLOUD="this system allows no user namespaces" && return; }
 	python3 -c 'import botocore' 2>/dev/null || { export NO_CLOUD="there is no botocore (package python3-botocore)" && return; }
+	start_empty_cloud
+	"$LLAMA_BUILD_DIR/llama" image --ca-bundle "$AWS_CA_BUNDLE" build image >/dev/null
+	ask PUT "/$1"
+	create_function llama 1769
+}
+
+# Leaves us in the file's directory, with the variables that it prints.
+start_empty_cloud() {
 	: "${LLAMA_BUILD_DIR:?set it to the directory with the built programs}"
 	cd "$BATS_FILE_TMPDIR"
 	"$LLAMA_BUILD_DIR/tests/cloud/llama-cloud" --state=state --ready=ready >cloud.log 2>&1 3>&- &
@@ -12,9 +20,6 @@ start_cloud() {
 		sleep 0.1
 	done
 	. ./ready
-	"$LLAMA_BUILD_DIR/llama" image --ca-bundle "$AWS_CA_BUNDLE" build image >/dev/null
-	ask PUT "/$1"
-	create_function llama 1769
 }
 
 stop_cloud() {
