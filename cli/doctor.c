@@ -34,17 +34,20 @@ static void examine_process(struct examiner *examiner, const struct config *conf
 {
 	const char *version = text_of(status, "version"), *engine = text_of(status, "engine");
 	if (strcmp(version, LLAMA_VERSION) != 0)
-		examine_tell(examiner, "version", EXAMINE_WARNING, restart, "it is of llama %s, and this is %s", version, LLAMA_VERSION);
+		examine_tell(examiner, "version", EXAMINE_WARNING, restart, "it is of llama %s, and this is %s",
+			version, LLAMA_VERSION);
 	if (strcmp(engine, config_engine_words[config->engine]) != 0)
-		examine_tell(examiner, "engine", EXAMINE_FAILED, restart, "it was started with engine = %s, and now %s is configured", engine,
+		examine_tell(examiner, "engine", EXAMINE_FAILED, restart,
+			"it was started with engine = %s, and now %s is configured", engine,
 			config_engine_words[config->engine]);
 	else if (!is_same(status, "function", config->function) || !is_same(status, "bucket", config->bucket) ||
 		 (config->region && *text_of(status, "region") && !is_same(status, "region", config->region)))
-		examine_tell(examiner, "engine", config->engine == CONFIG_ENGINE_LAMBDA ? EXAMINE_FAILED : EXAMINE_WARNING, restart,
+		examine_tell(examiner, "engine",
+			config->engine == CONFIG_ENGINE_LAMBDA ? EXAMINE_FAILED : EXAMINE_WARNING, restart,
 			"it was started with another function, bucket or region than what is configured now");
 	else
-		examine_tell(examiner, "process", EXAMINE_OK, NULL, "%" JSON_INTEGER_FORMAT ", llama %s, engine %s", json_integer_value(json_object_get(status, "pid")), version,
-			engine);
+		examine_tell(examiner, "process", EXAMINE_OK, NULL, "%" JSON_INTEGER_FORMAT ", llama %s, engine %s",
+			json_integer_value(json_object_get(status, "pid")), version, engine);
 }
 
 static void examine_sandbox(struct examiner *examiner, const struct config *config, const json_t *status)
@@ -57,8 +60,8 @@ static void examine_sandbox(struct examiner *examiner, const struct config *conf
 	_cleanup_buf_ struct buf advice = { 0 };
 	namespaces_advise("", control_find_apparmor_profile(&arena), &advice);
 	bool needed = config->sandbox == CONFIG_SANDBOX_NAMESPACES && config->engine == CONFIG_ENGINE_SANDBOX;
-	examine_tell(examiner, "sandbox", needed ? EXAMINE_FAILED : EXAMINE_WARNING, buf_str(&advice), "namespaces are forbidden here, so it compiles in place: %s",
-		text_of(status, "sandbox_why"));
+	examine_tell(examiner, "sandbox", needed ? EXAMINE_FAILED : EXAMINE_WARNING, buf_str(&advice),
+		"namespaces are forbidden here, so it compiles in place: %s", text_of(status, "sandbox_why"));
 }
 
 static void examine_lambda(struct examiner *examiner, const struct config *config, const json_t *status)
@@ -69,7 +72,8 @@ static void examine_lambda(struct examiner *examiner, const struct config *confi
 	_cleanup_buf_ struct buf text = { 0 };
 	control_describe_lambda(status, &text);
 	bool well = strcmp(state, "ready") == 0 || strcmp(state, "untried") == 0;
-	examine_tell(examiner, "lambda", well ? EXAMINE_OK : EXAMINE_FAILED, well ? NULL : "see the cloud's findings below; once they are mended the daemon finds it out by itself",
+	examine_tell(examiner, "lambda", well ? EXAMINE_OK : EXAMINE_FAILED,
+		well ? NULL : "see the cloud's findings below; once they are mended the daemon finds it out by itself",
 		"%s", buf_str(&text));
 }
 
@@ -83,7 +87,8 @@ static bool examine_daemon(struct examiner *examiner, const struct control *cont
 	if (outcome == 0)
 		outcome = control_ask_json(control, "status", NULL, &status, &err);
 	if (outcome != 0) {
-		examine_tell(examiner, "process", EXAMINE_FAILED, NULL, "%s", outcome < 0 ? err.text : "it has left at once");
+		examine_tell(examiner, "process", EXAMINE_FAILED, NULL, "%s",
+			outcome < 0 ? err.text : "it has left at once");
 		return false;
 	}
 	examine_process(examiner, &control->config, status);
@@ -108,7 +113,8 @@ static const char *line_of(const char *text, const char *name, struct arena *are
 {
 	for (size_t n = strlen(name); *text; text += strcspn(text, "\n"), text += *text == '\n')
 		if (strncmp(text, name, n) == 0)
-			return arena_strndup(arena, text + n + strspn(text + n, " "), strcspn(text, "\n") - n - strspn(text + n, " "));
+			return arena_strndup(arena, text + n + strspn(text + n, " "),
+				strcspn(text, "\n") - n - strspn(text + n, " "));
 	return NULL;
 }
 
@@ -134,18 +140,23 @@ static void examine_compiler(struct compilers *compilers, const char *name)
 	if (explain_command(compilers->control, 3, argv, &text, &err) < 0)
 		return; /* there is none of that name */
 	struct arena *arena = &compilers->arena;
-	const char *path = line_of(buf_str(&text), "compiler", arena), *local = line_of(buf_str(&text), "runs locally", arena);
-	const char *engine = line_of(buf_str(&text), "engine", arena), *toolchain = line_of(buf_str(&text), "toolchain", arena);
+	const char *path = line_of(buf_str(&text), "compiler", arena),
+		   *local = line_of(buf_str(&text), "runs locally", arena);
+	const char *engine = line_of(buf_str(&text), "engine", arena),
+		   *toolchain = line_of(buf_str(&text), "toolchain", arena);
 	if (!path || was_examined(compilers, path, cxx))
 		return;
 	if (local || !engine) {
-		examine_tell(compilers->examiner, name, EXAMINE_WARNING, "llamacc(1) has what each reason means; name another compiler to the build, or in LLAMACC_LOCAL_CC",
+		examine_tell(compilers->examiner, name, EXAMINE_WARNING,
+			"llamacc(1) has what each reason means; name another compiler to the build, or in "
+			"LLAMACC_LOCAL_CC",
 			"%s is run as a plain command: %s", path, local ? local : "the daemon says no more");
 		return;
 	}
 	compilers->n_good++;
 	const char *not = toolchain ? strstr(toolchain, "not reproduced") : NULL;
-	examine_tell(compilers->examiner, name, not ? EXAMINE_WARNING : EXAMINE_OK, NULL, "%s, compiles by %s%s%s", path, engine, not ? ": its files are " : "", not ? not : "");
+	examine_tell(compilers->examiner, name, not ? EXAMINE_WARNING : EXAMINE_OK, NULL, "%s, compiles by %s%s%s",
+		path, engine, not ? ": its files are " : "", not ? not : "");
 }
 
 static int examine_compilers(struct examiner *examiner, const struct control *control, struct error *err)
@@ -156,12 +167,15 @@ static int examine_compilers(struct examiner *examiner, const struct control *co
 	examiner->area = "compilers";
 	if (!mkdtemp(directory))
 		return error_set(err, errno, "cannot make a directory in /tmp");
-	if (chdir(directory) < 0 || file_replace("x.c", slice_str("int x;\n"), 0600, err) < 0 || file_replace("x.cc", slice_str("int x;\n"), 0600, err) < 0)
+	if (chdir(directory) < 0 || file_replace("x.c", slice_str("int x;\n"), 0600, err) < 0 ||
+		file_replace("x.cc", slice_str("int x;\n"), 0600, err) < 0)
 		return error_set(err, errno, "cannot write to %s", directory);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		examine_compiler(&compilers, names[i]);
 	if (compilers.n == 0)
-		examine_tell(examiner, "compilers", EXAMINE_FAILED, "install one: the package gcc or clang; llamacc compiles with what it finds on PATH", "there is none on PATH");
+		examine_tell(examiner, "compilers", EXAMINE_FAILED,
+			"install one: the package gcc or clang; llamacc compiles with what it finds on PATH",
+			"there is none on PATH");
 	else if (compilers.n_good == 0)
 		examine_tell(examiner, "compilers", EXAMINE_FAILED, NULL, "none can be used");
 	arena_deinit(&compilers.arena);
@@ -176,7 +190,8 @@ static void examine_path(struct examiner *examiner)
 	const char *own, *path = getenv("PATH");
 	struct stat ours, found;
 	if (control_find_program("llamacc", &arena, &own, &err) < 0 || stat(own, &ours) < 0)
-		return examine_tell(examiner, "llamacc", EXAMINE_FAILED, "install llama again", "it isn't where this llama is");
+		return examine_tell(
+			examiner, "llamacc", EXAMINE_FAILED, "install llama again", "it isn't where this llama is");
 	for (; path && *path; path += strcspn(path, ":"), path += *path == ':') {
 		const char *name = arena_printf(&arena, "%.*s/llamacc", (int)strcspn(path, ":"), path);
 		if (stat(name, &found) < 0 || !S_ISREG(found.st_mode) || access(name, X_OK) < 0)
@@ -184,10 +199,12 @@ static void examine_path(struct examiner *examiner)
 		if (found.st_dev == ours.st_dev && found.st_ino == ours.st_ino)
 			examine_tell(examiner, "llamacc", EXAMINE_OK, NULL, "%s", name);
 		else
-			examine_tell(examiner, "llamacc", EXAMINE_WARNING, "put the one that is meant first on PATH", "PATH leads to %s, of another installation than this llama's %s", name, own);
+			examine_tell(examiner, "llamacc", EXAMINE_WARNING, "put the one that is meant first on PATH",
+				"PATH leads to %s, of another installation than this llama's %s", name, own);
 		return;
 	}
-	examine_tell(examiner, "llamacc", EXAMINE_OK, NULL, "%s, not on PATH: `llama build` finds it, CC=llamacc does not", own);
+	examine_tell(examiner, "llamacc", EXAMINE_OK, NULL,
+		"%s, not on PATH: `llama build` finds it, CC=llamacc does not", own);
 }
 
 /* ---- the command ---- */
@@ -195,7 +212,8 @@ static void examine_path(struct examiner *examiner)
 enum { OPTION_NAME };
 
 static const struct command_option options[] = {
-	[OPTION_NAME] = { 0, "name", "NAME", "of the environment: as if LLAMA_PROFILE were NAME (default: what it is)" },
+	[OPTION_NAME] = { 0, "name", "NAME",
+		"of the environment: as if LLAMA_PROFILE were NAME (default: what it is)" },
 	{ 0 },
 };
 
@@ -205,20 +223,23 @@ static int examine_all(struct report *report, struct error *err)
 	_cleanup_control_ struct control control;
 	if (control_init(&control, err) < 0) {
 		examiner->area = "configuration";
-		examine_tell(examiner, "file", EXAMINE_FAILED, "correct it; llama-config(5) explains the options", "%s", err->text);
+		examine_tell(examiner, "file", EXAMINE_FAILED, "correct it; llama-config(5) explains the options", "%s",
+			err->text);
 		return 0;
 	}
 	const struct config *config = &control.config;
 	examine_configuration(examiner, config, environ);
 	examine_machine(examiner, config, &control.endpoint);
 	examine_path(examiner);
-	if (examine_daemon(examiner, &control) && config->engine != CONFIG_ENGINE_LOCAL && examine_compilers(examiner, &control, err) < 0)
+	if (examine_daemon(examiner, &control) && config->engine != CONFIG_ENGINE_LOCAL &&
+		examine_compilers(examiner, &control, err) < 0)
 		return -1;
 	if (examine_wants_cloud(config))
 		examine_cloud(examiner, config, environ);
 	printf("\n");
 	if (examiner->n[EXAMINE_FAILED])
-		printf("Builds will not use the engine that is configured (%s): %u %s to be mended.\n", config_engine_words[config->engine], examiner->n[EXAMINE_FAILED],
+		printf("Builds will not use the engine that is configured (%s): %u %s to be mended.\n",
+			config_engine_words[config->engine], examiner->n[EXAMINE_FAILED],
 			examiner->n[EXAMINE_FAILED] == 1 ? "thing has" : "things have");
 	else if (config->engine == CONFIG_ENGINE_LAMBDA)
 		printf("Builds will use AWS Lambda: function %s.\n", config->function);
@@ -247,8 +268,10 @@ const struct command command_doctor = {
 	.name = "doctor",
 	.operands = "",
 	.summary = "find out what keeps builds from the engine that is configured",
-	.help = "Examine the configuration, this machine, the daemon (which is started), the compilers and, if one is configured,\n"
-		"the cloud: each thing that could be wrong, with what to do about it. Exits with 0 if builds will use the engine\n"
+	.help = "Examine the configuration, this machine, the daemon (which is started), the compilers and, if one is "
+		"configured,\n"
+		"the cloud: each thing that could be wrong, with what to do about it. Exits with 0 if builds will use "
+		"the engine\n"
 		"that is configured, with 1 if not.",
 	.options = options,
 	.run = command_run,

@@ -31,15 +31,19 @@ static int show(const struct cloud_place *place, struct report *report, struct e
 	else
 		outcome = sts_get_caller_identity(&session, &arena, &identity, err);
 	if (outcome == 0) {
-		printf("environment %s, account %s, %s\n", place->environment.name, identity.account, session.config.region);
+		printf("environment %s, account %s, %s\n", place->environment.name, identity.account,
+			session.config.region);
 		outcome = examine_environment(&report->examiner, &session, &place->environment, err);
 	}
 	if (outcome == EXAMINE_ABSENT)
-		printf("  There is nothing of it. `llama bootstrap%s%s` sets it up.\n", place->environment.section ? " --name " : "",
+		printf("  There is nothing of it. `llama bootstrap%s%s` sets it up.\n",
+			place->environment.section ? " --name " : "",
 			place->environment.section ? place->environment.name : "");
 	else if (outcome == 0)
-		examine_tell(&report->examiner, "configured", place->is_configured ? EXAMINE_OK : EXAMINE_WARNING, place->is_configured ? NULL : "`llama bootstrap --join` writes it down",
-			"%s %s%s", place->config.file, place->is_configured ? "names it" : "doesn't name its function", place->environment.section ? ", as a profile" : "");
+		examine_tell(&report->examiner, "configured", place->is_configured ? EXAMINE_OK : EXAMINE_WARNING,
+			place->is_configured ? NULL : "`llama bootstrap --join` writes it down", "%s %s%s",
+			place->config.file, place->is_configured ? "names it" : "doesn't name its function",
+			place->environment.section ? ", as a profile" : "");
 	aws_session_close(&session);
 	return outcome;
 }
@@ -67,15 +71,18 @@ static int command_run(struct command_args *args)
 	int outcome = show(&place, &report, &err);
 	if (outcome < 0)
 		return command_fail(command, &err);
-	return command_finish_output(command, outcome == EXAMINE_ABSENT || report.examiner.n[EXAMINE_FAILED] ? COMMAND_FAILED : COMMAND_OK);
+	return command_finish_output(
+		command, outcome == EXAMINE_ABSENT || report.examiner.n[EXAMINE_FAILED] ? COMMAND_FAILED : COMMAND_OK);
 }
 
 const struct command command_status = {
 	.name = "status",
 	.operands = "",
 	.summary = "what there is of the cloud, whether it is well, and what it costs",
-	.help = "Show what `llama bootstrap` has set up in the account, whether it is well and of this llama, how many functions\n"
-		"the account runs at once, and what it costs while nothing is built. Exits with 0 if all of it is there and well.\n"
+	.help = "Show what `llama bootstrap` has set up in the account, whether it is well and of this llama, how many "
+		"functions\n"
+		"the account runs at once, and what it costs while nothing is built. Exits with 0 if all of it is "
+		"there and well.\n"
 		"`llama doctor` says whether builds use it.",
 	.options = options,
 	.run = command_run,

@@ -16,9 +16,9 @@ enum examine_verdict {
 };
 extern const char *const examine_words[]; /* "ok", "warning", "failed", "skipped" */
 
-struct examine_finding { /* valid during the callback */
-	const char *area;   /* "configuration", "machine", "daemon", "cloud" */
-	const char *name;   /* "open files" */
+struct examine_finding {  /* valid during the callback */
+	const char *area; /* "configuration", "machine", "daemon", "cloud" */
+	const char *name; /* "open files" */
 	enum examine_verdict verdict;
 	const char *fact;   /* one line */
 	const char *remedy; /* lines; NULL: nothing is to be done */
@@ -27,13 +27,13 @@ struct examine_finding { /* valid during the callback */
 struct examiner {
 	void (*fn)(void *ctx, const struct examine_finding *finding);
 	void *ctx;
-	const char *area;    /* of what comes */
-	unsigned n[4];	     /* by verdict */
+	const char *area; /* of what comes */
+	unsigned n[4];	  /* by verdict */
 };
 
 /* Tell a finding; `remedy` may be NULL. */
-void examine_tell(struct examiner *examiner, const char *name, enum examine_verdict verdict, const char *remedy, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+void examine_tell(struct examiner *examiner, const char *name, enum examine_verdict verdict, const char *remedy,
+	const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* The configuration, which was loaded; `environment` is what it was loaded with. */
 void examine_configuration(struct examiner *examiner, const struct config *config, char *const *environment);
@@ -50,4 +50,5 @@ void examine_cloud(struct examiner *examiner, const struct config *config, char 
 /* What there is of an environment in the account of `session`, by its name and not by what is configured: stack, bucket, images, function, limit, and what it
  * costs while nothing is built. 0; EXAMINE_ABSENT: nothing is there, and nothing was told; -1: AWS won't say. */
 enum examine_outcome { EXAMINE_ABSENT = 1 };
-int examine_environment(struct examiner *examiner, struct aws_session *session, const struct environment *environment, struct error *err);
+int examine_environment(struct examiner *examiner, struct aws_session *session, const struct environment *environment,
+	struct error *err);

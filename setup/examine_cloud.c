@@ -21,14 +21,15 @@ enum {
 	EXPIRY_SOON_S = 15 * 60,
 	INVOKE_MS = 120 * 1000, /* the first start of a new image takes a while */
 	CONCURRENCY_FEW = 100,
-	MEMORY_FEW_MB = 1024, /* a large C++ file takes as much */
+	MEMORY_FEW_MB = 1024,	  /* a large C++ file takes as much */
 	OBJECTS_COUNTED = 100000, /* 100 requests */
 };
 
 /* What the repository keeps, at most: three images (setup/template.json) of 20 MB. */
 #define IMAGES_GB 0.06
 
-static const char concurrency_remedy[] = "ask for more, which is free: Service Quotas, AWS Lambda, \"Concurrent executions\" (quota code L-B99A9384)";
+static const char concurrency_remedy[] =
+	"ask for more, which is free: Service Quotas, AWS Lambda, \"Concurrent executions\" (quota code L-B99A9384)";
 
 bool examine_wants_cloud(const struct config *config)
 {
@@ -99,18 +100,22 @@ static bool examine_credentials(struct cloud_check *check)
 	struct error err;
 	struct sts_identity identity;
 	if (!wait.source) {
-		examine_tell(check->examiner, "credentials", verdict_of(check), "`aws configure`, `aws sso login`, or LLAMA_AWS_PROFILE, as your organisation has it", "%s", wait.err.text);
+		examine_tell(check->examiner, "credentials", verdict_of(check),
+			"`aws configure`, `aws sso login`, or LLAMA_AWS_PROFILE, as your organisation has it", "%s",
+			wait.err.text);
 		return false;
 	}
 	_cleanup_buf_ struct buf until = { 0 };
 	describe_expiry(wait.expires_ms, &until);
 	if (sts_get_caller_identity(check->session, &check->arena, &identity, &err) < 0) {
-		examine_tell(check->examiner, "credentials", verdict_of(check), NULL, "%s (key %.8s… from %s%s)", err.text, wait.access_key, wait.source, buf_str(&until));
+		examine_tell(check->examiner, "credentials", verdict_of(check), NULL, "%s (key %.8s… from %s%s)",
+			err.text, wait.access_key, wait.source, buf_str(&until));
 		return false;
 	}
 	check->account = identity.account;
 	bool soon = wait.expires_ms && wait.expires_ms / 1000 - time(NULL) < EXPIRY_SOON_S;
-	examine_tell(check->examiner, "credentials", soon ? EXAMINE_WARNING : EXAMINE_OK, soon ? "log in anew if nothing does so by itself; the daemon finds what files say then" : NULL,
+	examine_tell(check->examiner, "credentials", soon ? EXAMINE_WARNING : EXAMINE_OK,
+		soon ? "log in anew if nothing does so by itself; the daemon finds what files say then" : NULL,
 		"%s, from %s%s", identity.arn, wait.source, buf_str(&until));
 	return true;
 }
@@ -119,8 +124,10 @@ static void examine_clock(struct cloud_check *check)
 {
 	int64_t skew_s = aws_now_s(check->session->aws) - (int64_t)time(NULL);
 	if (skew_s > SKEW_S || skew_s < -SKEW_S)
-		examine_tell(check->examiner, "clock", EXAMINE_WARNING, "set this machine's clock (NTP); until then each first request is refused, and repeated",
-			"this machine's clock is %" PRId64 " s %s AWS's", skew_s > 0 ? skew_s : -skew_s, skew_s > 0 ? "behind" : "ahead of");
+		examine_tell(check->examiner, "clock", EXAMINE_WARNING,
+			"set this machine's clock (NTP); until then each first request is refused, and repeated",
+			"this machine's clock is %" PRId64 " s %s AWS's", skew_s > 0 ? skew_s : -skew_s,
+			skew_s > 0 ? "behind" : "ahead of");
 	else
 		examine_tell(check->examiner, "clock", EXAMINE_OK, NULL, "as AWS's");
 }
@@ -153,19 +160,25 @@ static int wait_for(struct cloud_check *check, struct s3_wait *wait)
 
 static bool examine_objects(struct cloud_check *check)
 {
-	static const char text[] = "written by llama doctor\n", remedy[] = "the managed policy of `llama status` (BuilderPolicy) has what builders need; an administrator attaches it";
+	static const char text[] = "written by llama doctor\n",
+			  remedy[] = "the managed policy of `llama status` (BuilderPolicy) has what builders need; an "
+				     "administrator attaches it";
 	struct s3_bucket bucket = { check->session->aws, check->config->bucket, "" };
 	struct s3_wait put = { 0 }, get = { .expected = slice_str(text) };
 	s3_put(&bucket, EXAMINE_PROBE_KEY, slice_str(text), false, on_object, &put);
 	if (wait_for(check, &put) < 0) {
-		examine_tell(check->examiner, "bucket", verdict_of(check), put.err.code == EACCES ? remedy : NULL, "cannot write: %s", put.err.text);
+		examine_tell(check->examiner, "bucket", verdict_of(check), put.err.code == EACCES ? remedy : NULL,
+			"cannot write: %s", put.err.text);
 		return false;
 	}
 	s3_get(&bucket, EXAMINE_PROBE_KEY, 0, 0, on_object, &get);
 	int outcome = wait_for(check, &get);
 	if (!get.same) {
-		examine_tell(check->examiner, "bucket", verdict_of(check), get.err.code == EACCES ? remedy : NULL, "cannot read what was written: %s",
-			outcome < 0 ? get.err.text : outcome > 0 ? "it isn't there" : "it is something else");
+		examine_tell(check->examiner, "bucket", verdict_of(check), get.err.code == EACCES ? remedy : NULL,
+			"cannot read what was written: %s",
+			outcome < 0   ? get.err.text
+			: outcome > 0 ? "it isn't there"
+				      : "it is something else");
 		return false;
 	}
 	examine_tell(check->examiner, "bucket", EXAMINE_OK, NULL, "%s can be read and written", check->config->bucket);
@@ -176,7 +189,8 @@ static bool examine_bucket(struct cloud_check *check)
 {
 	const char *bucket = check->config->bucket, *region = NULL;
 	if (!bucket) {
-		examine_tell(check->examiner, "bucket", verdict_of(check), "`llama bootstrap`, or set bucket", "none is configured");
+		examine_tell(check->examiner, "bucket", verdict_of(check), "`llama bootstrap`, or set bucket",
+			"none is configured");
 		return false;
 	}
 	struct error err;
@@ -184,11 +198,14 @@ static bool examine_bucket(struct cloud_check *check)
 	case 0:
 		return examine_objects(check);
 	case S3_BUCKET_ABSENT:
-		examine_tell(check->examiner, "bucket", verdict_of(check), "`llama bootstrap` makes one, or goes on where it was; or correct bucket", "%s doesn't exist", bucket);
+		examine_tell(check->examiner, "bucket", verdict_of(check),
+			"`llama bootstrap` makes one, or goes on where it was; or correct bucket", "%s doesn't exist",
+			bucket);
 		return false;
 	case S3_BUCKET_ELSEWHERE:
-		examine_tell(check->examiner, "bucket", verdict_of(check), "correct region or bucket: they belong together, and `llama bootstrap` writes both", "%s is in %s, and region is %s", bucket,
-			region, check->session->config.region);
+		examine_tell(check->examiner, "bucket", verdict_of(check),
+			"correct region or bucket: they belong together, and `llama bootstrap` writes both",
+			"%s is in %s, and region is %s", bucket, region, check->session->config.region);
 		return false;
 	default:
 		examine_tell(check->examiner, "bucket", verdict_of(check), NULL, "%s", err.text);
@@ -201,16 +218,20 @@ static bool examine_bucket(struct cloud_check *check)
 static bool tell_state(struct examiner *examiner, const struct function *function, enum examine_verdict bad)
 {
 	if (strcmp(function->state, "Failed") == 0)
-		examine_tell(examiner, "function", bad, "`llama bootstrap` gives it its image again", "its image can't be run: %s (%s)", function->state_reason, function->state_reason_code);
+		examine_tell(examiner, "function", bad, "`llama bootstrap` gives it its image again",
+			"its image can't be run: %s (%s)", function->state_reason, function->state_reason_code);
 	else if (strcmp(function->update_status, "Failed") == 0)
-		examine_tell(examiner, "function", EXAMINE_WARNING, "`llama bootstrap` tries again", "its last update failed, and what was before is used: %s (%s)", function->update_reason,
+		examine_tell(examiner, "function", EXAMINE_WARNING, "`llama bootstrap` tries again",
+			"its last update failed, and what was before is used: %s (%s)", function->update_reason,
 			function->update_reason_code);
 	else if (strcmp(function->state, "Pending") == 0 || strcmp(function->update_status, "InProgress") == 0)
 		examine_tell(examiner, "function", EXAMINE_WARNING, "wait a minute", "it is being updated");
 	else if (strcmp(function->state, "Inactive") == 0)
-		examine_tell(examiner, "function", EXAMINE_OK, NULL, "inactive, as nobody used it for weeks: the first compilation wakes it, which takes a minute");
+		examine_tell(examiner, "function", EXAMINE_OK, NULL,
+			"inactive, as nobody used it for weeks: the first compilation wakes it, which takes a minute");
 	else
-		examine_tell(examiner, "function", EXAMINE_OK, NULL, "%s, %u MB, %u s, %s", function->arn, function->memory_mb, function->timeout_s, function->architecture);
+		examine_tell(examiner, "function", EXAMINE_OK, NULL, "%s, %u MB, %u s, %s", function->arn,
+			function->memory_mb, function->timeout_s, function->architecture);
 	return strcmp(function->state, "Failed") != 0;
 }
 
@@ -226,24 +247,33 @@ static void tell_release(struct examiner *examiner, const struct function *funct
 {
 	const char *release = release_of(function);
 	if (!release)
-		examine_tell(examiner, "image", EXAMINE_SKIPPED, NULL, "%.19s: the function doesn't say of which llama it is", function->image_digest);
+		examine_tell(examiner, "image", EXAMINE_SKIPPED, NULL,
+			"%.19s: the function doesn't say of which llama it is", function->image_digest);
 	else if (strcmp(release, LLAMA_VERSION) != 0)
-		examine_tell(examiner, "image", EXAMINE_WARNING, "`llama bootstrap` updates it; it serves everybody who builds with it", "it is of llama %s, and this is %s", release, LLAMA_VERSION);
+		examine_tell(examiner, "image", EXAMINE_WARNING,
+			"`llama bootstrap` updates it; it serves everybody who builds with it",
+			"it is of llama %s, and this is %s", release, LLAMA_VERSION);
 	else
-		examine_tell(examiner, "image", EXAMINE_OK, NULL, "of llama %s, %.19s", release, function->image_digest);
+		examine_tell(
+			examiner, "image", EXAMINE_OK, NULL, "of llama %s, %.19s", release, function->image_digest);
 	if (function->memory_mb < MEMORY_FEW_MB)
-		examine_tell(examiner, "memory", EXAMINE_WARNING, "`llama bootstrap --memory 1769`, if the account allows it: that is one whole processor",
-			"%u MB: large files will not fit and be compiled here, the others take longer", function->memory_mb);
+		examine_tell(examiner, "memory", EXAMINE_WARNING,
+			"`llama bootstrap --memory 1769`, if the account allows it: that is one whole processor",
+			"%u MB: large files will not fit and be compiled here, the others take longer",
+			function->memory_mb);
 }
 
-static bool look_at_function(struct examiner *examiner, struct aws_session *session, const char *name, enum examine_verdict bad)
+static bool look_at_function(
+	struct examiner *examiner, struct aws_session *session, const char *name, enum examine_verdict bad)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct function function;
 	struct error err;
 	int outcome = function_get(session, name, &arena, &function, &err);
 	if (outcome == FUNCTION_ABSENT) {
-		examine_tell(examiner, "function", bad, "`llama bootstrap` makes it, or goes on where it was; or correct function and region", "there is no %s in %s", name, session->config.region);
+		examine_tell(examiner, "function", bad,
+			"`llama bootstrap` makes it, or goes on where it was; or correct function and region",
+			"there is no %s in %s", name, session->config.region);
 		return false;
 	}
 	if (outcome < 0 && err.code == EACCES) {
@@ -277,12 +307,17 @@ static void judge_answer(struct invocation *invocation, struct slice payload)
 	struct exec_result result = { 0 };
 	struct error err;
 	if (lambda_wire_answer(payload, invocation->id, invocation->job, &answer, &result, &err) < 0)
-		examine_tell(invocation->examiner, "invocation", invocation->bad, "`llama bootstrap` gives the function this llama's image", "%s", err.text);
+		examine_tell(invocation->examiner, "invocation", invocation->bad,
+			"`llama bootstrap` gives the function this llama's image", "%s", err.text);
 	else if (answer.kind == LAMBDA_ANSWER_MISSING)
-		examine_tell(invocation->examiner, "invocation", EXAMINE_OK, NULL, "the function answers, understands this llama, and sees the bucket");
+		examine_tell(invocation->examiner, "invocation", EXAMINE_OK, NULL,
+			"the function answers, understands this llama, and sees the bucket");
 	else
-		examine_tell(invocation->examiner, "invocation", invocation->bad, "`llama bootstrap` mends the function's role; a bucket of your own needs to let it in (docs/LAMBDA.md)",
-			"the function answers, but can't look into the bucket: %s", answer.error ? answer.error : "it says otherwise");
+		examine_tell(invocation->examiner, "invocation", invocation->bad,
+			"`llama bootstrap` mends the function's role; a bucket of your own needs to let it in "
+			"(docs/LAMBDA.md)",
+			"the function answers, but can't look into the bucket: %s",
+			answer.error ? answer.error : "it says otherwise");
 	lambda_answer_deinit(&answer);
 	exec_result_deinit(&result);
 }
@@ -294,9 +329,11 @@ static void on_answer(void *ctx, const struct lambda_result *result, const struc
 	if (result->outcome == LAMBDA_OK)
 		judge_answer(invocation, result->payload);
 	else if (result->outcome == LAMBDA_THROTTLED)
-		examine_tell(invocation->examiner, "invocation", EXAMINE_WARNING, concurrency_remedy, "the account is busy: %s", err->text);
+		examine_tell(invocation->examiner, "invocation", EXAMINE_WARNING, concurrency_remedy,
+			"the account is busy: %s", err->text);
 	else if (strcmp(result->reason, JOB_ERROR_VERSION) == 0)
-		examine_tell(invocation->examiner, "invocation", invocation->bad, "`llama bootstrap` gives the function this llama's image", "%s", err->text);
+		examine_tell(invocation->examiner, "invocation", invocation->bad,
+			"`llama bootstrap` gives the function this llama's image", "%s", err->text);
 	else
 		examine_tell(invocation->examiner, "invocation", invocation->bad, NULL, "%s", err->text);
 }
@@ -309,7 +346,8 @@ static void examine_invocation(struct cloud_check *check)
 	bool custom;
 	struct error err;
 	if (getrandom(id, sizeof(id), 0) != sizeof(id) || getrandom(nonce, sizeof(nonce), 0) != sizeof(nonce)) {
-		examine_tell(check->examiner, "invocation", EXAMINE_SKIPPED, NULL, "no random bytes: %s", strerror(errno));
+		examine_tell(
+			check->examiner, "invocation", EXAMINE_SKIPPED, NULL, "no random bytes: %s", strerror(errno));
 		return;
 	}
 	const char *endpoint = aws_config_endpoint(&check->session->config, "s3", &check->arena, &custom);
@@ -319,7 +357,8 @@ static void examine_invocation(struct cloud_check *check)
 		.cwd = "/",
 		.root = digest_of(slice_of(nonce, sizeof(nonce))),
 	};
-	struct lambda_place place = { check->config->bucket, "", check->session->config.region, custom ? endpoint : "" };
+	struct lambda_place place = { check->config->bucket, "", check->session->config.region,
+		custom ? endpoint : "" };
 	struct lambda_parcel parcel = { .job = &job, .place = &place, .timeout_ms = INVOKE_MS };
 	memcpy(parcel.id, id, sizeof(id));
 	_cleanup_buf_ struct buf payload = { 0 };
@@ -329,7 +368,8 @@ static void examine_invocation(struct cloud_check *check)
 		return;
 	}
 	struct invocation invocation = { .job = &job, .id = id, .bad = verdict_of(check), .examiner = check->examiner };
-	lambda_invoke(check->session->aws, check->config->function, buf_slice(&payload), false, INVOKE_MS, on_answer, &invocation);
+	lambda_invoke(check->session->aws, check->config->function, buf_slice(&payload), false, INVOKE_MS, on_answer,
+		&invocation);
 	while (!invocation.done)
 		uv_run(&check->session->loop, UV_RUN_ONCE);
 }
@@ -341,7 +381,9 @@ static void examine_concurrency(struct examiner *examiner, struct aws_session *s
 	if (account_limits(session, &limits, &err) < 0)
 		examine_tell(examiner, "limit", EXAMINE_SKIPPED, NULL, "%s", err.text);
 	else if (limits.concurrency < CONCURRENCY_FEW)
-		examine_tell(examiner, "limit", EXAMINE_WARNING, concurrency_remedy, "this account runs %u functions at once in this region, so at most %u files are compiled at once",
+		examine_tell(examiner, "limit", EXAMINE_WARNING, concurrency_remedy,
+			"this account runs %u functions at once in this region, so at most %u files are compiled at "
+			"once",
 			limits.concurrency, limits.concurrency);
 	else
 		examine_tell(examiner, "limit", EXAMINE_OK, NULL, "%u functions at once", limits.concurrency);
@@ -352,7 +394,8 @@ static void examine_concurrency(struct examiner *examiner, struct aws_session *s
 static void examine_services(struct cloud_check *check)
 {
 	if (!check->session->config.region) {
-		examine_tell(check->examiner, "region", verdict_of(check), "set region, or AWS_REGION", "none is known");
+		examine_tell(
+			check->examiner, "region", verdict_of(check), "set region, or AWS_REGION", "none is known");
 		return;
 	}
 	examine_tell(check->examiner, "region", EXAMINE_OK, NULL, "%s", check->session->config.region);
@@ -362,7 +405,8 @@ static void examine_services(struct cloud_check *check)
 		return;
 	bool bucket = examine_bucket(check);
 	if (!check->config->function) {
-		examine_tell(check->examiner, "function", verdict_of(check), "`llama bootstrap`, or set function", "none is configured");
+		examine_tell(check->examiner, "function", verdict_of(check), "`llama bootstrap`, or set function",
+			"none is configured");
 		return;
 	}
 	if (look_at_function(check->examiner, check->session, check->config->function, verdict_of(check)) && bucket)
@@ -392,7 +436,8 @@ static void tell_stack(struct examiner *examiner, const struct environment_state
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	const char *status = state->stack.status;
 	if (!state->has_stack) {
-		examine_tell(examiner, "stack", EXAMINE_FAILED, "`llama bootstrap` makes it anew", "there is none, but a function");
+		examine_tell(examiner, "stack", EXAMINE_FAILED, "`llama bootstrap` makes it anew",
+			"there is none, but a function");
 		return;
 	}
 	switch (stack_needs(state, template_version(&arena))) {
@@ -400,18 +445,22 @@ static void tell_stack(struct examiner *examiner, const struct environment_state
 		examine_tell(examiner, "stack", EXAMINE_OK, NULL, "%s, %s", state->stack.name, status);
 		break;
 	case STACK_NEEDS_UPDATE:
-		examine_tell(examiner, "stack", EXAMINE_WARNING, "`llama bootstrap` updates it", "%s, %s: it is of another template than this llama's", state->stack.name, status);
+		examine_tell(examiner, "stack", EXAMINE_WARNING, "`llama bootstrap` updates it",
+			"%s, %s: it is of another template than this llama's", state->stack.name, status);
 		break;
 	case STACK_NEEDS_PATIENCE:
-		examine_tell(examiner, "stack", EXAMINE_WARNING, "wait; `llama bootstrap` shows how it goes on", "%s, %s: something is being done with it", state->stack.name, status);
+		examine_tell(examiner, "stack", EXAMINE_WARNING, "wait; `llama bootstrap` shows how it goes on",
+			"%s, %s: something is being done with it", state->stack.name, status);
 		break;
 	case STACK_NEEDS_CREATION:
 	case STACK_NEEDS_REPLACEMENT:
-		examine_tell(examiner, "stack", EXAMINE_FAILED, "`llama bootstrap` makes it anew", "%s, %s: %s", state->stack.name, status, state->stack.status_reason);
+		examine_tell(examiner, "stack", EXAMINE_FAILED, "`llama bootstrap` makes it anew", "%s, %s: %s",
+			state->stack.name, status, state->stack.status_reason);
 		break;
 	case STACK_NEEDS_HELP:
-		examine_tell(examiner, "stack", EXAMINE_FAILED, "see its events in the AWS console (CloudFormation); `llama teardown` removes what it can", "%s, %s: %s", state->stack.name, status,
-			state->stack.status_reason);
+		examine_tell(examiner, "stack", EXAMINE_FAILED,
+			"see its events in the AWS console (CloudFormation); `llama teardown` removes what it can",
+			"%s, %s: %s", state->stack.name, status, state->stack.status_reason);
 		break;
 	}
 }
@@ -444,17 +493,23 @@ static void tell_bucket_and_cost(struct examiner *examiner, struct aws_session *
 	while (!wait.done)
 		uv_run(&session->loop, UV_RUN_ONCE);
 	if (wait.outcome != 0) {
-		examine_tell(examiner, "bucket", wait.err.code == EACCES ? EXAMINE_SKIPPED : EXAMINE_FAILED, wait.err.code == EACCES ? NULL : "`llama bootstrap` says more", "%s: %s", name,
+		examine_tell(examiner, "bucket", wait.err.code == EACCES ? EXAMINE_SKIPPED : EXAMINE_FAILED,
+			wait.err.code == EACCES ? NULL : "`llama bootstrap` says more", "%s: %s", name,
 			wait.outcome < 0 ? wait.err.text : "it isn't there");
 		return;
 	}
 	const char *more = wait.n >= OBJECTS_COUNTED ? "more than " : "";
-	examine_tell(examiner, "bucket", EXAMINE_OK, NULL, "%s: %s%zu objects, %.1f MB, each gone 45 days after it was put there", name, more, wait.n, (double)wait.bytes / 1e6);
-	examine_tell(examiner, "idle cost", EXAMINE_OK, NULL, "about $%.2f a month: $%.2f for images of at most %.0f MB, %s$%.2f for what is in the bucket", IMAGES_GB * ECR_DOLLARS + (double)wait.bytes / 1e9 * S3_DOLLARS,
-		IMAGES_GB * ECR_DOLLARS, IMAGES_GB * 1000, more, (double)wait.bytes / 1e9 * S3_DOLLARS);
+	examine_tell(examiner, "bucket", EXAMINE_OK, NULL,
+		"%s: %s%zu objects, %.1f MB, each gone 45 days after it was put there", name, more, wait.n,
+		(double)wait.bytes / 1e6);
+	examine_tell(examiner, "idle cost", EXAMINE_OK, NULL,
+		"about $%.2f a month: $%.2f for images of at most %.0f MB, %s$%.2f for what is in the bucket",
+		IMAGES_GB * ECR_DOLLARS + (double)wait.bytes / 1e9 * S3_DOLLARS, IMAGES_GB * ECR_DOLLARS,
+		IMAGES_GB * 1000, more, (double)wait.bytes / 1e9 * S3_DOLLARS);
 }
 
-int examine_environment(struct examiner *examiner, struct aws_session *session, const struct environment *environment, struct error *err)
+int examine_environment(struct examiner *examiner, struct aws_session *session, const struct environment *environment,
+	struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
 	struct environment_state state;
@@ -466,11 +521,14 @@ int examine_environment(struct examiner *examiner, struct aws_session *session, 
 		return EXAMINE_ABSENT;
 	tell_stack(examiner, &state);
 	struct error why;
-	int outcome = state.repository ? ecr_describe_repository(session, state.repository, &arena, &uri, &why) : ECR_ABSENT;
+	int outcome = state.repository ? ecr_describe_repository(session, state.repository, &arena, &uri, &why)
+				       : ECR_ABSENT;
 	if (outcome < 0)
-		examine_tell(examiner, "repository", why.code == EACCES ? EXAMINE_SKIPPED : EXAMINE_WARNING, NULL, "%s", why.text);
+		examine_tell(examiner, "repository", why.code == EACCES ? EXAMINE_SKIPPED : EXAMINE_WARNING, NULL, "%s",
+			why.text);
 	else
-		examine_tell(examiner, "repository", outcome == 0 ? EXAMINE_OK : EXAMINE_FAILED, outcome == 0 ? NULL : "`llama teardown` and `llama bootstrap` make it anew", "%s",
+		examine_tell(examiner, "repository", outcome == 0 ? EXAMINE_OK : EXAMINE_FAILED,
+			outcome == 0 ? NULL : "`llama teardown` and `llama bootstrap` make it anew", "%s",
 			outcome == 0 ? uri : "there is none");
 	look_at_function(examiner, session, environment->function, EXAMINE_FAILED);
 	examine_concurrency(examiner, session);

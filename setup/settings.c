@@ -41,7 +41,8 @@ static struct slice trim(struct slice s)
 static struct slice before(struct slice s, const char *ends)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if ((s.ptr[i] != '\0' && strchr(ends, s.ptr[i])) || (s.ptr[i] == ';' && i > 0 && is_blank(s.ptr[i - 1])))
+		if ((s.ptr[i] != '\0' && strchr(ends, s.ptr[i])) ||
+			(s.ptr[i] == ';' && i > 0 && is_blank(s.ptr[i - 1])))
 			return slice_of(s.ptr, i);
 	return s;
 }
@@ -204,11 +205,13 @@ static int check_entry(const struct settings_entry *entry, struct error *err)
 	/* inih's buffer has room for a NUL, too. */
 	if (!*entry->value || text.len >= INI_MAX_LINE || strpbrk(entry->value, "\n\r") || line.kind != LINE_KEY ||
 		!slice_equal_str(line.name, entry->key) || !slice_equal_str(line.value, entry->value))
-		return error_set(err, EINVAL, "a line of the configuration can't hold %s = %s", entry->key, entry->value);
+		return error_set(
+			err, EINVAL, "a line of the configuration can't hold %s = %s", entry->key, entry->value);
 	return 0;
 }
 
-int settings_edit(struct slice text, const char *section, const struct settings_entry *entries, size_t n, struct buf *ret, struct error *err)
+int settings_edit(struct slice text, const char *section, const struct settings_entry *entries, size_t n,
+	struct buf *ret, struct error *err)
 {
 	for (size_t i = 0; i < n; i++)
 		if (check_entry(&entries[i], err) < 0)
@@ -227,7 +230,8 @@ int settings_edit(struct slice text, const char *section, const struct settings_
 		else if (!line.raw.ptr)
 			add_key(buf_slice(&now), section, entry, &next);
 		else if (line.raw.len - line.value.len + strlen(entry->value) + 2 >= INI_MAX_LINE)
-			return error_set(err, EINVAL, "the line of %s is too long for its new value; shorten its comment", entry->key);
+			return error_set(err, EINVAL,
+				"the line of %s is too long for its new value; shorten its comment", entry->key);
 		else
 			change_key(buf_slice(&now), &line, entry->value, &next);
 		buf_deinit(&now);
@@ -276,7 +280,10 @@ static int read_settings(const char *file, struct buf *ret, char **ret_path, mod
 		if (errno != ENOENT)
 			return error_set(err, errno, "cannot examine the configuration %s", file);
 		if (lstat(file, &st) == 0)
-			return error_set(err, 0, "the configuration %s is a symlink to a file that isn't there; make that file, or remove the link", file);
+			return error_set(err, 0,
+				"the configuration %s is a symlink to a file that isn't there; make that file, or "
+				"remove the link",
+				file);
 		*mode = 0600;
 		*ret_path = strdup(file);
 		return 0;
@@ -292,17 +299,20 @@ static int read_settings(const char *file, struct buf *ret, char **ret_path, mod
 	return 0;
 }
 
-static int write_settings(const char *path, const struct buf *before_it, const struct buf *after, mode_t mode, struct error *err)
+static int write_settings(
+	const char *path, const struct buf *before_it, const struct buf *after, mode_t mode, struct error *err)
 {
 	if (slice_equal(buf_slice(before_it), buf_slice(after)))
 		return 0;
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	if (file_make_dirs(path_dirname(&arena, path), 0700, err) < 0 || file_replace(path, buf_slice(after), mode, err) < 0)
+	if (file_make_dirs(path_dirname(&arena, path), 0700, err) < 0 ||
+		file_replace(path, buf_slice(after), mode, err) < 0)
 		return error_wrap(err, "cannot write the configuration %s", path);
 	return 0;
 }
 
-int settings_write(const char *file, const char *section, const struct settings_entry *entries, size_t n, struct error *err)
+int settings_write(
+	const char *file, const char *section, const struct settings_entry *entries, size_t n, struct error *err)
 {
 	_cleanup_buf_ struct buf text = { 0 }, edited = { 0 };
 	_cleanup_free_ char *path = NULL;

@@ -15,7 +15,8 @@
 #include "base/file.h"
 #include "setup/settings.h"
 
-static void expect_edit(const char *text, const char *section, const struct settings_entry *entries, size_t n, const char *expected)
+static void expect_edit(
+	const char *text, const char *section, const struct settings_entry *entries, size_t n, const char *expected)
 {
 	struct error err;
 	_cleanup_buf_ struct buf edited = { 0 };
@@ -48,7 +49,8 @@ static void settings__the_line_that_counts_is_changed(void **state)
 	(void)state;
 	expect_set("region = a\nregion = b\n", NULL, "region", "c", "region = a\nregion = c\n");
 	expect_set("region = a\n[llama]\nregion = b\n", NULL, "region", "c", "region = a\n[llama]\nregion = c\n");
-	expect_set("#region = a\n[profile.x]\nregion = b\n", NULL, "region", "c", "region = c\n\n#region = a\n[profile.x]\nregion = b\n");
+	expect_set("#region = a\n[profile.x]\nregion = b\n", NULL, "region", "c",
+		"region = c\n\n#region = a\n[profile.x]\nregion = b\n");
 }
 
 static void settings__a_new_key_goes_behind_the_last_of_its_section(void **state)
@@ -56,9 +58,12 @@ static void settings__a_new_key_goes_behind_the_last_of_its_section(void **state
 	(void)state;
 	expect_set("", NULL, "region", "a", "region = a\n");
 	expect_set("jobs = 3", NULL, "region", "a", "jobs = 3\nregion = a\n");
-	expect_set("# mine\n\n[profile.x]\nregion = b\n", NULL, "region", "a", "# mine\n\nregion = a\n\n[profile.x]\nregion = b\n");
-	expect_set("jobs = 3\n\n# of x\n[profile.x]\n\n[other]\n", NULL, "region", "a", "jobs = 3\nregion = a\n\n# of x\n[profile.x]\n\n[other]\n");
-	expect_set("[profile.x]\nregion = b\n\n[other]\n", "profile.x", "bucket", "a", "[profile.x]\nregion = b\nbucket = a\n\n[other]\n");
+	expect_set("# mine\n\n[profile.x]\nregion = b\n", NULL, "region", "a",
+		"# mine\n\nregion = a\n\n[profile.x]\nregion = b\n");
+	expect_set("jobs = 3\n\n# of x\n[profile.x]\n\n[other]\n", NULL, "region", "a",
+		"jobs = 3\nregion = a\n\n# of x\n[profile.x]\n\n[other]\n");
+	expect_set("[profile.x]\nregion = b\n\n[other]\n", "profile.x", "bucket", "a",
+		"[profile.x]\nregion = b\nbucket = a\n\n[other]\n");
 	expect_set("[profile.x]\n[other]\n", "profile.x", "bucket", "a", "[profile.x]\nbucket = a\n\n[other]\n");
 	expect_set("\xEF\xBB\xBF[other]\n", NULL, "region", "a", "\xEF\xBB\xBFregion = a\n\n[other]\n");
 }
@@ -66,7 +71,8 @@ static void settings__a_new_key_goes_behind_the_last_of_its_section(void **state
 static void settings__a_new_section_goes_to_the_end(void **state)
 {
 	(void)state;
-	static const struct settings_entry entries[] = { { "engine", "lambda" }, { "bucket", "b" }, { "profile", NULL } };
+	static const struct settings_entry entries[] = { { "engine", "lambda" }, { "bucket", "b" },
+		{ "profile", NULL } };
 	expect_edit("", "profile.x", entries, 3, "[profile.x]\nengine = lambda\nbucket = b\n");
 	expect_edit("jobs = 3", "profile.x", entries, 3, "jobs = 3\n\n[profile.x]\nengine = lambda\nbucket = b\n");
 	expect_edit("bucket = a\n", NULL, entries, 3, "bucket = b\nengine = lambda\n");
@@ -110,7 +116,8 @@ static void settings__a_section_leaves_with_its_comments_and_not_with_others(voi
 	(void)state;
 	expect_removed("", "");
 	expect_removed("jobs = 3\n[profile.xy]\na = b\n", "jobs = 3\n[profile.xy]\na = b\n");
-	expect_removed("jobs = 3\n\n[profile.x]\n# c\na = b\n\n# of y\n[profile.y]\na = c\n", "jobs = 3\n\n# of y\n[profile.y]\na = c\n");
+	expect_removed("jobs = 3\n\n[profile.x]\n# c\na = b\n\n# of y\n[profile.y]\na = c\n",
+		"jobs = 3\n\n# of y\n[profile.y]\na = c\n");
 	expect_removed("[profile.x]\na = b\n[y]\nc = d\n[profile.x]\ne = f\n# g", "[y]\nc = d\n");
 }
 
@@ -164,7 +171,8 @@ static void settings__removing_from_nothing_makes_nothing(void **state)
 {
 	(void)state;
 	struct error err;
-	assert_int_equal(settings_write(below("absent/f"), NULL, &(struct settings_entry){ "region", NULL }, 1, &err), 0);
+	assert_int_equal(
+		settings_write(below("absent/f"), NULL, &(struct settings_entry){ "region", NULL }, 1, &err), 0);
 	assert_int_equal(settings_remove_section(below("absent/f"), "profile.x", &err), 0);
 	assert_int_equal(access(below("absent"), F_OK), -1);
 }

@@ -62,7 +62,8 @@ static const char *judge_claims(struct cloud *cloud, const json_t *claims, const
 		return "Token expired";
 	}
 	*ret_code = "AccessDenied";
-	return subject && strncmp(subject, "repo:", 5) == 0 ? NULL : "Not authorized to perform sts:AssumeRoleWithWebIdentity";
+	return subject && strncmp(subject, "repo:", 5) == 0 ? NULL
+							    : "Not authorized to perform sts:AssumeRoleWithWebIdentity";
 }
 
 static void give_keys(struct cloud *cloud, struct cloud_request *request, struct cloud_response *response)
@@ -105,7 +106,8 @@ void sts_handle(struct cloud *cloud, struct cloud_request *request, struct cloud
 {
 	const char *operation = sts_operation(request);
 	if (!operation) {
-		cloud_error(request, response, 400, "InvalidAction", "This cloud's STS has GetCallerIdentity and " STS_WEB_IDENTITY " only.");
+		cloud_error(request, response, 400, "InvalidAction",
+			"This cloud's STS has GetCallerIdentity and " STS_WEB_IDENTITY " only.");
 		return;
 	}
 	if (strcmp(operation, STS_WEB_IDENTITY) == 0) {
