@@ -7,7 +7,8 @@
  * its asker holds against the compiler's own: that is to be run.
  *
  * The time: what the recorded command took of a processor, the worker's overhead, and a GET for each pack that the
- * environment hasn't fetched yet when the input root is another than its last; by settings (cloud.h). Of what is fetched only the time is modelled. What a worker would
+ * environment hasn't fetched yet when the input root is another than its last (but none for objects that stand alone, of
+ * which jobs don't tell); by settings (cloud.h). Of what is fetched only the time is modelled. What a worker would
  * put into the bucket is put there. */
 #pragma once
 
