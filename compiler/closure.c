@@ -64,8 +64,8 @@ struct node {
 	bool source;	    /* precompiled headers are looked for beside what it includes */
 	struct node **edges;
 	size_t n_edges;
-	struct grounds *grounds; /* of the edges, beside the files they lead to; shared */
-	struct file *pch; /* beside an edge; or NULL */
+	struct grounds *grounds;   /* of the edges, beside the files they lead to; shared */
+	struct file *pch;	   /* beside an edge; or NULL */
 	struct computed *computed; /* of a source: what its whole closure computes; or NULL */
 };
 

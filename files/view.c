@@ -50,7 +50,7 @@ struct entry {
 	uint32_t name_at;	     /* the last component in `path`, when there is a parent */
 	uint32_t spell_asked;	     /* names in this directory during `spell` of the view */
 	uint64_t spell;
-	int spell_fd; /* this directory, or AT_FDCWD */
+	int spell_fd;		     /* this directory, or AT_FDCWD */
 	struct entry *next_vanished; /* after this one; of the last, the entry itself */
 	char path[];
 };
@@ -81,7 +81,7 @@ struct directory {
 
 struct view {
 	uint64_t arrived;
-	uint64_t epoch; /* of the entries: what is kept of earlier ones is gone; counted from 1 */
+	uint64_t epoch;		/* of the entries: what is kept of earlier ones is gone; counted from 1 */
 	struct map entries;	/* path → struct entry */
 	struct map contents;	/* struct view_identity → struct content */
 	struct map directories; /* dev, ino → struct directory */
@@ -89,7 +89,7 @@ struct view {
 	struct buf text;	/* of the last file read, if it was no large one; */
 	struct digest text_digest; /* its digest, or zero */
 	struct entry *vanished; /* the first entry that is to be told of; view_next_vanished() */
-	uint64_t spell; /* ends with view_arrive() and view_rest() */
+	uint64_t spell;		/* ends with view_arrive() and view_rest() */
 	int open_fds[OPEN_LIMIT]; /* directories, during this spell */
 	size_t n_open_fds;
 	int64_t (*now_ns)(void);
