@@ -28,7 +28,7 @@ static const struct command_option options[] = {
 	[OPTION_REGION] = { 0, "region", "REGION",
 		"of AWS, as eu-central-1 (default: as its own tools have it configured)" },
 	[OPTION_PROFILE] = { 0, "profile", "PROFILE", "of AWS's configuration, for credentials and region" },
-	[OPTION_NAME] = { 0, "name", "NAME", "of the environment, to have several (default: llama)" },
+	[OPTION_NAME] = { 0, "name", "NAME", "of the environment, to have several (default: LLAMA_PROFILE, or llama)" },
 	[OPTION_MEMORY] = { 0, "memory", "MB", "of the function (default: 1769, which is one whole processor)" },
 	[OPTION_ARCH] = { 0, "arch", "x86_64|arm64",
 		"of the function; it has to be this machine's, which is the default" },

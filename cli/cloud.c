@@ -1,5 +1,6 @@
 #include "cli/cloud.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,6 +30,9 @@ int cloud_place_find(
 	const char *name, const char *region, const char *profile, struct cloud_place *ret, struct error *err)
 {
 	*ret = (struct cloud_place){ 0 };
+	const char *chosen = getenv("LLAMA_PROFILE");
+	if (!name && chosen && *chosen)
+		name = chosen;
 	if (environment_name(name, &ret->arena, &ret->environment, err) < 0 || load(ret, err) < 0)
 		return -1;
 	struct config *config = &ret->config;

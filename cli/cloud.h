@@ -13,7 +13,7 @@ struct cloud_place {
 	struct arena arena;
 };
 
-/* `name`, `region`, `profile`: as options give them, or NULL. `ret` wants cloud_place_deinit in either case. */
+/* `name` (NULL: what LLAMA_PROFILE says), `region`, `profile`: as options give them, or NULL. `ret` wants cloud_place_deinit in either case. */
 int cloud_place_find(
 	const char *name, const char *region, const char *profile, struct cloud_place *ret, struct error *err);
 void cloud_place_deinit(struct cloud_place *place);

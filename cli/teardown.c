@@ -13,7 +13,7 @@ enum { OPTION_REGION, OPTION_PROFILE, OPTION_NAME, OPTION_YES };
 static const struct command_option options[] = {
 	[OPTION_REGION] = { 0, "region", "REGION", "of AWS (default: as configured)" },
 	[OPTION_PROFILE] = { 0, "profile", "PROFILE", "of AWS's configuration, for credentials and region" },
-	[OPTION_NAME] = { 0, "name", "NAME", "of the environment (default: llama)" },
+	[OPTION_NAME] = { 0, "name", "NAME", "of the environment (default: LLAMA_PROFILE, or llama)" },
 	[OPTION_YES] = { 'y', "yes", NULL, "ask nothing" },
 	{ 0 },
 };

@@ -312,7 +312,7 @@ client("cloudformation").delete_stack(StackName="llama-taken")'
 	assert_output_has "llama-team"
 	# A second one beside it, and its end concerns nobody else.
 	bootstrap --yes --name team-b
-	take_down --name team-b
+	LLAMA_PROFILE=team-b take_down
 	assert_nothing_left llama-team-b
 	grep -qx 'function = llama-team' "$LLAMA_CONFIG"
 	take_down --name team
