@@ -180,7 +180,7 @@ exec(sys.argv[1])' "$1"
 	run -0 bootstrap --yes --name perm
 	assert_output_has "limit      unknown"
 	control faults -X DELETE
-	for action in lambda.DeleteFunction s3.ListBucket cloudformation.DeleteStack; do
+	for action in lambda.DeleteFunction s3.ListBucketVersions cloudformation.DeleteStack; do
 		order "$action.deny=1000"
 		run -1 --separate-stderr take_down --name perm
 		echo "$action: $stderr" >&2
