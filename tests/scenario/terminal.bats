@@ -12,6 +12,7 @@ load helpers
 	assert_output_has "gcc            the same object, in "
 	assert_output_has "ready      \`llama build make\` compiles in the cloud"
 	assert_output_has "llama: 13 compiled in Lambda, 1 run locally (link 1)"
+	assert_output_has "ok      function      arn:aws:lambda:us-east-1:000000000000:function:llama, 1769 MB, 300 s"
 	[[ ${lines[-1]} == "left       nothing" ]]
 	assert_as_expected project
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """terminal.py BUILD PROJECT: a newcomer's session in a real terminal (tmux), against a test cloud of its own, printed as the terminal
-showed it: `llama bootstrap`, a build of PROJECT by make, `llama teardown`.
+showed it: `llama bootstrap`, a build of PROJECT by make, `llama status`, `llama teardown`.
 
-What is printed is what was on the screen: the README's transcript is made so. Ends with 1, and the screen on stderr, when a command
+What is printed is what was on the screen: docs/session.txt is made so, from a release and Lua. Ends with 1, and the screen on stderr, when a command
 does; nothing but what make made stays: home, cache, cloud and terminal lie below one temporary directory."""
 
 import os
@@ -102,6 +102,7 @@ def play(build, project, directory):
         terminal = Terminal(directory, environment, project)
         terminal.run("llama bootstrap", [("[y/N]", "y")])
         terminal.run("llama build make -j64 >/dev/null")
+        terminal.run("llama status")
         terminal.run("llama teardown", [("[y/N]", "y")])
         print(terminal.screen().rstrip().removesuffix("$").rstrip())
     except BaseException:
