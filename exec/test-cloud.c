@@ -20,7 +20,7 @@ struct operation {
 	struct cloud *cloud;
 	struct list link;
 	uv_timer_t timer;
-	bool held, is_put, is_list, is_lambda, lost, once;
+	bool held, is_put, is_head, is_list, is_lambda, lost, once;
 	char key[160], after[160];
 	struct slice body;
 	struct buf got;
@@ -135,6 +135,8 @@ static void s3_answer(struct operation *operation)
 		operation->outcome = S3_EXISTS;
 	} else if (operation->is_put && !operation->lost) {
 		put(cloud, operation->key, operation->body);
+	} else if (operation->is_head && object) {
+		cloud->found++;
 	} else if (!operation->is_put && object) {
 		buf_append_slice(&operation->got, buf_slice(&object->body));
 	} else if (!operation->is_put) {
@@ -255,6 +257,15 @@ struct s3_op *s3_get(
 	assert(offset == 0 && length == 0);
 	operation->cloud->gets++;
 	operation->outcome = take(&operation->cloud->fail_gets) ? -1 : 0;
+	uv_timer_start(&operation->timer, on_time, operation->cloud->s3_delay_ms, 0);
+	return (struct s3_op *)operation;
+}
+
+struct s3_op *s3_head(const struct s3_bucket *bucket, const char *key, s3_done_fn *fn, void *ctx)
+{
+	struct operation *operation = s3_new(bucket, key, fn, ctx);
+	operation->is_head = true;
+	operation->outcome = operation->cloud->refuse_heads ? -1 : 0;
 	uv_timer_start(&operation->timer, on_time, operation->cloud->s3_delay_ms, 0);
 	return (struct s3_op *)operation;
 }

@@ -27,7 +27,8 @@ struct cloud {
 	unsigned fail_puts, fail_gets, fail_lists, lose_puts; /* the next so many; a lost one says that all is well */
 	bool hold_puts;                 /* until cloud_release_puts */
 	bool hold_lists;                /* for ever */
-	unsigned puts, gets, lists, exists, overwritten, puts_under_way, most_puts;
+	bool refuse_heads;
+	unsigned puts, gets, lists, exists, found, overwritten, puts_under_way, most_puts; /* found: by a head */
 	uint64_t largest_put;
 	unsigned invocations, running, most_running;
 	unsigned limit;                 /* of concurrency; 0 = none: 429 beyond it */

@@ -90,6 +90,14 @@ static void begin_anew(const char *bucket)
 	uplink = open_uplink(bucket);
 }
 
+/* As a machine that has never sent anything. */
+static void forget_state(void)
+{
+	uplink_free(uplink);
+	file_remove_tree(AT_FDCWD, directory, NULL);
+	uplink = open_uplink("bucket");
+}
+
 static struct digest add_bytes(const char *path, struct slice bytes)
 {
 	struct error err;
@@ -309,6 +317,31 @@ static void uplink__remembers_over_a_restart(void **state)
 	run();
 	begin_anew("another");
 	assert_int_equal(ensure(3, root), 0);
+}
+
+static void uplink__what_another_machine_has_sent_is_asked_for_and_not_sent(void **state)
+{
+	add("src/a.h", "a");
+	add_noise("usr/bin/cc1", PACK_ALONE_BYTES, 1);
+	struct digest root = commit();
+	ensure(0, root);
+	run();
+	assert_int_equal(cloud.puts, 2);
+	assert_int_equal(cloud.found, 0);
+	forget_state();
+	ensure(1, root);
+	run();
+	assert_int_equal(told[1].outcome, 0);
+	assert_int_equal(cloud.found, 1);
+	assert_int_equal(cloud.puts, 3); /* the pack, which is small */
+	/* A bucket that doesn't say is sent to. */
+	cloud.refuse_heads = true;
+	forget_state();
+	ensure(2, root);
+	run();
+	assert_int_equal(told[2].outcome, 0);
+	assert_int_equal(cloud.puts, 5);
+	assert_int_equal(cloud.exists, 3);
 }
 
 /* Whatever stands in the state file: it is read for what it is worth, and all goes on. */
@@ -536,6 +569,7 @@ int main(void)
 		TEST(uplink__nothing_is_sent_when_all_of_it_is_lost),
 		TEST(uplink__a_failed_put_is_told_and_tried_again_by_the_next),
 		TEST(uplink__remembers_over_a_restart),
+		TEST(uplink__what_another_machine_has_sent_is_asked_for_and_not_sent),
 		TEST(uplink__a_damaged_state_costs_a_put_and_no_more),
 		TEST(uplink__what_is_too_old_is_sent_again),
 		TEST(uplink__what_a_worker_misses_is_written_over),

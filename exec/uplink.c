@@ -663,6 +663,22 @@ static void object_missing(struct object *object)
 	}
 }
 
+static void put(struct object *object)
+{
+	struct s3_bucket *bucket = &object->uplink->options.bucket;
+	object->put = s3_put(bucket, object->key, buf_slice(&object->packing.body), !object->overwrite, put_done, object);
+}
+
+/* Whether another machine has sent it. Why that can't be told sending it will tell. */
+static void asked(void *ctx, int outcome, struct buf *body, const struct error *err)
+{
+	struct object *object = ctx;
+	if (outcome == 0)
+		put_done(object, S3_EXISTS, body, err);
+	else
+		put(object);
+}
+
 static void packed(void *ctx)
 {
 	struct object *object = ctx;
@@ -702,7 +718,11 @@ static void packed(void *ctx)
 		pack_key(name->hash, object->key);
 	object->state = OBJECT_PUTTING;
 	under_way_begin(object);
-	object->put = s3_put(&uplink->options.bucket, object->key, buf_slice(&packing->body), !object->overwrite, put_done, object);
+	/* A merged pack is nobody else's. */
+	if (packing->body.len >= UPLINK_ASK_BYTES && !object->overwrite && uplink->merge != object)
+		object->put = s3_head(&uplink->options.bucket, object->key, asked, object);
+	else
+		put(object);
 	tell(uplink);
 }
 

@@ -27,6 +27,7 @@ enum {
 	UPLINK_PARALLEL = 4,             /* objects under way */
 	UPLINK_PACK_BYTES = 24 << 20,    /* of blobs, uncompressed, make a pack full: about 8 MiB of it */
 	UPLINK_PACK_BLOBS = 1 << 16,     /* likewise */
+	UPLINK_ASK_BYTES = 1 << 20,      /* an object from here on is asked for before it is sent: another machine's toolchain is often this one's */
 	UPLINK_READ_BYTES = 96 << 20,    /* of blobs under way, unless there is only one */
 	UPLINK_BLOBS = 1 << 18,          /* known at once */
 	UPLINK_DIRECTORIES = 1 << 16,    /* walked ones that are remembered */
