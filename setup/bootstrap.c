@@ -500,7 +500,7 @@ static int run(struct bootstrap *b, struct error *err)
 int bootstrap(const struct bootstrap_options *options, struct error *err)
 {
 	struct bootstrap b = { .options = options };
-	talk_begin(options->yes, &b.talk);
+	talk_begin(options->yes, &b.session.loop, &b.talk);
 	int outcome = run(&b, err);
 	scratch_close(&b.scratch);
 	aws_session_close(&b.session);

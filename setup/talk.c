@@ -1,12 +1,14 @@
 #include "setup/talk.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-void talk_begin(bool yes, struct talk *ret)
+void talk_begin(bool yes, uv_loop_t *loop, struct talk *ret)
 {
-	*ret = (struct talk){ .yes = yes, .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) };
+	*ret = (struct talk){ .yes = yes, .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO), .loop = loop };
 }
 
 void talk_step(const char *what, const char *format, ...)
@@ -31,6 +33,15 @@ void talk_more(const char *format, ...)
 	va_end(args);
 }
 
+/* libuv's signal handlers restart a read(), and are told in the loop's next turn only. */
+static void wait_for_input(uv_loop_t *loop)
+{
+	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = uv_backend_fd(loop), .events = POLLIN } };
+	do
+		uv_run(loop, UV_RUN_NOWAIT);
+	while ((poll(fds, 2, -1) < 0 && errno == EINTR) || !fds[0].revents);
+}
+
 int talk_ask(const struct talk *talk, const char *question, struct arena *arena, const char **ret)
 {
 	char line[256];
@@ -38,6 +49,7 @@ int talk_ask(const struct talk *talk, const char *question, struct arena *arena,
 		return -1;
 	printf("%s ", question);
 	fflush(stdout);
+	wait_for_input(talk->loop);
 	if (!fgets(line, sizeof(line), stdin))
 		return -1;
 	size_t begin = strspn(line, " \t"), n = strcspn(line + begin, " \t\r\n");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <uv.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -9,9 +10,11 @@
 struct talk {
 	bool yes;      /* --yes: nothing is asked */
 	bool terminal; /* there is somebody to ask: standard input and output are terminals */
+	uv_loop_t *loop;
 };
 
-void talk_begin(bool yes, struct talk *ret);
+/* `loop` turns while an answer is waited for, so that signals end the program there too; it is open whenever something is asked. */
+void talk_begin(bool yes, uv_loop_t *loop, struct talk *ret);
 
 /* "what       text", at once. The second goes on below, a smaller step of the same. */
 void talk_step(const char *what, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -161,7 +161,7 @@ static int run(struct teardown *t, struct error *err)
 int teardown(const struct teardown_options *options, struct error *err)
 {
 	struct teardown t = { .options = options };
-	talk_begin(options->yes, &t.talk);
+	talk_begin(options->yes, &t.session.loop, &t.talk);
 	int outcome = run(&t, err);
 	scratch_close(&t.scratch);
 	aws_session_close(&t.session);

@@ -144,6 +144,21 @@ exec(sys.argv[1])' "$1"
 	assert_output_has "there is no architecture riscv"
 }
 
+@test "Ctrl-C at the question ends it, and leaves nothing" {
+	with_cloud
+	run -0 timeout 120 python3 -c '
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+said = b""
+while b"[y/N]" not in said:
+    said += os.read(terminal, 4096)
+os.write(terminal, b"\x03")
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT' "$LLAMA_BUILD_DIR/llama" bootstrap --name ask
+	[ -z "$(ls -d "${TMPDIR:-/tmp/none}"/llama-setup-*/ 2>/dev/null)" ]
+}
+
 @test "another llama: a new image for the function, and the stack stays" {
 	with_cloud
 	bootstrap --yes --name up
