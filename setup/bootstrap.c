@@ -256,9 +256,7 @@ static int push(struct bootstrap *b, const char **ret_uri, struct error *err)
 
 static int refresh_function(struct bootstrap *b, struct error *err)
 {
-	int outcome = function_get(&b->session, b->environment.function, &b->arena, &b->state.function, err);
-	b->state.has_function = outcome == 0;
-	return outcome < 0 ? -1 : 0;
+	return environment_read_function(&b->session, &b->environment, &b->arena, &b->state, err);
 }
 
 static int wait_for_function(struct bootstrap *b, struct error *err)
@@ -286,7 +284,9 @@ static int create_function(struct bootstrap *b, struct function_settings *settin
 	const char *name = b->environment.function;
 	for (int tries = 0;;) {
 		int outcome = function_create(&b->session, name, settings, err);
-		if (outcome == 0 || outcome == FUNCTION_EXISTS)
+		if (outcome == FUNCTION_EXISTS) /* by a request whose answer was lost, or another bootstrap: if it is ours */
+			return refresh_function(b, err);
+		if (outcome == 0)
 			return 0;
 		unsigned allowed = outcome < 0 && err->code == ERANGE && !b->options->memory_mb
 					   ? bootstrap_allowed_memory(err->text)
@@ -466,9 +466,16 @@ static int join(struct bootstrap *b, struct error *err)
 			"the environment \"%s\" isn't complete (its stack is %s): whoever administers it runs `llama "
 			"bootstrap` again",
 			b->environment.name, b->state.stack.status);
-	struct error refused;
-	if (environment_read(&b->session, &b->environment, &b->arena, &b->state, &refused) == 0 && b->state.release &&
-		strcmp(b->state.release, LLAMA_VERSION) != 0)
+	/* Who may invoke the function need not be allowed to look at it. */
+	if (environment_read_function(&b->session, &b->environment, &b->arena, &b->state, err) < 0) {
+		if (err->code != EACCES)
+			return -1;
+	} else if (!b->state.has_function) {
+		return error_set(err, 0,
+			"the environment \"%s\" has no function yet: whoever administers it runs `llama bootstrap` again",
+			b->environment.name);
+	}
+	if (b->state.release && strcmp(b->state.release, LLAMA_VERSION) != 0)
 		talk_step("release",
 			"the function is of llama %s, this is %s: should it not work, whoever administers it runs "
 			"`llama bootstrap` with this one",

@@ -58,29 +58,45 @@ int environment_read_stack(struct aws_session *session, const struct environment
 	return 0;
 }
 
-static const char *value_of(const struct aws_pair *pairs, size_t n, const char *name)
+const char *environment_release(const struct function *function)
 {
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(pairs[i].name, name) == 0)
-			return pairs[i].value;
+	for (size_t i = 0; i < function->n_environment; i++)
+		if (strcmp(function->environment[i].name, ENVIRONMENT_VERSION) == 0)
+			return function->environment[i].value;
 	return NULL;
+}
+
+/* Whoever may not see tags is shown none: then the role tells, which nobody else's function has. */
+static bool is_ours(const struct environment *environment, const struct environment_state *state)
+{
+	const struct function *function = &state->function;
+	const char *tag = function_tag(function, ENVIRONMENT_TAG);
+	return tag ? strcmp(tag, environment->name) == 0
+		   : function->n_tags == 0 && state->role && strcmp(function->role, state->role) == 0;
+}
+
+int environment_read_function(struct aws_session *session, const struct environment *environment, struct arena *arena,
+	struct environment_state *state, struct error *err)
+{
+	state->has_function = false;
+	state->release = NULL;
+	int outcome = function_get(session, environment->function, arena, &state->function, err);
+	if (outcome != 0)
+		return outcome == FUNCTION_ABSENT ? 0 : -1;
+	if (!is_ours(environment, state))
+		return not_ours("function", environment->function, err);
+	state->has_function = true;
+	state->release = environment_release(&state->function);
+	return 0;
 }
 
 int environment_read(struct aws_session *session, const struct environment *environment, struct arena *arena,
 	struct environment_state *ret, struct error *err)
 {
-	if (environment_read_stack(session, environment, arena, ret, err) < 0)
-		return -1;
-	int outcome = function_get(session, environment->function, arena, &ret->function, err);
-	if (outcome != 0)
-		return outcome == FUNCTION_ABSENT ? 0 : -1;
-	const char *tag = value_of(ret->function.tags, ret->function.n_tags, ENVIRONMENT_TAG);
-	/* Whoever may not see tags is shown none. */
-	if (tag ? strcmp(tag, environment->name) != 0 : ret->function.n_tags > 0 || !ret->has_stack)
-		return not_ours("function", environment->function, err);
-	ret->has_function = true;
-	ret->release = value_of(ret->function.environment, ret->function.n_environment, ENVIRONMENT_VERSION);
-	return 0;
+	return environment_read_stack(session, environment, arena, ret, err) < 0 ||
+			       environment_read_function(session, environment, arena, ret, err) < 0
+		       ? -1
+		       : 0;
 }
 
 const char *environment_architecture(const char *machine)

@@ -15,7 +15,7 @@ struct environment {
 	const char *section; /* of the configuration file: NULL (the top level), or "profile.NAME" */
 };
 
-/* `name` NULL: the default one. Strings in `arena`. -1: it is no name (EINVAL): [a-z][a-z0-9-]{0,31}. */
+/* `name` NULL: the default one. Strings in `arena`. -1: it is no name (EINVAL): [a-z][a-z0-9-]{0,31}, without a hyphen at its end. */
 int environment_name(const char *name, struct arena *arena, struct environment *ret, struct error *err);
 
 /* What AWS says now. */
@@ -28,12 +28,17 @@ struct environment_state {
 	const char *release; /* of llama, that the function's image is of; NULL: unknown */
 };
 
-/* In `arena`. -1 also when a stack or a function of that name is somebody else's (EEXIST): not ours is what lacks the tag. */
+/* In `arena`. -1 also when a stack or a function of that name is somebody else's (EEXIST): not ours is what lacks the tag, but for a function whose tags we
+ * aren't shown and that has the stack's role. */
 int environment_read(struct aws_session *session, const struct environment *environment, struct arena *arena,
 	struct environment_state *ret, struct error *err);
-/* The part of it that needs the stack alone: has_stack, stack and its outputs. */
+/* Its two parts: has_stack, stack and its outputs; then has_function, function and release, the rest of `state` staying as it is. */
 int environment_read_stack(struct aws_session *session, const struct environment *environment, struct arena *arena,
 	struct environment_state *ret, struct error *err);
+int environment_read_function(struct aws_session *session, const struct environment *environment, struct arena *arena,
+	struct environment_state *state, struct error *err);
+/* The release of llama that a function's image is of; NULL: it doesn't say. */
+const char *environment_release(const struct function *function);
 
 /* The configuration file's and AWS's words for a processor, of this machine or of the image: "x86_64", "arm64"; NULL: Lambda has none such. */
 const char *environment_architecture(const char *machine);

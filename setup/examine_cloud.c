@@ -235,17 +235,9 @@ static bool tell_state(struct examiner *examiner, const struct function *functio
 	return strcmp(function->state, "Failed") != 0;
 }
 
-static const char *release_of(const struct function *function)
-{
-	for (size_t i = 0; i < function->n_environment; i++)
-		if (strcmp(function->environment[i].name, ENVIRONMENT_VERSION) == 0)
-			return function->environment[i].value;
-	return NULL;
-}
-
 static void tell_release(struct examiner *examiner, const struct function *function)
 {
-	const char *release = release_of(function);
+	const char *release = environment_release(function);
 	if (!release)
 		examine_tell(examiner, "image", EXAMINE_SKIPPED, NULL,
 			"%.19s: the function doesn't say of which llama it is", function->image_digest);

@@ -293,6 +293,29 @@ client("ecr").delete_repository(repositoryName="llama-image")
 client("cloudformation").delete_stack(StackName="llama-taken")'
 }
 
+# What tells whose a function is when tags are hidden, is its role.
+@test "a function of somebody else's beside our stack is not touched" {
+	with_cloud
+	bootstrap --yes --name mine
+	bootstrap --yes --name theirs
+	cloud_python '
+aws = client("lambda")
+image = aws.get_function(FunctionName="llama-mine")["Code"]["ImageUri"]
+role = aws.get_function(FunctionName="llama-theirs")["Configuration"]["Role"]
+aws.delete_function(FunctionName="llama-mine")
+aws.create_function(FunctionName="llama-mine", PackageType="Image", Code={"ImageUri": image}, Role=role)'
+	run -1 --separate-stderr take_down --name mine
+	[[ $stderr == *"a function called llama-mine in this region that isn't Llama's"* ]]
+	run -1 --separate-stderr bootstrap --join --name mine
+	[[ $stderr == *"a function called llama-mine in this region that isn't Llama's"* ]]
+	cloud_python 'client("lambda").delete_function(FunctionName="llama-mine")'
+	run -1 --separate-stderr bootstrap --join --name mine
+	[[ $stderr == *"has no function yet: whoever administers it"* ]]
+	take_down --name mine
+	take_down --name theirs
+	assert_nothing_left llama-mine
+}
+
 @test "a new account's limits" {
 	with_cloud
 	control settings -d '{"concurrency": 10, "memory-limit-mb": 1024}'
