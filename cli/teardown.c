@@ -51,6 +51,7 @@ static int command_run(struct command_args *args)
 	teardown_options.region = place.region;
 	teardown_options.profile = place.profile;
 	teardown_options.is_configured = place.is_configured;
+	teardown_options.bucket = place.config.bucket;
 	teardown_options.config_file = place.config.file;
 	int outcome = teardown(&teardown_options, &err);
 	if (outcome < 0)

@@ -31,6 +31,20 @@ static double seconds_since(int64_t begin_ms)
 	return (double)(clock_monotonic_ms() - begin_ms) / 1000;
 }
 
+/* Whether the configuration speaks of an environment that is called the same, in another region or account. */
+static int is_elsewhere(struct teardown *t, bool *ret, struct error *err)
+{
+	const char *bucket = t->options->bucket;
+	*ret = false;
+	if (!bucket || (t->state.bucket && strcmp(bucket, t->state.bucket) == 0))
+		return 0;
+	int outcome = s3_bucket_exists(&t->session, bucket, &t->arena, NULL, err);
+	if (outcome < 0 && err->code != EACCES)
+		return -1;
+	*ret = outcome != S3_BUCKET_ABSENT;
+	return 0;
+}
+
 /* What it says there is kept only as long as there is an environment. */
 static int remove_settings(struct teardown *t, struct error *err)
 {
@@ -38,8 +52,15 @@ static int remove_settings(struct teardown *t, struct error *err)
 		{ "function", NULL }, { "concurrency", NULL }, { "profile", NULL } };
 	const char *file = t->options->config_file, *section = t->environment.section;
 	struct error missing;
-	if (!section && !t->options->is_configured)
+	bool elsewhere;
+	if (!t->options->is_configured)
 		return 0;
+	if (is_elsewhere(t, &elsewhere, err) < 0)
+		return -1;
+	if (elsewhere) {
+		talk_step("config", "%s stays: it names the bucket %s, of another environment", file, t->options->bucket);
+		return 0;
+	}
 	_cleanup_buf_ struct buf before = { 0 }, after = { 0 };
 	if (file_read(file, 1 << 20, &before, &missing) < 0 && missing.code == ENOENT)
 		return 0;
@@ -141,8 +162,8 @@ static int run(struct teardown *t, struct error *err)
 	if (environment_read(&t->session, &t->environment, &t->arena, &t->state, err) < 0)
 		return -1;
 	if (!t->state.has_stack && !t->state.has_function)
-		talk_step("plan", "there is no environment \"%s\" here: only logs of one are looked for",
-			t->environment.name);
+		talk_step("plan", "there is no environment \"%s\" here; to be removed, should it be left over: the log group %s",
+			t->environment.name, t->environment.log_group);
 	else
 		talk_step("plan", "to be removed for ever: %s%s%s%s%s", t->state.has_function ? "the function, " : "",
 			t->state.has_stack ? "the stack " : "", t->state.has_stack ? t->environment.stack : "",

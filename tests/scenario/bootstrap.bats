@@ -316,6 +316,19 @@ aws.create_function(FunctionName="llama-mine", PackageType="Image", Code={"Image
 	assert_nothing_left llama-mine
 }
 
+@test "the configuration of an environment elsewhere that is called the same stays" {
+	with_cloud
+	cloud_python 'client("s3").create_bucket(Bucket="llama-elsewhere")'
+	bootstrap --yes --name same
+	sed -i 's/^bucket = .*/bucket = llama-elsewhere/' "$LLAMA_CONFIG"
+	run -0 take_down --name same
+	assert_output_has "it names the bucket llama-elsewhere, of another environment"
+	grep -qx 'function = llama-same' "$LLAMA_CONFIG"
+	cloud_python 'client("s3").delete_bucket(Bucket="llama-elsewhere")'
+	run -0 take_down --name same
+	! grep -q same "$LLAMA_CONFIG"
+}
+
 @test "a new account's limits" {
 	with_cloud
 	control settings -d '{"concurrency": 10, "memory-limit-mb": 1024}'
