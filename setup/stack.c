@@ -8,7 +8,10 @@
 
 #define STACK_TYPE "AWS::CloudFormation::Stack"
 
-enum { PAUSE_MS = 1000 };
+enum {
+	PAUSE_MS = 1000,
+	LOOKS_STILL = 60, /* so often what was asked for need not have begun yet */
+};
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -70,6 +73,9 @@ static const char *remedy(const char *reason, const struct environment *environm
 			"if that is left over from Llama, `llama teardown%s%s` removes it; else choose another name by "
 			"--name",
 			environment->section ? " --name " : "", environment->section ? environment->name : "");
+	if (strstr(reason, "attached to entities"))
+		return "take the policy off the people and roles that build with it (IAM console, the policy's \"Entities "
+		       "attached\"); then again";
 	if (strstr(reason, "imit") || strstr(reason, "uota"))
 		return "raise that quota in the Service Quotas console, or remove what isn't needed; then again";
 	return arena_printf(arena,
@@ -112,11 +118,13 @@ static const char *newest_event(const struct stack_event *events, size_t n, stru
 	return n ? arena_strdup(arena, events[n - 1].id) : otherwise;
 }
 
-/* Until nothing is being done with the stack of this id; its status then is in `ret`, "" if there is no trace of it. */
+/* Until nothing is being done with the stack of this id; its status then is in `ret`, "" if there is no trace of it. `after` is the newest event before what is waited
+ * for: a status without one since is still the old one. NULL: any status will do. */
 static int wait_for(struct aws_session *session, const char *id, const char *after, struct arena *arena,
 	const char **ret, struct error *err)
 {
-	for (;;) {
+	bool begun = !after;
+	for (unsigned looks = 1;; looks++) {
 		_cleanup_arena_ struct arena turn = ARENA_INIT;
 		struct stack stack;
 		struct stack_event *events;
@@ -130,9 +138,10 @@ static int wait_for(struct aws_session *session, const char *id, const char *aft
 		}
 		for (size_t i = 0; i < n; i++)
 			tell(&events[i]);
+		begun |= n > 0;
 		after = newest_event(events, n, arena, after);
 		*ret = arena_strdup(arena, stack.status);
-		if (stack_phase(stack.status) != STACK_BUSY)
+		if (stack_phase(stack.status) != STACK_BUSY && (begun || looks >= LOOKS_STILL))
 			return 0;
 		aws_wait(session, PAUSE_MS);
 	}
