@@ -237,17 +237,6 @@ int function_delete(struct aws_session *session, const char *name, struct error 
 	return aws_succeeded(&reply) ? 0 : refuse(&reply, "lambda:DeleteFunction", what, err);
 }
 
-int function_set_tags(struct aws_session *session, const char *arn, const struct aws_pair *tags, size_t n, struct error *err)
-{
-	_cleanup_arena_ struct arena arena = ARENA_INIT;
-	struct aws_reply reply;
-	const char *what = arena_printf(&arena, "tag %s", arn);
-	json_auto_t *body = json_pack("{s:o}", "Tags", make_pairs(tags, n));
-	if (ask(session, "POST", arena_printf(&arena, "/2017-03-31/tags/%s", arn), body, what, &arena, &reply, err) < 0)
-		return -1;
-	return aws_succeeded(&reply) ? 0 : refuse(&reply, "lambda:TagResource", what, err);
-}
-
 int account_limits(struct aws_session *session, struct account_limits *ret, struct error *err)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;

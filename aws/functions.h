@@ -33,7 +33,7 @@ struct function_settings { /* of an update: NULL and 0 leave a setting as it is 
 	unsigned memory_mb, timeout_s, storage_mb;
 	const struct aws_pair *environment; /* all of it */
 	size_t n_environment;
-	const struct aws_pair *tags;        /* creation only, see function_set_tags */
+	const struct aws_pair *tags;        /* creation only */
 	size_t n_tags;
 };
 
@@ -43,7 +43,6 @@ int function_create(struct aws_session *session, const char *name, const struct 
 int function_update_code(struct aws_session *session, const char *name, const char *image_uri, const char *architecture, struct error *err); /* 0, -1 */
 int function_update_configuration(struct aws_session *session, const char *name, const struct function_settings *settings, struct error *err); /* 0, FUNCTION_ROLE_NOT_READY, -1 */
 int function_delete(struct aws_session *session, const char *name, struct error *err);	/* 0, FUNCTION_ABSENT, -1 */
-int function_set_tags(struct aws_session *session, const char *arn, const struct aws_pair *tags, size_t n, struct error *err); /* others stay */
 
 /* Until the function is active and its last update successful: it looks once a second. `tick` (NULL: none) is told what it is in between; false gives up (ECANCELED).
  * -1: it failed, AWS's words for it and what to do (EINVAL); it isn't there (ENOENT); ten minutes are over (ETIMEDOUT). */

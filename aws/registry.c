@@ -336,7 +336,6 @@ int registry_push(struct aws_session *session, const struct registry *registry, 
 	if (push_blobs(&talk, layout_dir, &contents, &pushed, err) < 0 || push_manifest(&talk, &contents, tag, err) < 0)
 		return -1;
 	pushed.manifest = contents.manifest;
-	snprintf(pushed.architecture, sizeof pushed.architecture, "%s", strcmp(contents.architecture, "amd64") == 0 ? "x86_64" : contents.architecture);
 	*ret = pushed;
 	return 0;
 }

@@ -16,7 +16,6 @@ typedef void registry_progress_fn(void *ctx, const char *blob, int64_t sent_byte
 
 struct registry_pushed {
 	struct digest manifest;
-	char architecture[16];		   /* as Lambda calls it: "x86_64", "arm64"; "" if the image says none */
 	int64_t bytes_sent;
 	unsigned blobs_sent, blobs_there;
 };
