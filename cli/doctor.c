@@ -159,17 +159,11 @@ static void examine_compiler(struct compilers *compilers, const char *name)
 		path, engine, not ? ": its files are " : "", not ? not : "");
 }
 
-static int examine_compilers(struct examiner *examiner, const struct control *control, struct error *err)
+/* In a directory with an x.c and an x.cc. */
+static void examine_all_compilers(struct examiner *examiner, const struct control *control)
 {
 	static const char *const names[] = { "gcc", "g++", "clang", "clang++", "cc", "c++" };
-	char directory[] = "/tmp/llama-doctor-XXXXXX";
 	struct compilers compilers = { .examiner = examiner, .control = control, .arena = ARENA_INIT };
-	examiner->area = "compilers";
-	if (!mkdtemp(directory))
-		return error_set(err, errno, "cannot make a directory in /tmp");
-	if (chdir(directory) < 0 || file_replace("x.c", slice_str("int x;\n"), 0600, err) < 0 ||
-		file_replace("x.cc", slice_str("int x;\n"), 0600, err) < 0)
-		return error_set(err, errno, "cannot write to %s", directory);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		examine_compiler(&compilers, names[i]);
 	if (compilers.n == 0)
@@ -179,7 +173,25 @@ static int examine_compilers(struct examiner *examiner, const struct control *co
 	else if (compilers.n_good == 0)
 		examine_tell(examiner, "compilers", EXAMINE_FAILED, NULL, "none can be used");
 	arena_deinit(&compilers.arena);
-	return chdir("/") < 0 ? error_set(err, errno, "cannot go to /") : file_remove_tree(AT_FDCWD, directory, err);
+}
+
+static int examine_compilers(struct examiner *examiner, const struct control *control, struct error *err)
+{
+	char directory[] = "/tmp/llama-doctor-XXXXXX";
+	int rc = -1;
+	examiner->area = "compilers";
+	if (!mkdtemp(directory))
+		return error_set(err, errno, "cannot make a directory in /tmp");
+	if (chdir(directory) < 0) {
+		error_set(err, errno, "cannot go to %s", directory);
+	} else if (file_replace("x.c", slice_str("int x;\n"), 0600, err) == 0 &&
+		   file_replace("x.cc", slice_str("int x;\n"), 0600, err) == 0) {
+		examine_all_compilers(examiner, control);
+		rc = 0;
+	}
+	if (chdir("/") < 0)
+		rc = error_set(err, errno, "cannot go to /");
+	return file_remove_tree(AT_FDCWD, directory, rc < 0 ? NULL : err) < 0 ? -1 : rc;
 }
 
 /* Whose llamacc a build would find. */

@@ -51,7 +51,7 @@ static int show(const struct cloud_place *place, struct report *report, struct e
 static int command_run(struct command_args *args)
 {
 	const struct command *command = args->command;
-	const char *region = NULL, *profile = NULL, *name = getenv("LLAMA_PROFILE");
+	const char *region = NULL, *profile = NULL, *name = NULL;
 	for (int option; (option = command_next_option(args)) >= 0;) {
 		if (option == OPTION_REGION)
 			region = args->value;
@@ -66,7 +66,7 @@ static int command_run(struct command_args *args)
 	struct report report;
 	report_begin(&report);
 	report.brief = true;
-	if (cloud_place_find(name && *name ? name : NULL, region, profile, &place, &err) < 0)
+	if (cloud_place_find(name, region, profile, &place, &err) < 0)
 		return command_fail(command, &err);
 	int outcome = show(&place, &report, &err);
 	if (outcome < 0)

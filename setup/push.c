@@ -11,7 +11,7 @@ enum { TELL_MS = 5000 };
 
 static double megabytes(int64_t bytes)
 {
-	return (double)bytes / (1 << 20);
+	return (double)bytes / 1e6;
 }
 
 static void tell_progress(void *ctx, const char *blob, int64_t sent_bytes, int64_t total_bytes)
