@@ -49,7 +49,10 @@ static void leave(struct scratch *scratch)
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-	leave(handle->data);
+	struct scratch *scratch = handle->data;
+	/* It has a session of its own: the terminal's signal hasn't reached it, and the daemon would wait for its job. */
+	process_cancel(scratch->running);
+	leave(scratch);
 	fflush(stdout);
 	fprintf(stderr, "\nllama: interrupted; run the same command again, and it goes on from here\n");
 	signal(number, SIG_DFL);
@@ -122,11 +125,13 @@ int scratch_run(struct scratch *scratch, const char *const *argv, char *const *e
 	struct arena *arena, struct scratch_output *ret, struct error *err)
 {
 	struct running running = { .arena = arena };
-	if (!process_start(&scratch->session->loop, (char *const *)argv, environment, limit_ms, OUTPUT_BYTES,
-		    on_process, &running, err))
+	scratch->running = process_start(&scratch->session->loop, (char *const *)argv, environment, limit_ms,
+		OUTPUT_BYTES, on_process, &running, err);
+	if (!scratch->running)
 		return -1;
 	while (!running.done)
 		uv_run(&scratch->session->loop, UV_RUN_ONCE);
+	scratch->running = NULL;
 	if (running.rc < 0) {
 		if (err)
 			*err = running.error;

@@ -10,6 +10,7 @@ struct scratch {
 	/* Private. */
 	struct arena arena;
 	uv_signal_t signals[3];
+	struct process *running;
 	char *const *stop_argv, *const *stop_environment;
 };
 
@@ -17,12 +18,12 @@ struct scratch {
 int scratch_open(struct aws_session *session, struct scratch *ret, struct error *err);
 void scratch_close(struct scratch *scratch); /* NULL and zeroed are allowed */
 
-/* Run a program and wait for it. Output in `arena`. 0: it has ended, `ret_status` is its exit status, or 128 + its signal. -1: it could not be started, or not within
- * `limit_ms`. */
+/* Run a program and wait for it; a signal that ends us ends it. Output in `arena`. 0: it has ended. -1: it could not be started, or took longer than `limit_ms` and was
+ * killed. */
 struct scratch_output {
 	const char *out; /* up to 1 MiB */
 	const char *err; /* the first KiB */
-	int status;
+	int status; /* of its exit, or 128 + its signal */
 };
 int scratch_run(struct scratch *scratch, const char *const *argv, char *const *environment, int64_t limit_ms,
 	struct arena *arena, struct scratch_output *ret, struct error *err);

@@ -276,6 +276,20 @@ since() { [ "$(counted "$1" "$2")" -gt "$3" ]; }
 	done
 }
 
+@test "interrupted while a compiler is tried, it takes the compiler along" {
+	with_cloud
+	mkdir bin
+	printf '#include <unistd.h>\nint main(void) { for (;;) pause(); }\n' >pause.c
+	gcc -o bin/gcc pause.c
+	on_path "$PWD/bin" "$LLAMA_BUILD_DIR/llama" bootstrap --yes --name stuck >out 2>&1 &
+	wait_until 600 pgrep -f "^$PWD/bin/gcc "
+	kill -INT "$(pgrep -f "^$LLAMA_BUILD_DIR/llama bootstrap --yes --name stuck")"
+	wait $! || true
+	grep -q "interrupted; run the same command again" out
+	! pgrep -f "^$PWD/bin/gcc "
+	take_down --name stuck
+}
+
 @test "what isn't Llama's is neither used nor removed" {
 	with_cloud
 	cloud_python '
