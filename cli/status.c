@@ -1,6 +1,6 @@
 /* llama status */
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "aws/sts.h"
@@ -16,6 +16,19 @@ static const struct command_option options[] = {
 	[OPTION_NAME] = { 0, "name", "NAME", "of the environment (default: LLAMA_PROFILE, else llama)" },
 	{ 0 },
 };
+
+static void tell_configured(struct examiner *examiner, const struct cloud_place *place, const char *region)
+{
+	const char *configured = place->config.region;
+	bool elsewhere = place->is_configured && configured && strcmp(configured, region) != 0;
+	bool ok = place->is_configured && !elsewhere;
+	examine_tell(examiner, "configured", ok ? EXAMINE_OK : EXAMINE_WARNING,
+		ok ? NULL : "`llama bootstrap --join` writes it down", "%s %s%s%s", place->config.file,
+		ok	    ? "names it"
+		: elsewhere ? "names the one in "
+			    : "doesn't name its function",
+		elsewhere ? configured : "", place->environment.section ? ", as a profile" : "");
+}
 
 /* 0, EXAMINE_ABSENT, -1. */
 static int show(const struct cloud_place *place, struct report *report, struct error *err)
@@ -40,10 +53,7 @@ static int show(const struct cloud_place *place, struct report *report, struct e
 			place->environment.section ? " --name " : "",
 			place->environment.section ? place->environment.name : "");
 	else if (outcome == 0)
-		examine_tell(&report->examiner, "configured", place->is_configured ? EXAMINE_OK : EXAMINE_WARNING,
-			place->is_configured ? NULL : "`llama bootstrap --join` writes it down", "%s %s%s",
-			place->config.file, place->is_configured ? "names it" : "doesn't name its function",
-			place->environment.section ? ", as a profile" : "");
+		tell_configured(&report->examiner, place, session.config.region);
 	aws_session_close(&session);
 	return outcome;
 }
