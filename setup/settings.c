@@ -96,8 +96,8 @@ static const char byte_order_mark[] = "\xEF\xBB\xBF";
 
 static struct slice without_mark(struct slice text)
 {
-	size_t n = slice_has_prefix(text, byte_order_mark) ? strlen(byte_order_mark) : 0;
-	return slice_of(text.ptr + n, text.len - n);
+	size_t n = strlen(byte_order_mark);
+	return slice_has_prefix(text, byte_order_mark) ? slice_of(text.ptr + n, text.len - n) : text;
 }
 
 /* ---- editing ---- */
