@@ -10,6 +10,8 @@ enum function_outcome {
 	FUNCTION_ROLE_NOT_READY, /* IAM's role is too fresh for Lambda: again in a second; it takes a quarter of a minute */
 };
 
+enum { FUNCTION_LEAST_MB = 128, FUNCTION_MOST_MB = 10240 }; /* of memory, in any account */
+
 struct function {
 	const char *arn;
 	const char *state;		/* "Pending", "Active", "Inactive" (unused for weeks), "Failed" */

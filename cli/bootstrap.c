@@ -2,15 +2,12 @@
 #include "setup/bootstrap.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "cli/cloud.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "setup/template.h"
-
-enum { MEMORY_LEAST_MB = 128, MEMORY_MOST_MB = 10240 };
 
 enum {
 	OPTION_REGION,
@@ -39,16 +36,6 @@ static const struct command_option options[] = {
 	{ 0 },
 };
 
-static unsigned parse_memory(const struct command *command, const char *text)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-	if (end == text || *end || n < MEMORY_LEAST_MB || n > MEMORY_MOST_MB)
-		command_misuse(command, "`%s` is no memory in MB: Lambda has %d to %d.", text, MEMORY_LEAST_MB,
-			MEMORY_MOST_MB);
-	return (unsigned)n;
-}
-
 static int print_template(const struct command *command)
 {
 	_cleanup_arena_ struct arena arena = ARENA_INIT;
@@ -74,7 +61,8 @@ static int command_run(struct command_args *args)
 			name = args->value;
 			break;
 		case OPTION_MEMORY:
-			bootstrap_options.memory_mb = parse_memory(command, args->value);
+			bootstrap_options.memory_mb = command_number(
+				command, "memory", args->value, FUNCTION_LEAST_MB, FUNCTION_MOST_MB);
 			break;
 		case OPTION_ARCH:
 			bootstrap_options.architecture = args->value;

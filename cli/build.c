@@ -356,16 +356,6 @@ static const struct command_option options[] = {
 	{ 0 },
 };
 
-static unsigned parse_jobs(const struct command *command, const char *text)
-{
-	char *end;
-	errno = 0;
-	unsigned long n = strtoul(text, &end, 10);
-	if (errno != 0 || *end || end == text || n < 1 || n > 100000 || text[0] == '-')
-		command_misuse(command, "--jobs takes a number from 1 to 100000, not `%s`.", text);
-	return (unsigned)n;
-}
-
 static bool is_engine(const char *word)
 {
 	for (size_t i = 0; config_engine_words[i]; i++)
@@ -380,7 +370,7 @@ static int command_run(struct command_args *args)
 	struct build build = { .command = command, .arena = ARENA_INIT };
 	for (int option; (option = command_next_option(args)) >= 0;) {
 		if (option == OPTION_JOBS)
-			build.jobs = parse_jobs(command, args->value);
+			build.jobs = command_number(command, "jobs", args->value, 1, 100000);
 		else
 			build.engine = args->value;
 	}

@@ -33,6 +33,16 @@ void command_misuse(const struct command *command, const char *format, ...)
 	exit(COMMAND_MISUSED);
 }
 
+unsigned command_number(
+	const struct command *command, const char *option, const char *text, unsigned least, unsigned most)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10); /* ULONG_MAX for what is larger */
+	if (*text < '0' || *text > '9' || *end || n < least || n > most)
+		command_misuse(command, "--%s takes a number from %u to %u, not `%s`.", option, least, most, text);
+	return (unsigned)n;
+}
+
 int command_fail(const struct command *command, const struct error *err)
 {
 	command_warn(command, "%s", err->text);

@@ -46,6 +46,10 @@ int command_next_option(struct command_args *args);
 /* The same for a command that takes no operands: one that is there ends the program. */
 void command_no_operands(const struct command_args *args);
 
+/* The value `text` of --OPTION: digits, from `least` to `most`. Anything else ends the program. */
+unsigned command_number(
+	const struct command *command, const char *option, const char *text, unsigned least, unsigned most);
+
 /* "llama build: TEXT" on stderr. command_misuse adds where the help is, and ends the program with COMMAND_MISUSED. */
 void command_warn(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void command_misuse(const struct command *command, const char *format, ...)

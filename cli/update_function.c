@@ -1,9 +1,9 @@
 /* llama update-function */
 #include "setup/update_function.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "aws/functions.h"
 #include "cli/command.h"
 #include "daemon/config.h"
 
@@ -19,15 +19,6 @@ static const struct command_option options[] = {
 	[OPTION_PROFILE] = { 0, "profile", "PROFILE", "of AWS's configuration, for credentials and region" },
 	{ 0 },
 };
-
-static unsigned parse(const struct command *command, const char *option, const char *text, unsigned least, unsigned most)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || n < least || n > most)
-		command_misuse(command, "--%s takes a number from %u to %u, and not `%s`.", option, least, most, text);
-	return (unsigned)n;
-}
 
 static int update(const char *name, const char *region, const char *profile, const struct update_options *update_options, struct error *err)
 {
@@ -67,10 +58,10 @@ static int command_run(struct command_args *args)
 			update_options.repository = args->value;
 			break;
 		case OPTION_MEMORY:
-			update_options.memory_mb = parse(command, "memory", args->value, 128, 10240);
+			update_options.memory_mb = command_number(command, "memory", args->value, FUNCTION_LEAST_MB, FUNCTION_MOST_MB);
 			break;
 		case OPTION_TIMEOUT:
-			update_options.timeout_s = parse(command, "timeout", args->value, 1, 900);
+			update_options.timeout_s = command_number(command, "timeout", args->value, 1, 900);
 			break;
 		case OPTION_REGION:
 			region = args->value;

@@ -45,7 +45,7 @@ unsigned bootstrap_allowed_memory(const char *refusal)
 	static const char mark[] = "may have ";
 	const char *at = strstr(refusal, mark);
 	unsigned long n = at ? strtoul(at + sizeof(mark) - 1, NULL, 10) : 0;
-	return n >= 128 && n <= 10240 ? (unsigned)n : 0;
+	return n >= FUNCTION_LEAST_MB && n <= FUNCTION_MOST_MB ? (unsigned)n : 0;
 }
 
 static double seconds_since(int64_t begin_ms)

@@ -286,7 +286,7 @@ since() { [ "$(counted "$1" "$2")" -gt "$3" ]; }
 	kill -INT "$(pgrep -f "^$LLAMA_BUILD_DIR/llama bootstrap --yes --name stuck")"
 	wait $! || true
 	grep -q "interrupted; run the same command again" out
-	! pgrep -f "^$PWD/bin/gcc "
+	run -1 pgrep -f "^$PWD/bin/gcc "
 	take_down --name stuck
 }
 
