@@ -1,34 +1,21 @@
 load helpers
+load cloud
+
+OPTIONS=(--strict-roles=1 --role-delay-ms=300 --resource-ms=10 --update-ms=50)
 
 # One test cloud for all tests of the file, with an environment of its own for each.
 setup_file() {
 	unshare -Ur true 2>/dev/null || { export NO_CLOUD="this system allows no user namespaces" && return; }
 	python3 -c 'import botocore' 2>/dev/null || { export NO_CLOUD="there is no botocore (package python3-botocore)" && return; }
 	command -v docker-registry >/dev/null || { export NO_CLOUD="there is no docker-registry (package docker-registry)" && return; }
-	: "${LLAMA_BUILD_DIR:?set it to the directory with the built programs}"
-	cd "$BATS_FILE_TMPDIR"
-	"$LLAMA_BUILD_DIR/tests/cloud/llama-cloud" --state=state --ready=ready --strict-roles=1 --role-delay-ms=300 --resource-ms=10 \
-		--update-ms=50 >cloud.log 2>&1 3>&- &
-	echo $! >pid
-	until [ -s ready ]; do
-		[ -d /proc/$! ] || { cat cloud.log && false; }
-		sleep 0.1
-	done
+	start_empty_cloud "${OPTIONS[@]}"
 }
 
-teardown_file() {
-	[ ! -e "$BATS_FILE_TMPDIR/pid" ] || kill "$(cat "$BATS_FILE_TMPDIR/pid")"
-}
+teardown_file() { stop_cloud; }
 
 # with_cloud: what a newcomer has after `make cloud`, and no compiler on PATH: what it takes to try one is a test of its own.
 with_cloud() {
-	[ -z "${NO_CLOUD:-}" ] || skip "$NO_CLOUD"
-	local name
-	for name in $(compgen -e); do
-		case $name in AWS_* | *_proxy | *_PROXY) unset "$name" ;; esac
-	done
-	# shellcheck disable=SC1091
-	. "$BATS_FILE_TMPDIR/ready"
+	use_cloud
 	control faults -X DELETE
 	control settings -d '{"concurrency": 1000, "memory-limit-mb": 10240}'
 	mkdir "$BATS_TEST_TMPDIR/none" "$BATS_TEST_TMPDIR/tmp"
@@ -176,6 +163,15 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT' "$LLA
 	run -0 bootstrap --yes --name up
 	assert_output_has "the repository has the image"
 	cloud_python 'assert client("lambda").get_function(FunctionName="llama-up")["Configuration"]["MemorySize"] == 2048'
+	# Without images and function, as an expiry and somebody's hand leave it.
+	cloud_python '
+ecr = client("ecr")
+ecr.batch_delete_image(repositoryName="llama-up", imageIds=ecr.list_images(repositoryName="llama-up")["imageIds"])
+client("lambda").delete_function(FunctionName="llama-up")'
+	run -0 bootstrap --yes --name up
+	assert_output_has "stack llama-up: as it should be"
+	assert_output_has "push       "
+	assert_output_has "function   llama-up created"
 	take_down --name up
 	assert_nothing_left llama-up
 }
@@ -382,4 +378,72 @@ aws.create_function(FunctionName="llama-mine", PackageType="Image", Code={"Image
 	grep -qx 'function = llama-team' "$LLAMA_CONFIG"
 	take_down --name team
 	assert_nothing_left llama-team
+}
+
+@test "another region has nothing of an environment, until bootstrap makes it there" {
+	with_cloud
+	bootstrap --yes --name far
+	mkdir west
+	serve west --region=us-west-2 "${OPTIONS[@]}"
+	# shellcheck disable=SC1091
+	. west/ready
+	run -1 --separate-stderr bootstrap --join --name far --region us-west-2
+	[[ $stderr == *'there is no environment "far" in us-west-2 of account 000000000000'*'see that --region'*'`llama bootstrap`'* ]]
+	run -1 llama status --name far --region us-west-2
+	assert_output_has 'There is nothing of it. `llama bootstrap --name far'
+	make_project project 1
+	build_plainly project
+	export LLAMA_PROFILE=far
+	LLAMA_REGION=us-west-2 run -0 llama build make -C project
+	assert_output_has "2 compiled in place"
+	assert_output_has "there is no such bucket: create it in this region (us-west-2), or set \`bucket\` to one that exists"
+	assert_as_expected project
+	LLAMA_REGION=us-west-2 run -1 llama doctor
+	assert_output_has "there is no llama-far in us-west-2"
+	llama daemon --stop
+	run -0 bootstrap --yes --region us-west-2
+	assert_output_has "function   llama-far created"
+	grep -qx 'region = us-west-2' "$LLAMA_CONFIG"
+	make_project second 1
+	sed -i s/-O1/-O2/ second/Makefile # or what was compiled here would do
+	build_plainly second
+	run -0 llama build make -C second
+	assert_output_has "2 compiled in Lambda"
+	assert_as_expected second
+	take_down
+	assert_nothing_left llama-far
+	# The other is as it was.
+	use_cloud
+	run -0 llama status --region us-east-1
+	take_down --region us-east-1
+	assert_nothing_left llama-far
+}
+
+@test "the compiler is upgraded: the next build compiles everything anew in Lambda, and nothing else is to be done" {
+	with_cloud
+	# A copy of the compiler below own; upgraded it calls itself something else in what it compiles.
+	local cc1 own distribution name
+	cc1=$(gcc -print-prog-name=cc1)
+	own=$PWD/own/${cc1#/usr/}
+	distribution=$(gcc --version | sed -n '1s/[^(]*(\([A-Za-z]*\).*/\1/p')
+	mkdir -p own/bin "${own%/*}"
+	cp "$(realpath "$(type -P gcc)")" own/bin/gcc
+	cp -rs "${cc1%/*}/." "${own%/*}"
+	bootstrap --yes --name cc
+	export LLAMA_PROFILE=cc PATH=$PWD/own/bin:$PATH
+	for name in "$distribution" "${distribution%?}X"; do
+		sed "s/($distribution/($name/g" "$cc1" >cc1
+		chmod +x cc1
+		mv -f cc1 "$own"
+		rm -rf project project.expected
+		make_project project 3
+		build_plainly project
+		run -0 llama build make -C project -j8
+		assert_output_has "4 compiled in Lambda"
+		assert_as_expected project
+		strings -a project/unit1.o | grep -qF "($name"
+	done
+	assert_stat executed.lambda 8
+	take_down
+	assert_nothing_left llama-cc
 }

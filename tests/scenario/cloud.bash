@@ -9,17 +9,22 @@ start_cloud() {
 	create_function llama 1769
 }
 
-# Leaves us in the file's directory, with the variables that it prints.
+# Leaves us in the file's directory, with the variables that it prints. The words are options of llama-cloud.
 start_empty_cloud() {
 	: "${LLAMA_BUILD_DIR:?set it to the directory with the built programs}"
 	cd "$BATS_FILE_TMPDIR"
-	"$LLAMA_BUILD_DIR/tests/cloud/llama-cloud" --state=state --ready=ready >cloud.log 2>&1 3>&- &
+	serve . "$@"
 	echo $! >pid
-	until [ -s ready ]; do
-		[ -d /proc/$! ] || { cat cloud.log && false; }
+	. ./ready
+}
+
+# serve DIRECTORY OPTION…: a test cloud, the process $!, of which DIRECTORY/ready tells by then.
+serve() {
+	"$LLAMA_BUILD_DIR/tests/cloud/llama-cloud" --state="$1/state" --ready="$1/ready" "${@:2}" >"$1/cloud.log" 2>&1 3>&- &
+	until [ -s "$1/ready" ]; do
+		[ -d /proc/$! ] || { cat "$1/cloud.log" && false; }
 		sleep 0.1
 	done
-	. ./ready
 }
 
 stop_cloud() {

@@ -35,6 +35,20 @@ line() { grep -E "^  $1 +$2 " <<<"$output" | grep -qF -e "$3" || { echo "no $1 $
 	line ok image "of llama"
 	line ok invocation "sees the bucket"
 
+	# As an upgrade of this machine's llama leaves it: the function is of another release.
+	echo '{"Environment": {"Variables": {"LLAMA_VERSION": "0.0.1"}}}' >old.json
+	ask PUT /2015-03-31/functions/llama/configuration @old.json
+	local command
+	for command in status doctor; do
+		run -0 llama $command
+		line warning image "it is of llama 0.0.1, and this is $(llama version | cut -d' ' -f2)"
+		assert_output_has '`llama bootstrap` updates it'
+	done
+	mkdir none
+	PATH=$PWD/none run -0 "$LLAMA_BUILD_DIR/llama" bootstrap --yes
+	run -0 llama status
+	line ok image "of llama $(llama version | cut -d' ' -f2)"
+
 	# Its release is another's; a limit like a new account's; denied to these credentials; somebody else's configuration.
 	curl -sS "$LLAMA_CLOUD_CONTROL/settings" -d '{"concurrency": 10}' >/dev/null
 	curl -sS "$LLAMA_CLOUD_CONTROL/faults" -d '["s3.ListBucket.deny=1000", "ecr.DescribeRepositories.deny=1000"]' >/dev/null
