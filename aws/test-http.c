@@ -786,12 +786,15 @@ static void http__h2_that_gave_no_answer_in_time_is_not_used_again(void **state)
 	server_release(server);
 	run_until(&before); /* what was under way may end */
 	assert_int_equal(before.status, 200);
-	while (read_ports(ports) < 5)
+	/* The front tells of requests when they have ended; of one that its client left, not always. */
+	unsigned n, others = 0;
+	for (uint64_t until_ms = uv_now(&loop) + 30000; uv_now(&loop) < until_ms && others == 0;) {
 		uv_run(&loop, UV_RUN_NOWAIT);
-	int first = ports[0];
-	unsigned others = 0;
-	for (int i = 0; i < 5; i++)
-		others += ports[i] != first;
+		n = read_ports(ports);
+		others = 0;
+		for (unsigned i = 1; n >= 4 && i < n; i++)
+			others += ports[i] != ports[0];
+	}
 	assert_int_equal(others, 1);
 	end();
 	stop_front();
