@@ -7,8 +7,6 @@
 
 #include "aws/xml.h"
 
-enum { MESSAGE_BYTES = 400 }; /* of a permission: who lacks it, which, on what, and by whose word */
-
 static const char *text_of(const json_t *object, const char *name)
 {
 	return json_string_value(json_object_get(object, name));
@@ -265,7 +263,7 @@ struct said {
 /* The first line: what follows it in some of STS's is the canonical request, and the session token in it. */
 static const char *one_line(const char *s, struct arena *arena)
 {
-	char *line = arena_strndup(arena, s, strnlen(s, MESSAGE_BYTES));
+	char *line = arena_strndup(arena, s, strnlen(s, CREDENTIAL_MESSAGE_BYTES));
 	line[strcspn(line, "\r\n")] = '\0';
 	for (char *c = line; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == '\x7f')

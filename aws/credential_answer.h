@@ -31,7 +31,9 @@ const char *credential_sso_refresh(struct slice file, int64_t now_ms, struct are
 int credential_answer_sso_refreshed(struct slice file, struct slice body, int64_t now_ms, struct arena *arena,
 	struct credential_sso_token *ret, const char **ret_file, struct error *err);
 
-/* What an error answer says, XML or JSON: "AccessDenied", and the first line of its text, fit to print. "" where it says nothing. In `arena`. */
+/* What an error answer says, XML or JSON: "AccessDenied", and the first line of its text, fit to print, cut where it would be longer. "" where it says nothing.
+ * In `arena`. */
+enum { CREDENTIAL_MESSAGE_BYTES = 400 }; /* of a permission: who lacks it, which, on what, and by whose word */
 void credential_answer_error(struct slice body, struct arena *arena, const char **ret_code, const char **ret_message);
 
 /* "2026-11-23T18:30:06Z", with a fraction or not, "UTC" or an offset for the Z: milliseconds since 1970, or -1. */

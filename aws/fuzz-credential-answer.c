@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(strcmp(again.token, token.token) == 0 && again.expires_ms == token.expires_ms);
 	}
 	credential_answer_error(body, &arena, &code, &message);
-	assert(!strpbrk(code, "\r\n") && !strpbrk(message, "\r\n") && strlen(message) <= 200);
+	assert(!strpbrk(code, "\r\n") && !strpbrk(message, "\r\n") && strlen(message) <= CREDENTIAL_MESSAGE_BYTES);
 	assert(credential_time_ms(arena_strndup(&arena, body.ptr, body.len)) >= -1);
 	return 0;
 }

@@ -146,6 +146,9 @@ def failures():
     refused("ValidationError", "is in ROLLBACK_COMPLETE state and can not be updated", update, name="s")
     assert delete(stack)["StackStatus"] == "DELETE_COMPLETE"
     stack, about = create("s", OnFailure="DELETE")
+    while about["StackStatus"] in ("CREATE_FAILED", "DELETE_IN_PROGRESS"):  # the first isn't its end
+        time.sleep(0.1)
+        about = stacks.describe_stacks(StackName=stack)["Stacks"][0]
     assert about["StackStatus"] == "DELETE_COMPLETE"
     nothing_is_left()
     stack, about = create("s", OnFailure="DO_NOTHING")
